@@ -1,0 +1,1 @@
+"""Reading data, training loops, checkpoints."""
