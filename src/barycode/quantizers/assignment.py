@@ -1,0 +1,178 @@
+"""Points of the probability simplex over a codebook: what every quantizer picks, in the form it picked it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from barycode.errors import InvalidInputError
+
+
+class Assignment(ABC):
+    """The weights p of K code vectors for each vector of a batch of shape (...): p >= 0, sum(p) = 1.
+
+    A quantizer returns `p C`. Everything after it (losses, rate, health, bytes) sees only p.
+    """
+
+    @property
+    @abstractmethod
+    def codebook_size(self) -> int:
+        """K, the number of code vectors that the weights belong to."""
+
+    @abstractmethod
+    def dense(self) -> Float[Tensor, "*batch k"]:
+        """All the weights, (..., K): memory N x K."""
+
+    @abstractmethod
+    def decode(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d"]:
+        """The convex combination p C, (..., d), for a codebook C of shape (K, d)."""
+
+    @abstractmethod
+    def total(self) -> Float[Tensor, " k"]:
+        """The mass of each code vector, (K,): the weights summed over the batch."""
+
+    @abstractmethod
+    def vertex(self) -> Int64[Tensor, "*batch"]:
+        """The code vector of the largest weight, (...); the lowest index where several share it."""
+
+    @abstractmethod
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        """-sum p log2 p of each vector in bits, (...): 0 at a vertex, log2 K in the middle."""
+
+
+@dataclass(frozen=True)
+class OneHot(Assignment):
+    """A vertex of the simplex, held by its index: plain vector quantization."""
+
+    indices: Int64[Tensor, "*batch"]
+    size: int
+
+    @property
+    def codebook_size(self) -> int:
+        return self.size
+
+    def dense(self) -> Float[Tensor, "*batch k"]:
+        return functional.one_hot(self.indices, self.size).to(torch.get_default_dtype())
+
+    def decode(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d"]:
+        _require_rows(codebook, self.size)
+        return functional.embedding(self.indices, codebook)
+
+    def total(self) -> Float[Tensor, " k"]:
+        counts = torch.bincount(self.indices.flatten(), minlength=self.size)
+        return counts.to(torch.get_default_dtype())
+
+    def vertex(self) -> Int64[Tensor, "*batch"]:
+        return self.indices
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        return torch.zeros(self.indices.shape, device=self.indices.device)
+
+
+@dataclass(frozen=True)
+class Sparse(Assignment):
+    """A point with at most s non-zero weights, held as s pairs (index, weight); spare pairs weigh 0."""
+
+    indices: Int64[Tensor, "*batch s"]
+    values: Float[Tensor, "*batch s"]
+    size: int
+
+    @property
+    def codebook_size(self) -> int:
+        return self.size
+
+    def dense(self) -> Float[Tensor, "*batch k"]:
+        zeros = self.values.new_zeros(*self.values.shape[:-1], self.size)
+        return zeros.scatter_add(-1, self.indices, self.values)
+
+    def decode(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d"]:
+        _require_rows(codebook, self.size)
+        return (functional.embedding(self.indices, codebook) * self.values.unsqueeze(-1)).sum(-2)
+
+    def total(self) -> Float[Tensor, " k"]:
+        return self.values.new_zeros(self.size).index_add(0, self.indices.flatten(), self.values.flatten())
+
+    def vertex(self) -> Int64[Tensor, "*batch"]:
+        heaviest = self.values == self.values.amax(-1, keepdim=True)
+        return self.indices.masked_fill(~heaviest, self.size).amin(-1)
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        return _entropy_bits(self.values)
+
+
+@dataclass(frozen=True)
+class Dense(Assignment):
+    """A point of the simplex with all its K weights: the soft quantizers."""
+
+    values: Float[Tensor, "*batch k"]
+
+    @property
+    def codebook_size(self) -> int:
+        return self.values.shape[-1]
+
+    def dense(self) -> Float[Tensor, "*batch k"]:
+        return self.values
+
+    def decode(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d"]:
+        _require_rows(codebook, self.codebook_size)
+        return self.values @ codebook.to(self.values.dtype)
+
+    def total(self) -> Float[Tensor, " k"]:
+        return self.values.reshape(-1, self.codebook_size).sum(0)
+
+    def vertex(self) -> Int64[Tensor, "*batch"]:
+        return self.values.argmax(-1)
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        return _entropy_bits(self.values)
+
+
+@dataclass(frozen=True)
+class Parts(Assignment):
+    """A point of a product of simplices: one assignment for each stage or group of a composed quantizer.
+
+    Its codebook is the parts' codebooks stacked (K_1 + ... + K_m rows), so that `decode` is the sum over the
+    parts: residual codes directly, product codes with block-diagonal rows. The weights of each part sum to 1.
+    """
+
+    parts: tuple[Assignment, ...]
+
+    @property
+    def codebook_size(self) -> int:
+        return sum(part.codebook_size for part in self.parts)
+
+    def dense(self) -> Float[Tensor, "*batch k"]:
+        return torch.cat([part.dense() for part in self.parts], -1)
+
+    def decode(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d"]:
+        _require_rows(codebook, self.codebook_size)
+        blocks = codebook.split([part.codebook_size for part in self.parts])
+        decoded = [part.decode(block) for part, block in zip(self.parts, blocks, strict=True)]
+        return torch.stack(decoded).sum(0)
+
+    def total(self) -> Float[Tensor, " k"]:
+        return torch.cat([part.total() for part in self.parts])
+
+    def vertex(self) -> Int64[Tensor, "*batch m"]:
+        """The heaviest code vector of each part, (..., m), counted within its own codebook."""
+        return torch.stack([part.vertex() for part in self.parts], -1)
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        return torch.stack([part.entropy() for part in self.parts]).sum(0)
+
+
+def _entropy_bits(weights: Tensor) -> Tensor:
+    positive = weights.clamp_min(torch.finfo(weights.dtype).tiny)
+    return -(weights * positive.log2()).sum(-1)
+
+
+def _require_rows(codebook: Tensor, rows: int) -> None:
+    if codebook.ndim != 2 or codebook.shape[0] != rows:
+        raise InvalidInputError(
+            f"The codebook has shape {tuple(codebook.shape)}, but these weights need ({rows}, d)."
+        )

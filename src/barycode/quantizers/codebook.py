@@ -1,0 +1,90 @@
+"""A codebook: K points of R^d, and how much data stands behind each."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from barycode.errors import InvalidInputError
+
+
+class Codebook(nn.Module):
+    """K code vectors of dimension d.
+
+    vectors: (K, d) parameter. Train it by gradient, or call `requires_grad_(False)` and use `EmaUpdate`.
+    counts: (K,) buffer, the decayed number of vectors behind each row; only `EmaUpdate` moves it.
+    """
+
+    counts: Tensor
+
+    def __init__(self, codebook_size: int, dim: int) -> None:
+        super().__init__()
+        if codebook_size < 1 or dim < 1:
+            raise InvalidInputError(
+                f"A codebook needs at least one vector of one dimension, not {codebook_size} of {dim}."
+            )
+        self.vectors = nn.Parameter(torch.randn(codebook_size, dim))
+        self.register_buffer("counts", torch.zeros(codebook_size, dtype=torch.float64))
+
+    @property
+    def size(self) -> int:
+        """K, the number of code vectors."""
+        return self.vectors.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of a code vector."""
+        return self.vectors.shape[1]
+
+    @torch.no_grad()
+    def load(self, vectors: Float[Tensor, "k d"]) -> None:
+        """Replace every code vector, in place, and forget all statistics."""
+        self.replace(torch.arange(self.size, device=self.vectors.device), vectors)
+
+    @torch.no_grad()
+    def replace(self, rows: Int64[Tensor, " r"], vectors: Float[Tensor, "r d"]) -> None:
+        """Replace the named rows, in place, and reset every statistic of them."""
+        if vectors.shape != (rows.numel(), self.dim):
+            raise InvalidInputError(
+                f"The new code vectors have shape {tuple(vectors.shape)}, "
+                f"expected ({rows.numel()}, {self.dim})."
+            )
+        if not vectors.isfinite().all():
+            raise InvalidInputError("The new code vectors contain a NaN or an infinity.")
+        self.vectors[rows] = vectors.to(self.vectors)
+        self.counts[rows] = 0
+
+    def extra_repr(self) -> str:
+        return f"codebook_size={self.size}, dim={self.dim}"
+
+
+def revive(
+    codebook: Codebook,
+    dead: Bool[Tensor, " k"],
+    candidates: Float[Tensor, "n d"],
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    generator: torch.Generator | None = None,
+) -> int:
+    """Move dead code vectors onto randomly drawn candidates, and return how many moved.
+
+    Every trace of the old rows goes: the codebook's counts and, given the optimizer, its moments of them.
+    In distributed training pass the same candidates and a generator of the same seed on every rank.
+    """
+    vectors = candidates.detach().reshape(-1, codebook.dim)
+    rows = dead.nonzero().flatten()
+    count = min(rows.numel(), vectors.shape[0])
+    if count == 0:
+        return 0
+    chosen = torch.randperm(vectors.shape[0], generator=generator)[:count].to(vectors.device)
+    codebook.replace(rows[:count], vectors[chosen])
+    if optimizer is not None:
+        _forget_moments(optimizer, codebook.vectors, rows[:count])
+    return count
+
+
+def _forget_moments(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, rows: Tensor) -> None:
+    for value in optimizer.state.get(parameter, {}).values():
+        if isinstance(value, Tensor) and value.shape == parameter.shape:
+            value[rows] = 0

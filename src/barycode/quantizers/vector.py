@@ -1,0 +1,48 @@
+"""Vector quantization: the vertex of the nearest code vector."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from barycode.quantizers.assignment import OneHot
+from barycode.quantizers.estimators import Estimator, straight_through
+from barycode.quantizers.quantized import Quantized
+from barycode.quantizers.quantizer import SingleCodebook, mean_squared_error
+
+
+class VectorQuantizer(SingleCodebook):
+    """q = c_k with k = argmin_j ||z - c_j||^2 (van den Oord et al. 2017).
+
+    loss = codebook_loss + commitment_weight * commitment_loss, where
+    codebook_loss = mean (c_k - sg[z])^2 moves only the codebook, and
+    commitment_loss = mean (z - sg[c_k])^2 moves only z. A frozen codebook has no codebook_loss.
+    """
+
+    def __init__(
+        self,
+        codebook_size: int,
+        dim: int,
+        *,
+        commitment_weight: float = 0.25,
+        estimator: Estimator = straight_through,
+    ) -> None:
+        super().__init__(codebook_size, dim)
+        self.commitment_weight = commitment_weight
+        self.estimator = estimator
+
+    def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
+        indices = self.encode_vectors(z)
+        codes = self.decode_indices(indices).to(z.dtype)
+        losses = {"commitment_loss": mean_squared_error(z, codes.detach())}
+        loss = self.commitment_weight * losses["commitment_loss"]
+        if self.codebook.vectors.requires_grad:
+            losses["codebook_loss"] = mean_squared_error(codes, z.detach())
+            loss = loss + losses["codebook_loss"]
+        return Quantized(
+            quantized=self.estimator(z, codes),
+            indices=indices,
+            loss=loss,
+            weights=OneHot(indices, self.codebook_size),
+            losses=losses,
+        )
