@@ -104,17 +104,18 @@ def rate_distortion(
 def measure_into(
     path: Path, codec: Codec, pictures: Sequence[Picture], advance: Callable[[], object] = lambda: None
 ) -> list[Row]:
-    """Measure a codec on all pictures, resuming from and saving to `path` after every picture; returns the rows.
+    """Measure a codec on all pictures and return the rows, resuming from the rows in `path`.
 
-    `advance` is called once a picture, for a progress bar.
+    Saves after every picture, and then calls `advance` (for a progress bar).
     """
-    known = load_rows(path)
-    rows: list[Row] = []
+    known, rows = load_rows(path), []
     for picture in pictures:
-        new = list(rate_distortion(codec, [picture], known=known))
-        rows.extend(new)
-        if not set(new) <= set(known):
-            save_rows(path, rows)
+        measured = list(rate_distortion(codec, [picture], known=known))
+        new = [row for row in measured if row not in known]
+        if new:
+            known += new
+            save_rows(path, known)
+        rows += measured
         advance()
     return rows
 
