@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from barycode.images.steps import REFERENCE_STEP
 from barycode.images.transform import BANDS, Synthesis
 
-REFERENCE_STEP = 50.0
 
 
 class Modulation(nn.Module):
@@ -87,9 +87,10 @@ class Decoder(nn.Module):
         pixels = self.synthesis(plain + self.leave(x) * steps)
         return self.post(pixels, step[:, None, None, None], octaves)
 
-    def reconstruct(self, codes: Tensor) -> Tensor:
-        """Codes moved to the centroid of their cell: a learned shift towards zero for magnitude 1 and for the rest."""
-        one, more = (self.shrink[:, i, None, None] for i in (0, 1))
+    def reconstruct(self, codes: Tensor, bands: tuple[int, ...] | slice = slice(None)) -> Tensor:
+        """Codes (B, bands, ...) moved to the centroid of their cell: a learned shift for magnitude 1 and for the rest."""
+        shape = (-1, *[1] * (codes.ndim - 2))
+        one, more = self.shrink[bands, 0].view(shape), self.shrink[bands, 1].view(shape)
         magnitude = codes.abs()
         shift = torch.where(magnitude < 1.5, one, more)
         return codes + codes.sign() * shift * (magnitude > 0.5)

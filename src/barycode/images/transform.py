@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 BLOCK = 8
+MARGIN = BLOCK // 2  # samples beyond a block that its basis functions reach
 COLOURS = 3
 BANDS = COLOURS * BLOCK * BLOCK
 SCALING = 8 / 5  # of the pre-filter's first coefficient, the paper's choice for coding gain
@@ -63,7 +64,7 @@ def _fold(kernel: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(blocks.reshape(bands, COLOURS * BLOCK * BLOCK, 2, 2))
 
 
-def mirror_samples(x: Tensor, margin: int) -> Tensor:
+def mirror_samples(x: Tensor, margin: int = MARGIN) -> Tensor:
     """Extend (..., H, W) by `margin` samples a side, repeating the edge: ... 1 0 | 0 1 2 ... (margin <= H, W)."""
     for axis in (-2, -1):
         size = x.shape[axis]
@@ -74,7 +75,11 @@ def mirror_samples(x: Tensor, margin: int) -> Tensor:
 
 
 class Analysis(nn.Module):
-    """RGB in 0 ... 255 (B, 3, 8 h, 8 w) to coefficients (B, 192, h, w), ordered colour, vertical, horizontal frequency."""
+    """RGB in 0 ... 255 to coefficients (B, 192, h, w), ordered colour, vertical, horizontal frequency.
+
+    The pixels (B, 3, 8 h + 8, 8 w + 8) come with MARGIN more a side than there are blocks: the neighbours inside a
+    larger picture, `mirror_samples` at its border.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,8 +88,7 @@ class Analysis(nn.Module):
         self.weight = nn.Parameter(torch.tensor(_fold(kernel), dtype=torch.float32))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        blocks = F.pixel_unshuffle(mirror_samples(pixels - 128, BLOCK // 2), BLOCK)
-        return F.conv2d(blocks, self.weight)
+        return F.conv2d(F.pixel_unshuffle(pixels - 128, BLOCK), self.weight)
 
 
 class Synthesis(nn.Module):

@@ -1,0 +1,136 @@
+"""Pictures to `.bary` bytes and back.
+
+Sections: HEAD (mode, width, height, step index, model), one TILE per 1024 x 1024 pixels, and where there is
+something to keep: ALPH (a PNG), EXIF, ICCP.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from barycode.container import ByteReader, ByteWriter, Container, Section, pack, unpack
+from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.images.model import FINGERPRINT_BYTES, ImageModel
+from barycode.images.painting import Canvas, paint
+from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
+from barycode.images.quality import step_index
+from barycode.images.shelf import DEFAULT, find_model, model_of
+from barycode.images.steps import INDEX_RANGE, check_index
+from barycode.images.tile import Setting, decode_tile, encode_tile
+from barycode.images.tiling import CODE_TILE, Tile, blocks, sample_tile, tiles
+from barycode.images.transform import BANDS
+
+KIND = "imag"
+MAX_PIXELS = 2**28
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the decoder must know before the first code."""
+
+    mode: str
+    width: int
+    height: int
+    index: int
+    fingerprint: bytes
+
+    def to_bytes(self) -> bytes:
+        writer = ByteWriter()
+        writer.u8(MODES.index(self.mode))
+        writer.varint(self.width)
+        writer.varint(self.height)
+        writer.u8(self.index - INDEX_RANGE[0])
+        writer.raw(self.fingerprint)
+        return writer.finish()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Header":
+        reader = ByteReader(data)
+        mode, width, height = reader.u8(), reader.varint(), reader.varint()
+        index, fingerprint = reader.u8() + INDEX_RANGE[0], reader.raw(FINGERPRINT_BYTES)
+        reader.finish()
+        if mode >= len(MODES) or not 0 < width * height <= MAX_PIXELS or index > INDEX_RANGE[1]:
+            raise CorruptFileError(f"The header asks for a picture of {width} x {height} pixels, mode {mode}: not a valid file.")
+        return cls(MODES[mode], width, height, index, fingerprint)
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.index, grey=self.mode.startswith("L"))
+
+    def tiles(self) -> list[Tile]:
+        return list(tiles(blocks(self.height), blocks(self.width), CODE_TILE))
+
+
+def compress(image: Image.Image | np.ndarray, *, quality: float = 3, model: str | Path | ImageModel = DEFAULT) -> bytes:
+    """Compress a PIL image, or a uint8 array (H, W) or (H, W, 1 to 4), to the bytes of a `.bary` file.
+
+    Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included. `model` is the name of a shipped model
+    ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model file. Raises InvalidInputError.
+    """
+    return compress_at(image, step_index(quality), find_model(model))
+
+
+def compress_at(image: Image.Image | np.ndarray, index: int, model: ImageModel, trade: float | None = None) -> bytes:
+    """Compress at an exact step index; `trade` overrides what one bit is worth to the encoder."""
+    picture = read_picture(image)
+    height, width = picture.colour.shape[:2]
+    if height * width > MAX_PIXELS:
+        raise InvalidInputError(f"The picture has {height * width} pixels: expected at most {MAX_PIXELS}; cut it first.")
+    header = Header(picture.mode, width, height, check_index(index), model.fingerprint)
+    weight = model.config.trade if trade is None else trade
+    sections = [Section("HEAD", header.to_bytes())]
+    sections += [Section("TILE", _encode(model, picture, tile, header.setting, weight)) for tile in header.tiles()]
+    return pack(KIND, sections + _extras(picture))
+
+
+def decompress(data: bytes, *, model: str | Path | ImageModel | None = None) -> Image.Image:
+    """The picture of `.bary` bytes. Raises CorruptFileError for damaged files, UnsupportedFileError without its model."""
+    container = unpack(data)
+    header = read_header(container)
+    chosen = model_of(header.fingerprint) if model is None else find_model(model)
+    canvas = read_codes(container, header, chosen)
+    pixels = paint(chosen, canvas, header.setting.step())[: header.height, : header.width]
+    if header.setting.grey:
+        pixels = np.repeat(pixels[:, :, 1:2], 3, 2)
+    alpha = unpack_alpha(container.one("ALPH"), header.width, header.height) if header.mode.endswith("A") else None
+    exif, icc = (container.one(tag) if container.all(tag) else b"" for tag in ("EXIF", "ICCP"))
+    return Picture(header.mode, pixels, alpha, exif, icc).to_image()
+
+
+def read_header(container: Container) -> Header:
+    """The header of a compressed picture."""
+    if container.kind != KIND:
+        raise CorruptFileError(f"This file holds {container.kind!r}, not a picture.")
+    return Header.from_bytes(container.one("HEAD"))
+
+
+def read_codes(container: Container, header: Header, model: ImageModel) -> Canvas:
+    """All codes of a picture: exact integers, the same on every machine."""
+    payloads, places = container.all("TILE"), header.tiles()
+    if len(payloads) != len(places):
+        raise CorruptFileError(f"The picture has {len(payloads)} tiles, expected {len(places)}: the file is damaged.")
+    height, width = blocks(header.height), blocks(header.width)
+    codes = np.empty((BANDS, height, width), np.int16)
+    multipliers = np.ones((height, width), np.float32)
+    for payload, tile in zip(payloads, places, strict=True):
+        part = decode_tile(model, payload, tile.size, header.setting)
+        window = (slice(tile.top, tile.bottom), slice(tile.left, tile.right))
+        codes[(slice(None), *window)] = part.numpy().clip(-(2**15), 2**15 - 1)
+        multipliers[window] = model.config.policy.measure(part[None], header.setting.step())[0, 0].numpy()
+    return Canvas(codes, multipliers)
+
+
+@torch.inference_mode()
+def _encode(model: ImageModel, picture: Picture, tile: Tile, setting: Setting, trade: float) -> bytes:
+    coefficients = model.analysis(sample_tile(picture.colour, tile))[0]
+    return encode_tile(model, coefficients, setting, trade)
+
+
+def _extras(picture: Picture) -> list[Section]:
+    extras = {"EXIF": picture.exif, "ICCP": picture.icc}
+    if picture.alpha is not None:
+        extras["ALPH"] = pack_alpha(picture.alpha)
+    return [Section(tag, data) for tag, data in extras.items() if data]

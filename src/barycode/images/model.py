@@ -1,0 +1,141 @@
+"""A picture model: everything that encoder and decoder must share, in one file.
+
+The file is a safetensors file: decoder weights in float16, context networks and frequency tables as integers, and a
+JSON configuration in its metadata. Its identity is a hash of its content, which every compressed picture carries.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor, nn
+
+from barycode.errors import CorruptFileError, UnsupportedFileError
+from barycode.images.contexts import FAMILIES, AcContext, DcContext
+from barycode.images.prediction import LIMIT, ROWS
+from barycode.images.steps import StepPolicy
+from barycode.images.synthesis import Decoder
+from barycode.images.transform import Analysis
+from barycode.rate import FrequencyTables
+from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
+
+FORMAT = 1
+FINGERPRINT_BYTES = 8
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a model is made of, and how its encoder behaves by default."""
+
+    name: str
+    trade: float = 0.11  # lambda: squared error in steps that one bit is worth
+    policy: StepPolicy = field(default_factory=StepPolicy)
+    channels: int = 128
+    depth: int = 5
+    post_channels: int = 32
+    post_depth: int = 2
+    hidden: int = 128
+
+
+class ImageModel(nn.Module):
+    """Analysis, contexts, tables and decoder of one picture model."""
+
+    def __init__(self, config: ModelConfig, tables: FrequencyTables | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.analysis = Analysis()
+        self.dc = DcContext()
+        self.ac = AcContext(config.hidden)
+        self.decoder = Decoder(config.channels, config.depth, config.post_channels, config.post_depth)
+        self.tables = tables if tables is not None else _flat_tables()
+        self.fingerprint = b""
+
+    def code_lengths(self) -> Tensor:
+        """(FAMILIES * ROWS, 2 LIMIT + 1) bits."""
+        return torch.from_numpy(self.tables.code_lengths())
+
+    def save(self, path: Path) -> None:
+        """Write the model file and take on its identity."""
+        path.write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        config = asdict(self.config)
+        tensors = {name: t.contiguous() for name, t in _freeze(self).items()}
+        tensors["tables"] = torch.frombuffer(bytearray(self.tables.to_bytes()), dtype=torch.uint8)
+        metadata = {"barycode_image_model": str(FORMAT), "config": json.dumps(config, sort_keys=True)}
+        return save_safetensors(tensors, metadata)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "model") -> "ImageModel":
+        """Read a model file; raises CorruptFileError or UnsupportedFileError with the file's `name`."""
+        config = _read_config(data, name)
+        tensors = load_safetensors(data)
+        try:
+            tables = FrequencyTables.from_bytes(tensors.pop("tables").numpy().tobytes())
+            model = cls(config, tables)
+            _thaw(model, tensors)
+        except (KeyError, RuntimeError) as error:
+            raise CorruptFileError(f"The model file {name} does not hold the tensors of its own configuration.") from error
+        model.fingerprint = hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
+        return model.eval().requires_grad_(False)
+
+
+def _flat_tables() -> FrequencyTables:
+    return FrequencyTables.from_counts(np.ones((FAMILIES * ROWS, 2 * LIMIT + 1), dtype=np.int64))
+
+
+def _read_config(data: bytes, name: str) -> ModelConfig:
+    try:
+        length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        load_safetensors(data)
+    except (ValueError, safetensors.SafetensorError) as error:
+        raise CorruptFileError(f"The model file {name} is not a safetensors file: train or download it again.") from error
+    if metadata.get("barycode_image_model") != str(FORMAT):
+        raise UnsupportedFileError(
+            f"The model file {name} is not a picture model of format {FORMAT}: "
+            "expected one written by `barycode train images`, of a version that this one knows."
+        )
+    raw: dict[str, Any] = json.loads(metadata["config"])
+    policy = raw.pop("policy")
+    policy["clip"] = tuple(policy["clip"])
+    return ModelConfig(policy=StepPolicy(**policy), **raw)
+
+
+def _integer_parameters(model: nn.Module) -> dict[str, int]:
+    """Names of the parameters that count as integers, with the power of two that they are stored in."""
+    scales: dict[str, int] = {}
+    for prefix, module in model.named_modules():
+        if isinstance(module, IntegerLayer):
+            scales |= {f"{prefix}.weight": SHIFT, f"{prefix}.bias": 2 * SHIFT - 2}
+        elif isinstance(module, IntegerConvolution):
+            scales[f"{prefix}.weight"] = SHIFT
+        elif isinstance(module, AcContext):
+            scales |= {f"{prefix}.start": 2 * SHIFT - 2, f"{prefix}.octave": SHIFT}
+    return scales
+
+
+def _freeze(model: ImageModel) -> dict[str, Tensor]:
+    scales = _integer_parameters(model)
+    frozen = {}
+    for name, value in model.state_dict().items():
+        if name in scales:
+            integers = (value * 2 ** scales[name]).round()
+            small = scales[name] == SHIFT and name.endswith("weight")
+            frozen[name] = integers.clamp(-127, 127).to(torch.int8) if small else integers.to(torch.int32)
+        else:
+            frozen[name] = value.to(torch.float16)
+    return frozen
+
+
+def _thaw(model: ImageModel, tensors: dict[str, Tensor]) -> None:
+    scales = _integer_parameters(model)
+    state = {name: t.float() / 2 ** scales[name] if name in scales else t.float() for name, t in tensors.items()}
+    model.load_state_dict(state)

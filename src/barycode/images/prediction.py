@@ -1,0 +1,82 @@
+"""What is said of a code before it is known: a scale class and a mean, both integers in the end.
+
+A code is described by a zero-centred table: the mean is rounded to eighths, its integer part is subtracted and its
+sign folded away, and the scale picks one of 40 geometric classes. So all codes of a family share
+SCALES x FRACTIONS tables, fitted to counts, with the Laplacian below as prior and as the training loss.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SCALES = 40
+FRACTIONS = 5  # |mean| of 0, 1/8 ... 4/8 once the nearest integer is subtracted
+ROWS = SCALES * FRACTIONS
+LIMIT = 20  # symbols -20 ... 20, the two ends being escapes
+SCALE_UNIT = 8  # the networks' output units per scale class
+MEAN_UNIT = 32  # ... and per code
+SMALLEST_SCALE = 0.04
+CLASSES_AN_OCTAVE = 4
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Table row (int64), integer part of the mean, and sign (+1, -1), each of the shape of the codes."""
+
+    row: Tensor
+    shift: Tensor
+    sign: Tensor
+
+    def symbols(self, codes: Tensor) -> Tensor:
+        return (codes - self.shift) * self.sign
+
+    def codes(self, symbols: Tensor) -> Tensor:
+        return symbols * self.sign + self.shift
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`scale` in classes, `mean` in codes; multiples of 2**-SHIFT network units, hence exact in float32."""
+
+    scale: Tensor
+    mean: Tensor
+
+    def classes(self, family: int) -> Classes:
+        """The integers that the entropy coder sees. Floors of exact dyadic numbers: equal on every machine."""
+        scale = self.scale.floor().clamp(0, SCALES - 1).long()
+        mean = (self.mean * MEAN_UNIT).floor().int()
+        shift = torch.div(mean + MEAN_UNIT // 2, MEAN_UNIT, rounding_mode="floor")
+        rest = mean - shift * MEAN_UNIT
+        fraction = torch.div(rest.abs() + 2, MEAN_UNIT // 8, rounding_mode="floor")
+        return Classes(family * ROWS + scale * FRACTIONS + fraction, shift, 1 - 2 * (rest < 0).int())
+
+
+def laplacian_bits(codes: Tensor, prediction: Prediction, dead_zone: Tensor | float) -> Tensor:
+    """-log2 of the Laplacian mass of each code's cell: the differentiable code length the networks are trained with.
+
+    Cells are those of a dead-zone quantizer: zero covers -t ... t, the code k > 0 covers k - 1 + t ... k + t.
+    """
+    scale = SMALLEST_SCALE * 2 ** (prediction.scale.clamp(0, SCALES) / CLASSES_AN_OCTAVE)
+    magnitude = codes.abs()
+    mean = torch.where(codes < 0, -prediction.mean, prediction.mean)
+    low = torch.where(magnitude == 0, -dead_zone, magnitude - 1 + dead_zone)
+    from_mean = (low - mean) / scale
+    to_mean = (magnitude + dead_zone - mean) / scale
+    tail = torch.log(-torch.expm1(from_mean - to_mean)) - math.log(2)
+    around = 1 - (torch.exp(from_mean.clamp(max=0)) + torch.exp(-to_mean.clamp(min=0))) / 2
+    beyond = torch.where(to_mean < 0, tail + to_mean.clamp(max=0), around.clamp(min=1e-7).log())
+    return torch.where(from_mean > 0, tail - from_mean.clamp(min=0), beyond) / -math.log(2)
+
+
+def laplacian_tables(dead_zone: float) -> Tensor:
+    """(ROWS, 2 LIMIT + 1) probabilities: the prior of a family's tables, ends included as tails."""
+    scale = torch.arange(SCALES).repeat_interleave(FRACTIONS)[:, None] + 0.5
+    mean = torch.arange(FRACTIONS).repeat(SCALES)[:, None] / 8
+    symbols = torch.arange(-LIMIT, LIMIT + 1).double()
+    mass = 2 ** -laplacian_bits(symbols.expand(ROWS, -1), Prediction(scale.double(), mean.double()), dead_zone)
+    ends = torch.zeros_like(mass)
+    ends[:, [0, -1]] = mass[:, [0, -1]]  # a geometric tail beyond the last symbol, at most doubling it
+    mass = mass + ends
+    return mass / mass.sum(1, keepdim=True)

@@ -1,0 +1,102 @@
+"""The walk as training takes it: codes are chosen as the encoder chooses them, and what they cost adds up.
+
+Soft-to-hard: where `sigma` is given, the choice between the candidates of a code is also made softly,
+
+    phi = softmax(-sigma (squared error + trade * bits)),
+
+the soft assignment of the paper with the code length in its exponent, over the candidates instead of all centers (the lattice
+has infinitely many). As sigma grows phi becomes the encoder's own rate-distortion choice. Codes are straight-through:
+hard forward, soft backward; the expected code length sum(phi * bits) is the rate that the transform is trained with.
+"""
+
+import torch
+from torch import Tensor
+
+from barycode.images.choice import Chooser
+from barycode.images.contexts import AC_FAMILIES, Step, walk
+from barycode.images.model import ImageModel
+from barycode.images.prediction import laplacian_bits
+from barycode.images.transform import BANDS
+
+
+class Trace:
+    """One walk over a batch of coefficients (B, 192, h, w) with the pictures' steps and octave classes (B,).
+
+    Afterwards: `codes` (B, 192, h, w), `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains
+    the contexts, `rate_bits` (B,) under the tables (expected bits where soft), `soft_error` (B,) of the soft codes in squared steps.
+    """
+
+    def __init__(
+        self,
+        model: ImageModel,
+        coefficients: Tensor,
+        step: Tensor,
+        chooser: Chooser,
+        sigma: float | None = None,
+    ) -> None:
+        self._model = model
+        self._coefficients = coefficients
+        self._step = step
+        self._chooser = chooser
+        self._sigma = sigma
+        batch = len(coefficients)
+        self._known = torch.zeros(batch, BANDS, coefficients[0, 0].numel())
+        self._soft: list[tuple[tuple[int, ...], Tensor, Tensor]] = []
+        self._steps = step[:, None, None].expand_as(self._known)
+        self.places = coefficients.new_ones(batch, 1, *coefficients.shape[2:])
+        self.context_bits = coefficients.new_zeros(batch)
+        self.rate_bits = coefficients.new_zeros(batch)
+
+    def run(self, octave: Tensor) -> Tensor:
+        """Codes (B, 192, h, w), straight-through where soft."""
+        batch, _, height, width = self._coefficients.shape
+        codes = walk(self._model.dc, self._model.ac, (batch, height, width), octave, self.exchange)
+        if self._sigma is None:
+            return codes
+        soft = torch.zeros_like(self._known)
+        for bands, places, values in self._soft:
+            soft = _put(soft, bands, places, values)
+        soft = soft.view_as(codes)
+        return codes.detach() + soft - soft.detach()
+
+    def exchange(self, step: Step) -> Tensor:
+        if step.family == AC_FAMILIES + 1:
+            self._measure()
+        bands = list(step.bands)
+        ratio = (self._coefficients.flatten(2)[:, bands] / self._steps[:, bands])[..., step.places]
+        codes = self._choose(ratio, step)
+        self._known = _put(self._known, step.bands, step.places, codes)
+        self.context_bits = self.context_bits + laplacian_bits(
+            codes, step.prediction, self._dead_zone(step)
+        ).sum((1, 2))
+        return codes
+
+    def _choose(self, ratio: Tensor, step: Step) -> Tensor:
+        with torch.no_grad():
+            options, errors, bits = self._chooser.options(ratio, step)
+            cost = errors + self._chooser.trade * bits
+            best = cost.argmin(0, keepdim=True)
+            codes = options.gather(0, best)[0]
+        if self._sigma is None:
+            self.rate_bits = self.rate_bits + bits.gather(0, best)[0].sum((1, 2))
+            return codes
+        points = self._chooser.points(options, step)
+        phi = torch.softmax(-self._sigma * ((ratio - points) ** 2 + self._chooser.trade * bits), 0)
+        self._soft.append((step.bands, step.places, (phi * options).sum(0)))
+        self.rate_bits = self.rate_bits + (phi * bits).sum((0, 2, 3))
+        return codes
+
+    def _measure(self) -> None:
+        policy = self._model.config.policy
+        self.places = policy.measure(self._known.detach().view_as(self._coefficients), self._step)
+        self._steps = (
+            (self._step[:, None, None, None] * policy.combine(self.places)).flatten(2).expand_as(self._known)
+        )
+
+    def _dead_zone(self, step: Step) -> Tensor | float:
+        return self._model.ac.dead_zone[step.family - AC_FAMILIES] if step.family >= AC_FAMILIES else 0.5
+
+
+def _put(plane: Tensor, bands: tuple[int, ...], places: Tensor, values: Tensor) -> Tensor:
+    rows = plane[:, list(bands)].index_copy(2, places, values)
+    return plane.index_copy(1, torch.tensor(bands), rows)
