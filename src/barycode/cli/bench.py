@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,9 +41,8 @@ def main(
     image = pictures.open_picture(picture).convert("RGB") if picture else synthetic(SIZE)
     steps: dict[str, Callable[[], object]] = {}
     for codec, setting in ((barycode_codec(), quality), (JPEG, 50), (WEBP, 50)):
-        data = codec.encode(image, setting)
-        steps[f"{codec.name} encode"] = lambda codec=codec, setting=setting: codec.encode(image, setting)
-        steps[f"{codec.name} decode"] = lambda codec=codec, data=data: codec.decode(data)
+        steps[f"{codec.name} encode"] = partial(codec.encode, image, setting)
+        steps[f"{codec.name} decode"] = partial(codec.decode, codec.encode(image, setting))
     _print(time_interleaved(steps, rounds), image)
 
 

@@ -29,6 +29,9 @@ def main(
             help="1 (about 0.1 bits per pixel) to 5 (about 1.0); fractions work.",
         ),
     ] = 3.0,
+    model: Annotated[
+        str, typer.Option(help="A shipped model (photo, photo-msssim) or a .safetensors file of your own.")
+    ] = "photo",
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
 ) -> None:
     """Compress pictures into .bary files.
@@ -44,10 +47,10 @@ def main(
     - `barycode compress "scans/*.tif" --force`
     """
     jobs = batch.plan(inputs, output, pictures.SUFFIXES, ".bary")
-    batch.run_jobs(jobs, lambda job: _compress(job, quality, force))
+    batch.run_jobs(jobs, lambda job: _compress(job, quality, model, force))
 
 
-def _compress(job: batch.Job, quality: float, force: bool) -> str:
+def _compress(job: batch.Job, quality: float, model: str, force: bool) -> str:
     batch.refuse_existing(job.target, force)
     kind = job.source.suffix.lower()
     if kind == ".bary":
@@ -61,7 +64,7 @@ def _compress(job: batch.Job, quality: float, force: bool) -> str:
     image = pictures.open_picture(job.source)
     from barycode.images import compress
 
-    data = compress(image, quality=quality)
+    data = compress(image, quality=quality, model=model)
     batch.write(job.target, data, force)
     bpp = 8 * len(data) / (image.width * image.height)
     return f"{job.source} -> {job.target}  {len(data):,} bytes, {bpp:.3f} bpp"

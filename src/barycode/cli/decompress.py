@@ -21,6 +21,9 @@ def main(
             "--output", "-o", help="The picture, or a folder for several. Default: a PNG beside the input."
         ),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model file, where a file was made with a model of your own.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
 ) -> None:
     """Decompress .bary files: pictures become PNG, or what the name after --output says.
@@ -34,10 +37,10 @@ def main(
     - `barycode decompress holiday-bary/ -o holiday/`
     """
     jobs = batch.plan(inputs, output, frozenset({".bary"}), ".png")
-    batch.run_jobs(jobs, lambda job: _decompress(job, force))
+    batch.run_jobs(jobs, lambda job: _decompress(job, model, force))
 
 
-def _decompress(job: batch.Job, force: bool) -> str:
+def _decompress(job: batch.Job, model: str | None, force: bool) -> str:
     batch.refuse_existing(job.target, force)
     data = job.source.read_bytes()
     from barycode.container import unpack
@@ -49,6 +52,6 @@ def _decompress(job: batch.Job, force: bool) -> str:
         )
     from barycode.images import decompress
 
-    image = decompress(data)
+    image = decompress(data, model=model)
     batch.write(job.target, pictures.picture_bytes(image, job.target.suffix), force)
     return f"{job.source} -> {job.target}  {image.width}x{image.height} {image.mode}"

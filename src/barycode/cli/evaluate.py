@@ -29,6 +29,7 @@ def main(
         ),
     ] = "jpeg",
     qualities: Annotated[str, typer.Option(help="Our quality settings, comma-separated.")] = "1,2,3,4,5",
+    model: Annotated[str, typer.Option(help="A shipped model or a model file of your own.")] = "photo",
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the report and its plots.")
     ] = DEFAULT_OUTPUT,
@@ -48,7 +49,7 @@ def main(
         from barycode.evaluation.rate_distortion import pictures_of, save_rows
         from barycode.evaluation.report import Comparison, write_report
         from barycode.training.datasets import open_pictures
-    ours, others = _ours(qualities), _anchors(anchors)
+    ours, others = _ours(qualities, model), _anchors(anchors)
     pictures = pictures_of(open_pictures(folder))
     rows = _measure([ours, *others], pictures)
     comparison = Comparison(f"{len(pictures)} pictures of {folder.name}", rows, [ours], others)
@@ -58,7 +59,7 @@ def main(
     typer.echo(f"report: {report}")
 
 
-def _ours(qualities: str) -> "Codec":
+def _ours(qualities: str, model: str) -> "Codec":
     from barycode.evaluation.ours import barycode_codec
 
     try:
@@ -67,7 +68,7 @@ def _ours(qualities: str) -> "Codec":
         raise InvalidInputError(
             f"--qualities takes numbers between 1 and 5 with commas, got {qualities!r}."
         ) from None
-    return barycode_codec(settings=settings)
+    return barycode_codec(model, settings)
 
 
 def _anchors(names: str) -> "list[Codec]":

@@ -1,30 +1,31 @@
 """Our picture codec among the codecs that are measured."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 from PIL import Image
 
 from barycode.evaluation.rate_distortion import Codec
-from barycode.images import compress, decompress
+from barycode.images import compress, decompress, shipped_models
 
 # Half steps, so that every picture's curve passes 0.1 and 1 bpp, whatever it shows.
 QUALITIES = (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5)
+DEFAULT_MODEL = "photo"
 
 
 def barycode_codec(
-    name: str = "Barycode",
-    settings: tuple[float, ...] = QUALITIES,
-    encode: Callable[..., bytes] = compress,
+    model: str | Path = DEFAULT_MODEL, settings: tuple[float, ...] = QUALITIES, name: str = "Barycode"
 ) -> Codec:
-    """The picture codec as a Codec; `encode(image, quality=...)` may stand for another model or options."""
+    """The picture codec with a shipped model or a model file, as a Codec; a setting is a quality from 1 to 5."""
+    # A file names its shipped model itself; a model of the user's own has to be handed over.
+    at_decoder = None if str(model) in shipped_models() else model
+
+    def decode(data: bytes) -> Image.Image:
+        return decompress(data, model=at_decoder).convert("RGB")
+
     return Codec(
         name=name,
-        description="barycode.images.compress, whole .bary file; setting = quality",
+        description=f"the model {Path(model).name!r}, whole .bary files; setting = quality",
         settings=settings,
-        encode=lambda image, quality: encode(image, quality=quality),
-        decode=_decode,
+        encode=lambda image, quality: compress(image, quality=quality, model=model),
+        decode=decode,
     )
-
-
-def _decode(data: bytes) -> Image.Image:
-    return decompress(data).convert("RGB")
