@@ -15,7 +15,7 @@ DEFAULT_MODEL = "photo"
 def barycode_codec(
     model: str | Path = DEFAULT_MODEL, settings: tuple[float, ...] = QUALITIES, name: str = "Barycode"
 ) -> Codec:
-    """The picture codec with a shipped model or a model file, as a Codec; a setting is a quality from 1 to 5."""
+    """The picture codec with a shipped model or a model file, as a Codec; settings are qualities."""
     # A file names its shipped model itself; a model of the user's own has to be handed over.
     at_decoder = None if str(model) in shipped_models() else model
 

@@ -46,7 +46,7 @@ class TrainingLog:
     def resume_at(self, step: int) -> None:
         """Drop the lines after `step`, before a run goes on from there."""
         kept = [line for line in self.read() if line["step"] <= step]
-        if kept:
+        if self.path.exists():
             self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
