@@ -4,28 +4,53 @@ from barycode.quantizers.assignment import Assignment, Dense, OneHot, Parts, Spa
 from barycode.quantizers.bypass import no_quantization
 from barycode.quantizers.codebook import Codebook, revive
 from barycode.quantizers.estimators import rotation_trick, straight_through
+from barycode.quantizers.feature_map import FeatureMap
+from barycode.quantizers.gumbel import GumbelQuantizer
+from barycode.quantizers.health import CodebookHealth
+from barycode.quantizers.initialization import kmeans, sample, uniform
 from barycode.quantizers.nearest import nearest
+from barycode.quantizers.product import ProductQuantizer
 from barycode.quantizers.quantized import Quantized
 from barycode.quantizers.quantizer import Quantizer, SingleCodebook
+from barycode.quantizers.residual import ResidualQuantizer
+from barycode.quantizers.schedules import Exponential, GapControlled, Linear, Schedule
+from barycode.quantizers.soft_assignment import SoftAssignment
+from barycode.quantizers.soft_to_hard import SoftToHardQuantizer
 from barycode.quantizers.statistics import CodebookStatistics, sync
+from barycode.quantizers.updates import EmaUpdate
 from barycode.quantizers.vector import VectorQuantizer
 
 __all__ = [
     "Assignment",
     "Codebook",
+    "CodebookHealth",
     "CodebookStatistics",
     "Dense",
+    "EmaUpdate",
+    "Exponential",
+    "FeatureMap",
+    "GapControlled",
+    "GumbelQuantizer",
+    "Linear",
     "OneHot",
     "Parts",
+    "ProductQuantizer",
     "Quantized",
     "Quantizer",
+    "ResidualQuantizer",
+    "Schedule",
     "SingleCodebook",
+    "SoftAssignment",
+    "SoftToHardQuantizer",
     "Sparse",
     "VectorQuantizer",
+    "kmeans",
     "nearest",
     "no_quantization",
     "revive",
     "rotation_trick",
+    "sample",
     "straight_through",
     "sync",
+    "uniform",
 ]

@@ -23,7 +23,7 @@ def rotation_trick(
 ) -> Float[Tensor, "*batch d"]:
     """The value of `quantized`, bit for bit, with dq/dz = (|q| / |z|) R (Fifty et al. 2024).
 
-    R = I - 2 r r^T + 2 q' z'^T is the rotation that takes z' = z/|z| to q' = q/|q|, r = (z' + q') / |z' + q'|;
+    R = I - 2 r r^T + 2 q' z'^T rotates z' = z/|z| to q' = q/|q|, with r = (z' + q') / |z' + q'|;
     gradients keep their angle to the code vector. Where z or q is zero, or they are opposite, R is undefined
     and the gradient goes straight through.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.quantizers.assignment import OneHot
@@ -32,7 +32,10 @@ class VectorQuantizer(SingleCodebook):
         self.estimator = estimator
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
-        indices = self.encode_vectors(z)
+        return self.quantize_to(self.encode_vectors(z), z)
+
+    def quantize_to(self, indices: Int64[Tensor, "*batch"], z: Float[Tensor, "*batch d"]) -> Quantized:
+        """Quantize z to the code vectors that were chosen for it."""
         codes = self.decode_indices(indices).to(z.dtype)
         losses = {"commitment_loss": mean_squared_error(z, codes.detach())}
         loss = self.commitment_weight * losses["commitment_loss"]

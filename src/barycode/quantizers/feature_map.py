@@ -1,0 +1,38 @@
+"""Quantizers for feature maps (B, C, H, W), whose vectors lie along the channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from barycode.quantizers.quantized import Quantized
+from barycode.quantizers.quantizer import Quantizer
+
+
+class FeatureMap(nn.Module):
+    """Applies a quantizer of dimension C to maps (B, C, H, W), or (B, C, ...) of any number of axes.
+
+    `quantized` and `decode` have the layout of the map; indices are (B, H, W) or (B, H, W, parts).
+    """
+
+    def __init__(self, quantizer: Quantizer) -> None:
+        super().__init__()
+        self.quantizer = quantizer
+
+    def forward(self, maps: Float[Tensor, "b c *space"]) -> Quantized:
+        result: Quantized = self.quantizer(maps.movedim(1, -1))
+        return replace(result, quantized=result.quantized.movedim(-1, 1))
+
+    def encode(self, maps: Float[Tensor, "b c *space"]) -> Int64[Tensor, "b *space_parts"]:
+        """The indices of every place of the maps."""
+        return self.quantizer.encode(maps.movedim(1, -1))
+
+    def decode(self, indices: Int64[Tensor, "b *space_parts"]) -> Float[Tensor, "b c *space"]:
+        """The maps that a decoder gets."""
+        return self.quantizer.decode(indices).movedim(-1, 1)
+
+    def hard(self, maps: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
+        """`decode(encode(maps))`."""
+        return self.decode(self.encode(maps))

@@ -1,0 +1,77 @@
+"""Is the codebook alive? Usage, perplexity and dead codes over as much data as you feed it."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Bool, Int64
+from torch import Tensor, nn
+
+from barycode.errors import InvalidInputError
+
+
+class CodebookHealth(nn.Module):
+    """A histogram of the codes chosen since the last `reset`: a whole epoch, whatever the batch size.
+
+    histogram: (K,) int64 buffer, saved and resumed with the state_dict.
+    """
+
+    histogram: Tensor
+
+    def __init__(self, codebook_size: int) -> None:
+        super().__init__()
+        if codebook_size < 1:
+            raise InvalidInputError(f"A codebook has at least one vector, not {codebook_size}.")
+        self.register_buffer("histogram", torch.zeros(codebook_size, dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, indices: Int64[Tensor, "..."]) -> None:
+        """Count a batch of indices, of any shape."""
+        counts = torch.bincount(indices.detach().flatten(), minlength=self.histogram.numel())
+        if counts.numel() != self.histogram.numel():
+            raise InvalidInputError(
+                f"The indices reach {counts.numel() - 1}, "
+                f"but the codebook has only {self.histogram.numel()} vectors."
+            )
+        self.histogram += counts
+
+    def merge(self, other: CodebookHealth) -> None:
+        """Add what another one has counted."""
+        self.histogram += other.histogram
+
+    def sync(self, group: dist.ProcessGroup | None = None) -> None:
+        """Sum the histogram over all ranks, once an epoch; does nothing without torch.distributed."""
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(self.histogram, group=group)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.histogram.zero_()
+
+    @property
+    def usage(self) -> float:
+        """The fraction of code vectors that were chosen at least once."""
+        return (self.histogram > 0).double().mean().item()
+
+    @property
+    def perplexity(self) -> float:
+        """2^H of the histogram: how many equally likely codes have that entropy, 1 to K; 0 without data."""
+        total = self.histogram.sum().item()
+        if total == 0:
+            return 0.0
+        p = self.histogram.double() / total
+        return torch.exp(torch.special.entr(p).sum()).item()
+
+    @property
+    def dead_codes(self) -> Bool[Tensor, " k"]:
+        """Which code vectors were never chosen, for `revive`."""
+        return self.histogram == 0
+
+    def summary(self) -> dict[str, float]:
+        """Numbers to log: usage, perplexity, dead_codes, vectors."""
+        return {
+            "usage": self.usage,
+            "perplexity": self.perplexity,
+            "dead_codes": float(self.dead_codes.sum().item()),
+            "vectors": float(self.histogram.sum().item()),
+        }

@@ -1,0 +1,81 @@
+"""Product quantization: the vector is cut into groups of dimensions, each with a quantizer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers.assignment import Parts
+from barycode.quantizers.codebook import Codebook
+from barycode.quantizers.quantized import Quantized
+from barycode.quantizers.quantizer import Initialization, Quantizer
+from barycode.quantizers.statistics import CodebookStatistics
+from barycode.quantizers.vector import VectorQuantizer
+
+
+class ProductQuantizer(Quantizer):
+    """q = (q^1, ..., q^m): quantizer i sees the i-th of m equal slices of z.
+
+    `quantizer(K, d / m)` makes each of them, so groups compose with every quantizer:
+    `ProductQuantizer(1024, 64, groups=4, quantizer=SoftToHardQuantizer)`.
+    Indices have the groups as their last dimension; losses are means over the groups.
+    """
+
+    def __init__(
+        self,
+        codebook_size: int,
+        dim: int,
+        *,
+        groups: int = 2,
+        quantizer: Callable[[int, int], Quantizer] = VectorQuantizer,
+    ) -> None:
+        super().__init__(codebook_size, dim)
+        if groups < 1 or dim % groups:
+            raise InvalidInputError(f"{dim} dimensions cannot be cut into {groups} equal groups.")
+        self.groups = nn.ModuleList(quantizer(codebook_size, dim // groups) for _ in range(groups))
+
+    @property
+    def codebooks(self) -> Sequence[Codebook]:
+        return tuple(codebook for group in self._groups() for codebook in group.codebooks)
+
+    def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
+        results = [group.quantize(part) for group, part in self._slices(z)]
+        return Quantized(
+            quantized=torch.cat([result.quantized for result in results], -1),
+            indices=torch.stack([result.indices for result in results], -1),
+            loss=torch.stack([result.loss for result in results]).mean(),
+            weights=Parts(tuple(result.weights for result in results)),
+            losses={
+                name: torch.stack([result.losses[name] for result in results]).mean()
+                for name in results[0].losses
+            },
+        )
+
+    def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_parts groups"]:
+        return torch.stack([group.encode_vectors(part) for group, part in self._slices(z)], -1)
+
+    def decode_indices(self, indices: Int64[Tensor, "*batch_parts groups"]) -> Float[Tensor, "*batch d"]:
+        if indices.shape[-1:] != (len(self.groups),):
+            raise InvalidInputError(
+                f"The indices have shape {tuple(indices.shape)}, expected (..., {len(self.groups)})."
+            )
+        parts = zip(self._groups(), indices.unbind(-1), strict=True)
+        return torch.cat([group.decode_indices(part) for group, part in parts], -1)
+
+    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+        return tuple(entry for group, part in self._slices(z) for entry in group.gather_statistics(part))
+
+    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+        for group, part in self._slices(z):
+            group.initialize(part, method)
+
+    def _groups(self) -> Iterator[Quantizer]:
+        return (cast(Quantizer, group) for group in self.groups)
+
+    def _slices(self, z: Tensor) -> Iterator[tuple[Quantizer, Tensor]]:
+        return zip(self._groups(), z.chunk(len(self.groups), -1), strict=True)
