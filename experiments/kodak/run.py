@@ -1,0 +1,134 @@
+"""The report of the picture codec: real files on Kodak, B100 and Urban100 (half-size), against five codecs.
+
+    python experiments/kodak/run.py --data FOLDER
+
+Rows are kept in rows/, so that an interrupted run goes on where it stopped and anchors are measured once. Rows of
+our own models carry the model's identity in their file's name; pass --fresh when the encoder itself has changed.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from barycode.cli.batch import progress_bar
+from barycode.errors import InvalidInputError
+from barycode.evaluation.anchors import ANCHORS
+from barycode.evaluation.ours import barycode_codec
+from barycode.evaluation.rate_distortion import Codec, Picture, Row, measure_into, pictures_of
+from barycode.evaluation.report import Comparison, bd_cell, bd_table, slug, write_report
+from barycode.images.shelf import find_model
+from barycode.training.datasets import data_folder, open_pictures
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+SETS = {
+    "kodak": ("Kodak", "kodak"),
+    "b100": ("B100", "b100.tar"),
+    "urban100-half": ("Urban100, half-size", "urban100_half.tar"),
+}
+MODELS = {"photo": "Barycode", "photo-msssim": "Barycode MS-SSIM"}
+BEGIN, END = "<!-- table: experiments/kodak/run.py -->", "<!-- end of table -->"
+NOTE = """\
+Real files, every byte counted; pixels decoded from the files alone; pictures uncropped. BD-rates are taken on each
+picture (monotone cubic interpolation of log rate over quality, where our file has 0.1 to 1 bits per pixel and both
+curves reach) and then averaged; in brackets, the number of pictures. Negative: our files are smaller at equal
+quality. A picture is left out where the other curve reaches less than half of our range of quality. Encode and
+decode times in the rows were taken on a shared machine: trust their ratios only roughly.
+"""
+
+
+def main(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the test pictures; default: BARYCODE_DATA.")
+    ] = None,
+    sets: Annotated[str, typer.Option(help="Comma-separated test sets.")] = ",".join(SETS),
+    models: Annotated[
+        str, typer.Option(help="Comma-separated shipped models; empty: anchors only.")
+    ] = ",".join(MODELS),
+    fresh: Annotated[bool, typer.Option(help="Measure our models again.")] = False,
+) -> None:
+    """Measure, report, and fill the table of the README."""
+    folder = data_folder(data)
+    ours = {name: barycode_codec(name, name=MODELS.get(name, name)) for name in models.split(",") if name}
+    comparisons = []
+    for key in sets.split(","):
+        title, place = _set(key)
+        pictures = pictures_of(open_pictures(folder / place))
+        rows = [
+            row
+            for anchor in ANCHORS.values()
+            for row in _measure(_path(key, slug(anchor.name)), anchor, pictures)
+        ]
+        for name, codec in ours.items():
+            rows += _measure(_our_path(key, name, fresh), codec, pictures)
+        comparisons.append(Comparison(title, rows, list(ours.values()), list(ANCHORS.values())))
+        write_report(comparisons[-1], HERE / key)
+    if ours:
+        (HERE / "README.md").write_text(summary(comparisons))
+        fill(README, f"{readme_table(comparisons[0])}")
+
+
+def _set(key: str) -> tuple[str, str]:
+    if key not in SETS:
+        raise InvalidInputError(f"there is no test set {key!r}; choose from {', '.join(SETS)}.")
+    return SETS[key]
+
+
+def _path(key: str, name: str) -> Path:
+    return HERE / "rows" / key / f"{name}.json"
+
+
+def _our_path(key: str, model: str, fresh: bool) -> Path:
+    """Where our rows are, after deleting those of other versions of the model (and this one's, if `fresh`)."""
+    path = _path(key, f"barycode-{model}-{find_model(model).fingerprint.hex()}")
+    for old in path.parent.glob(f"barycode-{model}-{'[0-9a-f]' * 16}.json"):
+        if fresh or old != path:
+            old.unlink()
+    return path
+
+
+def _measure(path: Path, codec: Codec, pictures: list[Picture]) -> list[Row]:
+    with progress_bar() as progress:
+        task = progress.add_task(f"{path.parent.name}: {codec.name}", total=len(pictures))
+        return measure_into(path, codec, pictures, lambda: progress.advance(task))
+
+
+def summary(comparisons: list[Comparison]) -> str:
+    """This folder's README: BD-rates of every set and model."""
+    parts = ["# The picture codec against others", "", NOTE]
+    for comparison in comparisons:
+        key = next(key for key, (title, _) in SETS.items() if title == comparison.title)
+        parts += [f"## [{comparison.title}]({key}/report.md), {comparison.pictures} pictures", ""]
+        for codec in comparison.ours:
+            parts += [f"{codec.name} ({codec.description}):", "", bd_table(comparison.figures(codec)), ""]
+        parts += [f"![PSNR]({key}/psnr.png)", f"![MS-SSIM]({key}/ms-ssim.png)", ""]
+    parts += ["## Again", "", "    python experiments/kodak/run.py --data FOLDER --fresh", ""]
+    return "\n".join(parts)
+
+
+def readme_table(comparison: Comparison) -> str:
+    """BD-rates of all our models on one set: a row an anchor, two columns a model."""
+    figures = {codec.name: comparison.figures(codec) for codec in comparison.ours}
+    headings = [f"{name}: {measure}" for name, measures in figures.items() for measure in measures]
+    lines = [["size against", *headings], ["---"] * (len(headings) + 1)]
+    for anchor in comparison.anchors:
+        results = [results[anchor.name] for measures in figures.values() for results in measures.values()]
+        lines.append([anchor.name, *map(bd_cell, results)])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return (
+        f"{comparison.title}, {comparison.pictures} pictures, BD-rate per picture, then averaged:\n\n{table}"
+    )
+
+
+def fill(readme: Path, table: str) -> None:
+    """Replace what stands between the two marks of the README."""
+    before, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InvalidInputError(f"{readme.name} has no region between {BEGIN!r} and {END!r} to fill.")
+    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
