@@ -51,7 +51,6 @@ def main(
 
 
 def _compress(job: batch.Job, quality: float, model: str, force: bool) -> str:
-    batch.refuse_existing(job.target, force)
     kind = job.source.suffix.lower()
     if kind == ".bary":
         raise InvalidInputError(
@@ -61,6 +60,7 @@ def _compress(job: batch.Job, quality: float, model: str, force: bool) -> str:
         raise UnsupportedFileError(
             f"{job.source} is a network; this version of Barycode compresses pictures only."
         )
+    batch.refuse_existing(job.target, force)
     image = pictures.open_picture(job.source)
     from barycode.images import compress
 

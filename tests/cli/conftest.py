@@ -1,0 +1,63 @@
+"""The command line in this process, with a codec that stores PNGs: these tests are about files."""
+
+import io
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import barycode.images
+from barycode.cli import main
+from barycode.container import Section, pack, unpack
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run `barycode` with these arguments as a shell would."""
+
+    def call(*arguments) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["barycode", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main.run()
+        captured = capsys.readouterr()
+        return Outcome(exit_.value.code or 0, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    """Replace the picture codec by one that keeps the picture as a PNG inside a real container."""
+
+    def compress(image, *, quality=3, model="photo"):
+        stream = io.BytesIO()
+        image.save(stream, "PNG", exif=image.getexif())
+        return pack(
+            "imag", [Section("QUAL", f"{quality}{model}".encode()), Section("TILE", stream.getvalue())]
+        )
+
+    def decompress(data, *, model=None):
+        return Image.open(io.BytesIO(unpack(data).one("TILE")))
+
+    monkeypatch.setattr(barycode.images, "compress", compress)
+    monkeypatch.setattr(barycode.images, "decompress", decompress)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """photos/a.png and photos/deep/b.jpg, below a folder of their own."""
+    generator = np.random.default_rng(0)
+    for name in ("a.png", "deep/b.jpg"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "photos"

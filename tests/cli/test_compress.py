@@ -1,0 +1,128 @@
+import pytest
+from PIL import Image
+
+from barycode.container import unpack
+
+pytestmark = pytest.mark.usefixtures("stored")
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return image.convert("RGB").tobytes()
+
+
+def test_one_picture_there_and_back(run, photos):
+    outcome = run("compress", photos / "a.png")
+    assert outcome.code == 0
+    assert "a.bary" in outcome.out
+    assert "bpp" in outcome.out
+    original = pixels(photos / "a.png")
+    (photos / "a.png").unlink()
+    assert run("decompress", photos / "a.bary").code == 0
+    assert pixels(photos / "a.png") == original
+
+
+def test_quality_and_model_reach_the_codec(run, photos, tmp_path):
+    assert (
+        run("compress", photos / "a.png", "-q", "2.5", "--model", "mine", "-o", tmp_path / "x.bary").code == 0
+    )
+    assert unpack((tmp_path / "x.bary").read_bytes()).one("QUAL") == b"2.5mine"
+
+
+def test_a_folder_keeps_its_shape(run, photos, tmp_path):
+    outcome = run("compress", photos, "-o", tmp_path / "small")
+    assert outcome.code == 0
+    assert (tmp_path / "small/a.bary").is_file()
+    assert (tmp_path / "small/deep/b.bary").is_file()
+    assert "2 of 2 files done" in outcome.out
+    assert run("decompress", tmp_path / "small", "-o", tmp_path / "back").code == 0
+    assert pixels(tmp_path / "back/deep/b.png") == pixels(photos / "deep/b.jpg")
+
+
+def test_globs(run, photos, tmp_path):
+    assert run("compress", f"{photos}/**/*.jpg", "-o", tmp_path / "out").code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.bary"]
+
+
+def test_nothing_is_overwritten_without_force(run, photos):
+    (photos / "a.bary").write_bytes(b"precious")
+    outcome = run("compress", photos / "a.png")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert "a.bary exists already" in outcome.err
+    assert (photos / "a.bary").read_bytes() == b"precious"
+    assert run("compress", photos / "a.png", "--force").code == 0
+    assert unpack((photos / "a.bary").read_bytes()).kind == "imag"
+
+
+def test_one_bad_file_does_not_lose_the_others(run, photos):
+    (photos / "bad.png").write_bytes(b"not a picture")
+    outcome = run("compress", photos)
+    assert outcome.code == 1
+    assert "bad.png is not a picture" in outcome.err
+    assert "2 of 3 files done" in outcome.out
+    assert (photos / "deep/b.bary").is_file()
+    assert not (photos / "bad.bary").exists()
+
+
+def test_two_files_never_become_one(run, photos):
+    Image.new("RGB", (4, 4)).save(photos / "a.jpg")
+    outcome = run("compress", photos)
+    assert outcome.code == 1
+    assert "would both become" in outcome.err
+    assert not list(photos.rglob("*.bary"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["compress", "nowhere.png"], "nowhere.png does not exist"),
+        (["compress", "net.safetensors"], "is a network"),
+        (["compress", "x.bary"], "is compressed already"),
+        (["compress", "empty"], "holds no files that end in"),
+        (["decompress", "net.safetensors"], ""),
+        (["decompress", "x.bary"], ""),
+        (["info", "x.bary"], ""),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_1(run, tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.safetensors").write_bytes(b"\0" * 8)
+    (tmp_path / "x.bary").write_bytes(b"junk")
+    (tmp_path / "empty").mkdir()
+    outcome = run(*arguments)
+    assert outcome.code == 1
+    assert outcome.out == ""
+    assert outcome.err.startswith("barycode: ")
+    assert outcome.err.count("\n") == 1
+    assert sentence in outcome.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["compress"], ["compress", "a.png", "-q", "9"], ["nonsense"], ["train", "fish"]]
+)
+def test_wrong_usage_is_exit_code_2(run, arguments):
+    outcome = run(*arguments)
+    assert outcome.code == 2
+    assert "Usage: " in outcome.err
+
+
+def test_decompress_writes_the_type_of_the_name(run, photos, tmp_path):
+    run("compress", photos / "a.png")
+    assert run("decompress", photos / "a.bary", "-o", tmp_path / "a.webp").code == 0
+    with Image.open(tmp_path / "a.webp") as image:
+        assert image.format == "WEBP"
+    outcome = run("decompress", photos / "a.bary", "-o", tmp_path / "a.doc")
+    assert outcome.code == 1
+    assert "writes no '.doc' files" in outcome.err
+
+
+def test_profile_and_exif_survive(run, tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png", exif=exif, icc_profile=b"a profile")
+    run("compress", tmp_path / "p.png")
+    assert run("decompress", tmp_path / "p.bary", "-o", tmp_path / "back.png").code == 0
+    with Image.open(tmp_path / "back.png") as image:
+        assert image.info["icc_profile"] == b"a profile"
+        assert image.getexif()[0x010E] == "a description"
