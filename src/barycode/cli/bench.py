@@ -38,12 +38,17 @@ def main(
     with extra("evaluation"):
         from barycode.evaluation.anchors import JPEG, WEBP
         from barycode.evaluation.ours import barycode_codec
-    image = pictures.open_picture(picture).convert("RGB") if picture else synthetic(SIZE)
+    image = _rgb(picture) if picture else synthetic(SIZE)
     steps: dict[str, Callable[[], object]] = {}
     for codec, setting in ((barycode_codec(), quality), (JPEG, 50), (WEBP, 50)):
         steps[f"{codec.name} encode"] = partial(codec.encode, image, setting)
         steps[f"{codec.name} decode"] = partial(codec.decode, codec.encode(image, setting))
     _print(time_interleaved(steps, rounds), image)
+
+
+def _rgb(path: Path) -> "Image.Image":
+    with pictures.open_picture(path) as image:
+        return image.convert("RGB")
 
 
 def synthetic(size: tuple[int, int]) -> "Image.Image":

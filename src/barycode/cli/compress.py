@@ -61,10 +61,10 @@ def _compress(job: batch.Job, quality: float, model: str, force: bool) -> str:
             f"{job.source} is a network; this version of Barycode compresses pictures only."
         )
     batch.refuse_existing(job.target, force)
-    image = pictures.open_picture(job.source)
     from barycode.images import compress
 
-    data = compress(image, quality=quality, model=model)
+    with pictures.open_picture(job.source) as image:
+        data = compress(image, quality=quality, model=model)
+        bpp = 8 * len(data) / (image.width * image.height)
     batch.write(job.target, data, force)
-    bpp = 8 * len(data) / (image.width * image.height)
     return f"{job.source} -> {job.target}  {len(data):,} bytes, {bpp:.3f} bpp"

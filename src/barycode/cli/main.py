@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""
-    Compress photos, neural networks and vectors with learned codebooks.
+    Compress photos with learned codebooks.
 
     - `barycode compress photo.png` writes photo.bary
     - `barycode decompress photo.bary` writes photo.png

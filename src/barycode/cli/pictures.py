@@ -1,6 +1,8 @@
 """Pictures in and out of files, for the commands that touch them."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -12,14 +14,16 @@ SUFFIXES = frozenset(
 )
 
 
-def open_picture(path: Path) -> Image.Image:
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
     """The picture in a file, with its profile and EXIF; InvalidInputError if it is not a picture."""
     try:
         image = Image.open(path)
         image.load()
-    except (UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, SyntaxError, OSError, Image.DecompressionBombError) as error:
         raise InvalidInputError(f"{path} is not a picture that Pillow can read ({error}).") from error
-    return image
+    with image:
+        yield image
 
 
 def picture_bytes(image: Image.Image, suffix: str) -> bytes:
