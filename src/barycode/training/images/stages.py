@@ -10,14 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from barycode.errors import MissingDataError
 from barycode.images.choice import Chooser
 from barycode.images.model import ImageModel
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
 from barycode.images.transform import mirror_samples
 from barycode.training.images.trace import Trace
-
-Distortion = Callable[[Tensor, Tensor], Tensor]  # decoded and original pixels (B, 3, H, W) to (B,)
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -28,28 +26,90 @@ class Batch:
 
     @property
     def octave(self) -> Tensor:
+        """The class (B,) of the step that the context networks see."""
         return torch.floor(CLASSES_AN_OCTAVE * torch.log2(self.step / REFERENCE_STEP) + 1e-4)
 
 
+Distortion = Callable[[Tensor, Batch], Tensor]  # decoded pixels and the batch to (B,), comparable between steps
+
+
 def contexts_loss(model: ImageModel, batch: Batch, chooser: Chooser) -> Tensor:
-    """Bits per pixel of the codes that the encoder chooses, under the Laplacian; weighted so that every rate counts alike."""
+    """Bits per pixel of the codes that the encoder chooses, under the Laplacian of the context networks."""
     with torch.no_grad():
         coefficients = model.analysis(mirror_samples(batch.pixels))
     trace = Trace(model, coefficients, batch.step, chooser)
     trace.run(batch.octave)
-    bpp = trace.context_bits / batch.pixels[0, 0].numel()
-    return (bpp * (batch.step / REFERENCE_STEP) ** 0.7).mean()
+    return _context_rate(trace, batch)
 
 
 def decoder_loss(model: ImageModel, batch: Batch, chooser: Chooser, distortion: Distortion) -> Tensor:
     """The distortion of what the decoder makes of the encoder's choice of codes."""
     with torch.no_grad():
-        coefficients = model.analysis(mirror_samples(batch.pixels))
-        trace = Trace(model, coefficients, batch.step, chooser)
+        trace = Trace(model, model.analysis(mirror_samples(batch.pixels)), batch.step, chooser)
         codes = trace.run(batch.octave)
-    return distortion(_decode(model, codes, trace, batch.step), batch).mean()
+    return distortion(_decode(model, codes, trace, batch), batch).mean()
 
 
-def _decode(model: ImageModel, codes: Tensor, trace: Trace, step: Tensor) -> Tensor:
-    steps = step[:, None, None, None] * model.config.policy.combine(trace.places)
-    return model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, step)
+@dataclass(frozen=True)
+class JointLosses:
+    """Everything together: `total` to minimise, and what it is made of, with the soft choice and with the hard one."""
+
+    total: Tensor
+    soft: Tensor
+    hard: Tensor
+
+    @property
+    def gap(self) -> float:
+        """loss(hard) - loss(soft): what the gap-controlled annealing follows."""
+        return (self.hard - self.soft).item()
+
+
+def joint_loss(
+    model: ImageModel, batch: Batch, chooser: Chooser, distortion: Distortion, sigma: float
+) -> JointLosses:
+    """Distortion + trade * rate of the soft-to-hard codes, for the transform and the decoder; contexts learn beside it."""
+    trace = Trace(model, model.analysis(mirror_samples(batch.pixels)), batch.step, chooser, sigma)
+    codes = trace.run(batch.octave)
+    pixels = batch.pixels[0, 0].numel()
+    weight = batch.step**2 * chooser.trade / distortion_unit(batch.step)
+    loss = (distortion(_decode(model, codes, trace, batch), batch) + weight * trace.rate_bits / pixels).mean()
+    with torch.no_grad():
+        soft = distortion(_decode(model, trace.soft, trace, batch), batch) + weight * trace.rate_bits / pixels
+        hard = distortion(_decode(model, codes, trace, batch), batch) + weight * trace.hard_bits / pixels
+    return JointLosses(loss + _context_rate(trace, batch), soft.mean(), hard.mean())
+
+
+def distortion_unit(step: Tensor) -> Tensor:
+    """The squared error (B,) that counts as one: about what the plain transform leaves at this step."""
+    return 0.28 * step**1.2
+
+
+def squared_error(decoded: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error in units of `distortion_unit`, so that all rates weigh alike."""
+    return ((decoded - batch.pixels) ** 2).mean((1, 2, 3)) / distortion_unit(batch.step)
+
+
+def relative_error(decoded: Tensor, batch: Batch) -> Tensor:
+    """Squared error over half itself and half the unit: between the error and its logarithm, as PSNR per picture wants."""
+    error = squared_error(decoded, batch)
+    return error / (0.5 * error.detach() + 0.5)
+
+
+def structural_dissimilarity(decoded: Tensor, batch: Batch) -> Tensor:
+    """1 - MS-SSIM, weighted so that all rates weigh alike, with a little squared error to hold the mean colour."""
+    try:
+        from pytorch_msssim import ms_ssim
+    except ImportError as error:
+        raise MissingDataError("Training for MS-SSIM needs pytorch-msssim: pip install 'barycode[evaluation]'.") from error
+    similarity = ms_ssim(decoded.clamp(0, 255), batch.pixels, data_range=255, size_average=False)
+    return 1000 * (1 - similarity) / batch.step + 0.05 * squared_error(decoded, batch)
+
+
+def _context_rate(trace: Trace, batch: Batch) -> Tensor:
+    bpp = trace.context_bits / batch.pixels[0, 0].numel()
+    return (bpp * (batch.step / REFERENCE_STEP) ** 0.7).mean()
+
+
+def _decode(model: ImageModel, codes: Tensor, trace: Trace, batch: Batch) -> Tensor:
+    steps = batch.step[:, None, None, None] * model.config.policy.combine(trace.places)
+    return model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, batch.step)

@@ -22,8 +22,8 @@ from barycode.images.transform import BANDS
 class Trace:
     """One walk over a batch of coefficients (B, 192, h, w) with the pictures' steps and octave classes (B,).
 
-    Afterwards: `codes` (B, 192, h, w), `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains
-    the contexts, `rate_bits` (B,) under the tables (expected bits where soft), `soft_error` (B,) of the soft codes in squared steps.
+    Afterwards: `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains the contexts, `hard_bits`
+    (B,) of the chosen codes under the tables; and of a soft walk `soft` (B, 192, h, w) codes and `rate_bits` (B,), expected bits.
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class Trace:
         self.places = coefficients.new_ones(batch, 1, *coefficients.shape[2:])
         self.context_bits = coefficients.new_zeros(batch)
         self.rate_bits = coefficients.new_zeros(batch)
+        self.hard_bits = coefficients.new_zeros(batch)
+        self.soft = coefficients
 
     def run(self, octave: Tensor) -> Tensor:
         """Codes (B, 192, h, w), straight-through where soft."""
@@ -56,8 +58,8 @@ class Trace:
         soft = torch.zeros_like(self._known)
         for bands, places, values in self._soft:
             soft = _put(soft, bands, places, values)
-        soft = soft.view_as(codes)
-        return codes.detach() + soft - soft.detach()
+        self.soft = soft.view_as(codes)
+        return codes.detach() + self.soft - self.soft.detach()
 
     def exchange(self, step: Step) -> Tensor:
         if step.family == AC_FAMILIES + 1:
@@ -77,8 +79,8 @@ class Trace:
             cost = errors + self._chooser.trade * bits
             best = cost.argmin(0, keepdim=True)
             codes = options.gather(0, best)[0]
+            self.hard_bits = self.hard_bits + bits.gather(0, best)[0].sum((1, 2))
         if self._sigma is None:
-            self.rate_bits = self.rate_bits + bits.gather(0, best)[0].sum((1, 2))
             return codes
         points = self._chooser.points(options, step)
         phi = torch.softmax(-self._sigma * ((ratio - points) ** 2 + self._chooser.trade * bits), 0)

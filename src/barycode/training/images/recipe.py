@@ -1,0 +1,72 @@
+"""A recipe: everything that decides how a picture model is trained, as a file that can be committed."""
+
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from barycode.errors import InvalidInputError
+from barycode.images.steps import StepPolicy
+
+Kind = Literal["contexts", "decoder", "joint"]
+KINDS = ("contexts", "decoder", "joint")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: what is trained, for how many steps, at which highest learning rate, on which crops."""
+
+    kind: Kind
+    steps: int
+    learning_rate: float
+    crop: int = 128
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InvalidInputError(f"There is no stage {self.kind!r}: expected one of {', '.join(KINDS)}.")
+        if self.crop % 8 or min(self.crop, self.steps, self.batch) <= 0 or self.learning_rate <= 0:
+            raise InvalidInputError(f"The stage {self} is not sound: expected positive numbers and a crop that 8 divides.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`start` is the model that training starts from, or empty for the untrained lapped transform."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    metric: Literal["mse", "ms-ssim"] = "mse"
+    start: str = ""
+    seed: int = 0
+    trade: float = 0.11
+    steps: tuple[float, float] = (21.0, 260.0)
+    holdout: int = 50
+    policy: StepPolicy = field(default_factory=StepPolicy)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from a TOML file; a key that is not known is an error."""
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"The recipe {path} cannot be read as TOML ({error}).") from error
+    stages = tuple(_build(Stage, stage, path) for stage in raw.pop("stages", []))
+    policy = _build(StepPolicy, raw.pop("policy", {}), path)
+    return _build(Recipe, {**raw, "stages": stages, "policy": policy}, path)
+
+
+def _build(kind: type, values: dict[str, Any], path: Path) -> Any:
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InvalidInputError(
+            f"The recipe {path} has an unknown key {unknown[0]!r} for {kind.__name__}: expected {', '.join(sorted(known))}."
+        )
+    try:
+        return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    except TypeError as error:
+        raise InvalidInputError(f"The recipe {path} is incomplete: {error}.") from error

@@ -1,0 +1,190 @@
+"""Training a picture model by a recipe, stage after stage, resumable at any time."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from barycode.errors import InvalidInputError
+from barycode.images.choice import Chooser
+from barycode.images.model import ImageModel, ModelConfig
+from barycode.images.shelf import find_model
+from barycode.images.steps import REFERENCE_STEP, STEPS_AN_OCTAVE
+from barycode.training.checkpoints import Checkpoints
+from barycode.training.images.crops import Crops
+from barycode.training.images.recipe import Recipe, Stage
+from barycode.training.images.stages import (
+    Batch,
+    Distortion,
+    contexts_loss,
+    decoder_loss,
+    joint_loss,
+    relative_error,
+    squared_error,
+    structural_dissimilarity,
+)
+from barycode.training.images.tables import fit_tables, prior_lengths
+from barycode.training.progress import RunningMean, TrainingLog, training_bar
+
+SAVE_EVERY = 200
+AVERAGE = 0.999  # decay of the weight average that is kept in the end
+LENGTHS_EVERY = 50  # steps between refreshes of the code lengths that choices are made by
+TABLE_STEPS = tuple(range(-20, 41, 4))  # step indices that tables are counted at
+SHARPEST, SOFTEST = 24.0, 4.0  # the annealing of joint stages: sigma in units of 1 / squared step
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures to train on, and pictures held out to choose and report by."""
+
+    train: list[Image.Image]
+    held_out: list[Image.Image]
+
+
+def split(pictures: Sequence[Image.Image], recipe: Recipe) -> Split:
+    """Hold out `recipe.holdout` pictures, at most a tenth, by the recipe's seed."""
+    count = min(recipe.holdout, len(pictures) // 10)
+    order = np.random.default_rng(recipe.seed).permutation(len(pictures))
+    return Split([pictures[i] for i in order[count:]], [pictures[i] for i in order[:count]])
+
+
+def train_model(recipe: Recipe, pictures: Sequence[Image.Image], folder: Path) -> ImageModel:
+    """Run all stages and fit the tables; goes on where an interrupted run in `folder` stopped."""
+    if not pictures:
+        raise InvalidInputError("There are no pictures to train on: name a folder that holds some.")
+    torch.manual_seed(recipe.seed)
+    parts = split(pictures, recipe)
+    model = _start(recipe)
+    for number, stage in enumerate(recipe.stages):
+        _StageRun(recipe, stage, number, model, folder).run(parts.train)
+    return with_tables(model, parts.train, recipe)
+
+
+def with_tables(model: ImageModel, pictures: Sequence[Image.Image], recipe: Recipe) -> ImageModel:
+    """The model with frequency tables counted on pictures: twice, since the tables decide the codes that they count."""
+    model = model.eval().requires_grad_(False)
+    lengths = prior_lengths(model)
+    for _ in range(2):
+        crops = Crops(pictures, 192, recipe.seed)
+        batches = [(crops.draw(8), index) for index in TABLE_STEPS for _ in range(6)]
+        tables = fit_tables(model, batches, recipe.trade, lengths)
+        lengths = torch.from_numpy(tables.code_lengths())
+    fitted = ImageModel(model.config, tables)
+    fitted.load_state_dict(model.state_dict())
+    return ImageModel.from_bytes(fitted.to_bytes())
+
+
+def _start(recipe: Recipe) -> ImageModel:
+    config = ModelConfig(recipe.name, trade=recipe.trade, policy=recipe.policy)
+    model = ImageModel(config)
+    if recipe.start:
+        model.load_state_dict(find_model(recipe.start).state_dict())
+    return model.requires_grad_(True).train()
+
+
+class _StageRun:
+    """One stage: optimizer, weight average, checkpoints, log."""
+
+    def __init__(self, recipe: Recipe, stage: Stage, number: int, model: ImageModel, folder: Path) -> None:
+        self.recipe, self.stage, self.model = recipe, stage, model
+        self.parameters = [p for part in _trained(model, stage) for p in part.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, stage.learning_rate, betas=(0.9, 0.99))
+        self.average = copy.deepcopy(model.state_dict())
+        self.checkpoints = Checkpoints(folder / f"stage-{number}")
+        self.log = TrainingLog(folder / f"stage-{number}" / "log.jsonl")
+        self.done = 0
+
+    def run(self, pictures: Sequence[Image.Image]) -> None:
+        crops = Crops(pictures, self.stage.crop, self.recipe.seed + 1)
+        self._resume(crops)
+        mean = RunningMean()
+        with training_bar(f"{self.recipe.name}: {self.stage.kind}", self.stage.steps, self.done) as bar:
+            while self.done < self.stage.steps:
+                loss = self._step(crops)
+                bar.advance(loss=mean.update(loss["loss"]))
+                self.done += 1
+                if self.done % SAVE_EVERY == 0 or self.done == self.stage.steps:
+                    self.log.write(self.done, **loss)
+                    self._save(crops)
+        self.model.load_state_dict(self.average)
+
+    def _step(self, crops: Crops) -> dict[str, float]:
+        if self.done % LENGTHS_EVERY == 0:
+            self.lengths = prior_lengths(self.model)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.stage.learning_rate * schedule(self.done, self.stage.steps)
+        loss, told = self._loss(self._batch(crops))
+        if not math.isfinite(loss.item()):
+            raise InvalidInputError(f"The loss is {loss.item()} at step {self.done}: lower the learning rate of this stage.")
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        self._average()
+        return {"loss": loss.item(), **told}
+
+    def _batch(self, crops: Crops) -> Batch:
+        low, high = self.recipe.steps
+        steps = np.exp(crops.random.uniform(np.log(low), np.log(high), self.stage.batch))
+        index = np.round(STEPS_AN_OCTAVE * np.log2(steps / REFERENCE_STEP))
+        return Batch(crops.draw(self.stage.batch), torch.from_numpy(REFERENCE_STEP * 2 ** (index / STEPS_AN_OCTAVE)).float())
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        chooser = Chooser(self.lengths, self.model.decoder.reconstruct, self.recipe.trade)
+        if self.stage.kind == "contexts":
+            return contexts_loss(self.model, batch, chooser), {}
+        if self.stage.kind == "decoder":
+            return decoder_loss(self.model, batch, chooser, self._distortion()), {}
+        sigma = SOFTEST * (SHARPEST / SOFTEST) ** (self.done / self.stage.steps)
+        losses = joint_loss(self.model, batch, chooser, self._distortion(), sigma)
+        return losses.total, {"soft": losses.soft.item(), "hard": losses.hard.item(), "sigma": sigma}
+
+    def _distortion(self) -> Distortion:
+        if self.recipe.metric == "ms-ssim":
+            return structural_dissimilarity
+        return relative_error if self.stage.kind == "decoder" else squared_error
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(AVERAGE, (1 + self.done) / (10 + self.done))
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+
+    def _save(self, crops: Crops) -> None:
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "random": crops.random.bit_generator.state,
+        }
+        self.checkpoints.save(self.done, state)
+
+    def _resume(self, crops: Crops) -> None:
+        found = self.checkpoints.latest()
+        if found is None:
+            return
+        self.done, state = found
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        crops.random.bit_generator.state = state["random"]
+        self.lengths = prior_lengths(self.model)
+        self.log.resume_at(self.done)
+
+
+def schedule(step: int, steps: int) -> float:
+    """The learning rate's factor: a short rise, a plateau, and a linear fall over the last 60 %."""
+    rise = min(1.0, (step + 1) / min(100, max(1, steps // 10)))
+    return rise * max(0.02, min(1.0, (1 - step / steps) / 0.6))
+
+
+def _trained(model: ImageModel, stage: Stage) -> list[nn.Module]:
+    contexts: list[nn.Module] = [model.dc, model.ac]
+    return {"contexts": contexts, "decoder": [model.decoder], "joint": [model.analysis, model.decoder, *contexts]}[stage.kind]
