@@ -1,86 +1,123 @@
-"""Small integers in a payload, written and read with bounds checked."""
+"""Little-endian fields inside a payload: a writer, and a reader that checks every bound."""
 
 from barycode.errors import CorruptFileError, InvalidInputError
 
-MAX_VARINT_BYTES = 9
+MAX_VARINT_BYTES = 10
+MAX_VARINT = 2**64 - 1
 
 
 class ByteWriter:
-    """Builds a payload field by field, little endian."""
+    """Appends fields; every method mirrors one of `ByteReader`."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        self._parts: list[bytes] = []
 
     def u8(self, value: int) -> None:
-        if not 0 <= value < 256:
-            raise InvalidInputError(f"The field value {value} does not fit in a byte.")
-        self._data.append(value)
+        self._unsigned(value, 1)
+
+    def u16(self, value: int) -> None:
+        self._unsigned(value, 2)
+
+    def u32(self, value: int) -> None:
+        self._unsigned(value, 4)
 
     def varint(self, value: int) -> None:
-        """Seven bits a byte, lowest first; the top bit says that more follow (LEB128)."""
-        if not 0 <= value < 2 ** (7 * MAX_VARINT_BYTES):
-            raise InvalidInputError(f"The field value {value} is out of range: expected 0 to 2**63 - 1.")
-        while value >= 128:
-            self._data.append(value & 127 | 128)
-            value >>= 7
-        self._data.append(value)
+        """An integer from 0 to 2**64 - 1, seven bits a byte, least significant first (LEB128)."""
+        self.raw(encode_varint(value))
 
     def raw(self, data: bytes) -> None:
         """Bytes whose number the reader knows."""
-        self._data += data
+        self._parts.append(bytes(data))
 
-    def blob(self, data: bytes) -> None:
-        """Bytes with their number before them."""
+    def block(self, data: bytes) -> None:
+        """Bytes after their number."""
         self.varint(len(data))
-        self._data += data
+        self.raw(data)
 
-    def text(self, value: str) -> None:
-        self.blob(value.encode())
+    def text(self, text: str) -> None:
+        """UTF-8 after its number of bytes."""
+        self.block(text.encode())
 
     def finish(self) -> bytes:
-        return bytes(self._data)
+        return b"".join(self._parts)
+
+    def _unsigned(self, value: int, size: int) -> None:
+        if not 0 <= value < 256**size:
+            raise InvalidInputError(f"The field value {value} does not fit {8 * size} unsigned bits.")
+        self.raw(value.to_bytes(size, "little"))
 
 
 class ByteReader:
-    """Reads a payload field by field; whatever is not there raises CorruptFileError."""
+    """Reads fields from a payload; raises CorruptFileError beyond its end or at a malformed field."""
 
-    def __init__(self, data: bytes, name: str = "a section") -> None:
+    def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
-        self._at = 0
-        self._name = name
+        self._position = 0
+
+    @property
+    def remaining(self) -> int:
+        """Bytes not yet read."""
+        return len(self._data) - self._position
 
     def u8(self) -> int:
         return self.raw(1)[0]
 
+    def u16(self) -> int:
+        return int.from_bytes(self.raw(2), "little")
+
+    def u32(self) -> int:
+        return int.from_bytes(self.raw(4), "little")
+
     def varint(self) -> int:
-        value = 0
-        for place in range(MAX_VARINT_BYTES):
-            byte = self.u8()
-            value |= (byte & 127) << (7 * place)
-            if byte < 128:
-                return value
-        raise CorruptFileError(f"A number in {self._name} is too long: the file is damaged.")
+        """An integer as `ByteWriter.varint` writes it, and only as it does: no longer form of the same number."""
+        encoded = bytearray()
+        while not encoded or encoded[-1] & 0x80:
+            encoded.append(self.u8())
+            if len(encoded) > MAX_VARINT_BYTES:
+                break
+        return decode_varint(bytes(encoded))
 
     def raw(self, size: int) -> bytes:
-        if size > self.remaining:
-            raise CorruptFileError(f"{self._name} ends {size - self.remaining} bytes too early: the file is damaged.")
-        self._at += size
-        return bytes(self._data[self._at - size : self._at])
+        if not 0 <= size <= self.remaining:
+            raise CorruptFileError(
+                f"The data ends {size - self.remaining} bytes too early at byte {self._position}: the file is truncated or damaged."
+            )
+        start = self._position
+        self._position += size
+        return bytes(self._data[start : self._position])
 
-    def blob(self) -> bytes:
+    def block(self) -> bytes:
         return self.raw(self.varint())
 
     def text(self) -> str:
         try:
-            return self.blob().decode()
+            return self.block().decode()
         except UnicodeDecodeError as error:
-            raise CorruptFileError(f"A name in {self._name} is not UTF-8: the file is damaged.") from error
-
-    @property
-    def remaining(self) -> int:
-        return len(self._data) - self._at
+            raise CorruptFileError("A text field is not UTF-8: the file is damaged.") from error
 
     def finish(self) -> None:
-        """Raise unless everything was read."""
+        """Raise unless everything has been read."""
         if self.remaining:
-            raise CorruptFileError(f"{self._name} has {self.remaining} bytes too many: the file is damaged.")
+            raise CorruptFileError(
+                f"{self.remaining} unexpected bytes follow the last field: the file is damaged."
+            )
+
+
+def encode_varint(value: int) -> bytes:
+    """LEB128: seven bits a byte, least significant first; the high bit says that more bytes follow."""
+    if not 0 <= value <= MAX_VARINT:
+        raise InvalidInputError(f"The field value {value} is not an integer from 0 to 2**64 - 1.")
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def decode_varint(encoded: bytes) -> int:
+    """The integer of one complete varint; CorruptFileError for a longer form than necessary or more than 64 bits."""
+    value = sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(encoded))
+    if value > MAX_VARINT or encode_varint(value) != encoded:
+        raise CorruptFileError("A variable-length integer is malformed: the file is damaged.")
+    return value

@@ -1,177 +1,146 @@
-"""The `.bary` container as a stream of sections: written and read one at a time, in bounded memory.
+"""Writing and reading a `.bary` file one section at a time: memory is bounded by the largest section."""
 
-Layout (docs/format.md): the magic bytes BA 52 59, a version, a kind; then sections, each a 4-letter tag, a varint
-length, the payload, and a CRC-32 of everything in the file up to there. The last section's tag has bit 7 of its first letter set.
-"""
-
-import io
-import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import BinaryIO
 
-from barycode.container.fields import ByteWriter
+from barycode.container.fields import MAX_VARINT_BYTES, decode_varint, encode_varint
+from barycode.container.framing import (
+    CHECKSUM_BYTES,
+    END,
+    HEADER_BYTES,
+    MAGIC,
+    MAX_SECTION_BYTES,
+    MAX_SECTIONS,
+    TAG_BYTES,
+    VERSION,
+    Section,
+    checksum,
+    is_kind,
+    is_tag,
+)
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 
-MAGIC = b"\xbaRY"
-VERSION = 1
-KINDS = {"imag": ord("i"), "wght": ord("w"), "vect": ord("v")}
-LAST = 0x80
-MAX_SECTIONS = 2**20
-MAX_PAYLOAD = 2**32
-_CHUNK = 2**20
-
-
-@dataclass(frozen=True)
-class Section:
-    """A tag of four ASCII letters, digits or spaces, and bytes."""
-
-    tag: str
-    payload: bytes
-
-    def __post_init__(self) -> None:
-        if not _is_tag(self.tag):
-            raise InvalidInputError(f"The section tag {self.tag!r} is not valid: expected four upper-case ASCII letters or digits.")
-
-
-@dataclass(frozen=True)
-class Container:
-    """A whole file: what it is, and its sections in order."""
-
-    kind: str
-    version: int
-    sections: tuple[Section, ...]
-
-    def one(self, tag: str) -> bytes:
-        """The payload of the only section with this tag."""
-        found = self.all(tag)
-        if len(found) != 1:
-            raise CorruptFileError(f"The file has {len(found)} {tag} sections, expected exactly one.")
-        return found[0]
-
-    def all(self, tag: str) -> list[bytes]:
-        """The payloads of all sections with this tag, in order."""
-        return [section.payload for section in self.sections if section.tag == tag]
+READ_CHUNK = 2**20  # a section that claims two gigabytes must first prove to have them
 
 
 class ContainerWriter:
-    """Writes sections to a binary stream as they come; `close` marks the last one."""
+    """Writes sections to a binary stream; `close` ends the file, the stream itself stays open.
+
+    As a context manager it closes only when the block succeeds, so that an interrupted file never looks complete.
+    """
 
     def __init__(self, stream: BinaryIO, kind: str) -> None:
-        if kind not in KINDS:
-            raise InvalidInputError(f"There is no kind of file {kind!r}: expected one of {', '.join(KINDS)}.")
+        if not is_kind(kind.encode()):
+            raise InvalidInputError(f"The file kind {kind!r} is not four lower-case letters.")
         self._stream = stream
-        self._sum = 0
-        self._held: Section | None = None
-        self._put(MAGIC + bytes([VERSION, KINDS[kind]]))
+        self._header = MAGIC + bytes([VERSION]) + kind.encode()
+        self._count = 0
+        self._closed = False
+        stream.write(self._header)
 
     def add(self, section: Section) -> None:
-        if self._held is not None:
-            self._write(self._held, 0)
-        self._held = section
+        """Append a section."""
+        if self._closed:
+            raise InvalidInputError(
+                f"The section {section.tag} comes after the end of the file: add it before close()."
+            )
+        self._check(section)
+        frame = section.tag.encode() + encode_varint(len(section.payload))
+        self._stream.write(frame)
+        self._stream.write(section.payload)
+        self._stream.write(checksum(self._header, self._count, frame, section.payload))
+        self._count += 1
 
     def close(self) -> None:
-        if self._held is None:
-            raise InvalidInputError("A file needs at least one section.")
-        self._write(self._held, LAST)
-        self._held = None
+        """Write the end mark, once."""
+        if not self._closed:
+            self._stream.write(END)
+        self._closed = True
 
-    def _write(self, section: Section, mark: int) -> None:
-        tag = section.tag.encode()
-        head = ByteWriter()
-        head.raw(bytes([tag[0] | mark]) + tag[1:])
-        head.varint(len(section.payload))
-        self._put(head.finish())
-        self._put(section.payload)
-        self._stream.write(self._sum.to_bytes(4, "little"))
+    def __enter__(self) -> "ContainerWriter":
+        return self
 
-    def _put(self, data: bytes) -> None:
-        self._sum = zlib.crc32(data, self._sum)
-        self._stream.write(data)
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self.close()
+
+    def _check(self, section: Section) -> None:
+        if not is_tag(section.tag.encode()):
+            raise InvalidInputError(
+                f"The section tag {section.tag!r} is not a letter and three upper-case letters or digits."
+            )
+        if len(section.payload) > MAX_SECTION_BYTES or self._count >= MAX_SECTIONS:
+            raise InvalidInputError(
+                f"The section {section.tag} is too much for one file: expected at most {MAX_SECTIONS} sections "
+                f"of at most {MAX_SECTION_BYTES} bytes."
+            )
 
 
 class ContainerReader:
-    """Reads `kind` and `version` at once, then sections one at a time by iteration, each checked before it is handed out."""
+    """Reads the header at once and yields the sections when iterated, once; checks each before it is yielded.
+
+    Raises CorruptFileError for anything that is not a complete, undamaged file, UnsupportedFileError for a newer version.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._sum = 0
-        head = self._take(5, "its header")
-        if head[:3] != MAGIC:
-            raise CorruptFileError("This is not a Barycode file: it does not begin with the bytes BA 52 59.")
-        self.version = head[3]
-        if self.version != VERSION:
-            raise UnsupportedFileError(f"The file has format version {self.version}, this is {VERSION}: install a newer Barycode.")
-        kinds = {code: kind for kind, code in KINDS.items()}
-        if head[4] not in kinds:
-            raise UnsupportedFileError(f"The file is of an unknown kind {head[4]}: install a newer Barycode.")
-        self.kind = kinds[head[4]]
+        self._header = self._read(HEADER_BYTES, "the header")
+        kind = self._header[-4:]
+        if not self._header.startswith(MAGIC):
+            raise CorruptFileError("This is not a Barycode file: it does not start with the mark of one.")
+        self.version = self._header[len(MAGIC)]
+        if self.version > VERSION:
+            raise UnsupportedFileError(
+                f"The file has format version {self.version}, this Barycode reads up to {VERSION}: update Barycode."
+            )
+        if self.version == 0 or not is_kind(kind):
+            raise CorruptFileError("The file's header is damaged: its version or kind is not valid.")
+        self.kind = kind.decode()
 
     def __iter__(self) -> Iterator[Section]:
-        for _ in range(MAX_SECTIONS):
-            section, is_last = self._section()
-            yield section
-            if is_last:
-                if self._stream.read(1):
-                    raise CorruptFileError("There are bytes after the last section: the file is damaged.")
-                return
-        raise CorruptFileError(f"The file has more than {MAX_SECTIONS} sections: it is damaged.")
+        for number in range(MAX_SECTIONS + 1):
+            first = self._read(1, "the end mark")
+            if first == END:
+                return self._expect_nothing()
+            if number == MAX_SECTIONS:
+                raise CorruptFileError(
+                    f"The file has more than {MAX_SECTIONS} sections: it is damaged or hostile."
+                )
+            yield self._section(number, first)
 
-    def _section(self) -> tuple[Section, bool]:
-        tag = bytearray(self._take(4, "a section's tag"))
-        is_last = bool(tag[0] & LAST)
-        tag[0] &= LAST - 1
-        name = tag.decode("latin-1")
-        if not _is_tag(name):
-            raise CorruptFileError(f"A section has the tag {name!r}, which is not valid: the file is damaged.")
-        payload = self._take(self._varint(), name)
-        expected = self._sum
-        if int.from_bytes(self._read(4, name), "little") != expected:
-            raise CorruptFileError(f"The checksum of section {name} does not match: the file is damaged.")
-        return Section(name, payload), is_last
+    def _section(self, number: int, first: bytes) -> Section:
+        tag = first + self._read(TAG_BYTES - 1, f"the tag of section {number}")
+        if not is_tag(tag):
+            raise CorruptFileError(f"Section {number} has no valid tag: the file is damaged.")
+        name = f"section {number} ({tag.decode()})"
+        length = self._length(name)
+        payload = self._read(decode_varint(length), name)
+        stored = self._read(CHECKSUM_BYTES, f"the checksum of {name}")
+        if stored != checksum(self._header, number, tag + length, payload):
+            raise CorruptFileError(f"The checksum of {name} is wrong: the file is damaged.")
+        return Section(tag.decode(), payload)
 
-    def _varint(self) -> int:
-        value = 0
-        for place in range(5):
-            byte = self._take(1, "a section's length")[0]
-            value |= (byte & 127) << (7 * place)
-            if byte < 128:
-                break
-        if byte >= 128 or value > MAX_PAYLOAD:
-            raise CorruptFileError("A section's length is out of range: the file is damaged.")
-        return value
-
-    def _take(self, size: int, what: str) -> bytes:
-        data = self._read(size, what)
-        self._sum = zlib.crc32(data, self._sum)
-        return data
+    def _length(self, name: str) -> bytes:
+        encoded = b""
+        while not encoded or (encoded[-1] & 0x80 and len(encoded) < MAX_VARINT_BYTES):
+            encoded += self._read(1, f"the length of {name}")
+        if decode_varint(encoded) > MAX_SECTION_BYTES:
+            raise CorruptFileError(
+                f"The length of {name} is beyond the limit: the file is damaged or hostile."
+            )
+        return encoded
 
     def _read(self, size: int, what: str) -> bytes:
-        """Exactly `size` bytes; in chunks, so that a false length costs no memory that the file does not fill."""
-        parts: list[bytes] = []
-        while size and (part := self._stream.read(min(size, _CHUNK))):
-            parts.append(part)
-            size -= len(part)
-        if size:
-            raise CorruptFileError(f"The file ends {size} bytes too early, in {what}.")
-        return b"".join(parts)
+        data = bytearray()
+        while len(data) < size:
+            chunk = self._stream.read(min(size - len(data), READ_CHUNK))
+            if not chunk:
+                raise CorruptFileError(f"The file ends inside {what}: it is truncated.")
+            data += chunk
+        return bytes(data)
 
-
-def pack(kind: str, sections: Iterable[Section]) -> bytes:
-    """A whole file as bytes."""
-    stream = io.BytesIO()
-    writer = ContainerWriter(stream, kind)
-    for section in sections:
-        writer.add(section)
-    writer.close()
-    return stream.getvalue()
-
-
-def unpack(data: bytes) -> Container:
-    """Read a whole file; raises CorruptFileError or UnsupportedFileError."""
-    reader = ContainerReader(io.BytesIO(data))
-    return Container(reader.kind, reader.version, tuple(reader))
-
-
-def _is_tag(tag: str) -> bool:
-    return len(tag) == 4 and tag.isascii() and all(c.isupper() or c.isdigit() for c in tag)
+    def _expect_nothing(self) -> None:
+        if self._stream.read(1):
+            raise CorruptFileError(
+                "Bytes follow the end of the file: it is damaged, or two files were joined."
+            )

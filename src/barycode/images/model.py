@@ -27,7 +27,7 @@ from barycode.rate import FrequencyTables
 from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
 
 FORMAT = 1
-FINGERPRINT_BYTES = 8
+FINGERPRINT_BYTES = 4
 
 
 @dataclass(frozen=True)

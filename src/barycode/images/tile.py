@@ -82,7 +82,8 @@ class _TileEncoder:
         if step.family == STEPS_KNOWN:
             codes = self._codes.view_as(self._coefficients)
             policy = self._model.config.policy
-            self._steps = self._setting.step() * policy.combine(policy.measure(codes, self._setting.step())).flatten(2)
+            steps = self._setting.step() * policy.combine(policy.measure(codes, self._setting.step()))
+            self._steps = steps.flatten(2).expand_as(self._codes)
         bands = list(step.bands)
         ratio = (self._coefficients.flatten(2)[:, bands] / self._steps[:, bands])[..., step.places]
         codes = self._chooser.choose(ratio, step)

@@ -1,6 +1,25 @@
-"""Rates: integer frequency tables and the coder that they drive, integer networks, and soft entropies for training."""
+"""Rate: soft entropies for training, integer frequency tables and a range coder for bytes."""
 
-from barycode.rate.coder import SymbolDecoder, SymbolEncoder
-from barycode.rate.tables import FrequencyTables
+from barycode.rate.entropy import (
+    cross_entropy,
+    entropy,
+    expected_code_length,
+    hard_histogram,
+    soft_cross_entropy,
+    soft_histogram,
+)
+from barycode.rate.symbols import SymbolDecoder, SymbolEncoder
+from barycode.rate.tables import PRECISION, FrequencyTables
 
-__all__ = ["FrequencyTables", "SymbolDecoder", "SymbolEncoder"]
+__all__ = [
+    "PRECISION",
+    "FrequencyTables",
+    "SymbolDecoder",
+    "SymbolEncoder",
+    "cross_entropy",
+    "entropy",
+    "expected_code_length",
+    "hard_histogram",
+    "soft_cross_entropy",
+    "soft_histogram",
+]

@@ -1,73 +1,127 @@
-"""Integer frequency tables: the only probabilities that reach the entropy coder."""
+"""Integer frequency tables: the only probabilities that an entropy coder ever sees."""
+
+import struct
+import zlib
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 
 from barycode.errors import CorruptFileError, InvalidInputError
 
-PRECISION = 16
+PRECISION = 24  # a row sums to 2**24, so that forty symbols which never occur cost 4e-6 bits, not 1e-3
 TOTAL = 2**PRECISION
-MAX_ALPHABET = 4096
+MAX_SYMBOLS = 2**16
+MAX_ENTRIES = 2**24
+_HEADER = struct.Struct("<II")
+_SCALE = 36  # histograms are cut to this many bits a row: times TOTAL it fits 63
 
 
+@dataclass(frozen=True, eq=False)
 class FrequencyTables:
-    """Rows of integer frequencies (T, A), each entry at least 1, each row summing to 2**PRECISION."""
+    """T distributions over A symbols, as integers.
 
-    def __init__(self, counts: npt.NDArray[np.integer]) -> None:
-        counts = np.ascontiguousarray(counts, dtype=np.int32)
-        if counts.ndim != 2 or not 1 <= counts.shape[1] <= MAX_ALPHABET:
-            raise InvalidInputError(
-                f"Frequency tables have shape {counts.shape}: expected (tables, symbols) with 1 to {MAX_ALPHABET} symbols."
-            )
-        if counts.size and (counts.min() < 1 or (counts.sum(1) != TOTAL).any()):
-            raise InvalidInputError(f"Every row of a frequency table must hold positive integers that sum to {TOTAL}.")
-        counts.flags.writeable = False
-        self.counts = counts
+    counts: int32 (T, A), every entry at least 1, each row summing to 2**PRECISION. Raises InvalidInputError otherwise.
+    """
 
-    @property
-    def alphabet(self) -> int:
-        return self.counts.shape[1]
+    counts: NDArray[np.int32]
 
-    def __len__(self) -> int:
-        return self.counts.shape[0]
+    def __post_init__(self) -> None:
+        fault = _fault(self.counts)
+        if fault:
+            raise InvalidInputError(f"Frequency tables {fault}; build them with FrequencyTables.from_counts.")
+        self.counts.setflags(write=False)
 
     @classmethod
-    def from_counts(cls, histograms: npt.NDArray[np.number]) -> "FrequencyTables":
-        """Round histograms (T, A), not negative, to tables: every symbol stays possible, remainders go to the largest.
+    def from_counts(cls, histograms: ArrayLike) -> "FrequencyTables":
+        """The tables closest to non-negative histograms (T, A) of integers or floats, by integer arithmetic alone.
 
-        A row without counts becomes uniform.
+        Entries below 2**-PRECISION of their row get that much, the others share what is left by largest remainders;
+        a row of zeros becomes uniform. Raises InvalidInputError for negative, infinite or wrongly shaped histograms.
         """
-        counts = np.asarray(histograms, dtype=np.float64)
-        if counts.ndim != 2 or not np.isfinite(counts).all() or (counts < 0).any():
-            raise InvalidInputError("Histograms must be finite, not negative, and of shape (tables, symbols).")
-        counts = np.where(counts.sum(1, keepdims=True) > 0, counts, 1.0)
-        free = TOTAL - counts.shape[1]
-        exact = counts / counts.sum(1, keepdims=True) * free
-        whole = np.floor(exact).astype(np.int64)
-        order = np.argsort(whole - exact, axis=1, kind="stable")  # largest remainder first
-        rank = np.argsort(order, axis=1, kind="stable")
-        whole += rank < (free - whole.sum(1, keepdims=True))
-        return cls(whole + 1)
+        rows = np.asarray(histograms)
+        if rows.ndim != 2 or not 2 <= rows.shape[1] <= MAX_SYMBOLS or rows.size > MAX_ENTRIES:
+            raise InvalidInputError(
+                f"Histograms have shape {rows.shape}, expected (tables, symbols) with 2 or more symbols."
+            )
+        if not np.isfinite(rows).all() or (rows < 0).any():
+            raise InvalidInputError(
+                "Histograms have negative or infinite entries: expected counts or probabilities."
+            )
+        return cls(_apportion(_to_integers(rows.astype(np.float64))).astype(np.int32))
 
-    def code_lengths(self) -> npt.NDArray[np.float32]:
-        """Bits (T, A) that each symbol costs."""
+    def code_lengths(self) -> NDArray[np.float32]:
+        """-log2 of the probability of each symbol: float32 (T, A), in bits."""
         return (PRECISION - np.log2(self.counts)).astype(np.float32)
 
     def to_bytes(self) -> bytes:
-        """Shape and frequencies, little endian; the last column follows from the sum."""
-        shape = np.array(self.counts.shape, dtype="<u4")
-        return shape.tobytes() + (self.counts[:, :-1] - 1).astype("<u2").tobytes()
+        """T and A, then the entries less one as four planes of bytes, deflated."""
+        planes = (self.counts.astype("<u4") - 1).view(np.uint8).reshape(-1, 4).T
+        return _HEADER.pack(*self.counts.shape) + zlib.compress(planes.tobytes(), 9)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "FrequencyTables":
-        """Read `to_bytes` back; raises CorruptFileError."""
-        if len(data) < 8:
-            raise CorruptFileError("The frequency tables are cut short: the file is damaged.")
-        rows, columns = (int(n) for n in np.frombuffer(data[:8], "<u4"))
-        if not 1 <= columns <= MAX_ALPHABET or len(data) != 8 + 2 * rows * (columns - 1):
-            raise CorruptFileError("The frequency tables do not have the size that they announce: the file is damaged.")
-        head = np.frombuffer(data, "<u2", offset=8).reshape(rows, columns - 1).astype(np.int64) + 1
-        last = TOTAL - head.sum(1, keepdims=True)
-        if (last < 1).any():
-            raise CorruptFileError("A row of the frequency tables sums to too much: the file is damaged.")
-        return cls(np.concatenate([head, last], 1))
+        """What `to_bytes` wrote; CorruptFileError for anything else, in memory bounded by MAX_ENTRIES."""
+        try:
+            tables, symbols = _HEADER.unpack_from(data)
+            if tables * symbols > MAX_ENTRIES:
+                raise CorruptFileError(
+                    f"The frequency tables claim {tables} x {symbols} entries: beyond the limit."
+                )
+            planes = _inflate(data[_HEADER.size :], 4 * tables * symbols)
+        except (struct.error, zlib.error) as error:
+            raise CorruptFileError("The frequency tables are truncated or damaged.") from error
+        entries = np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<u4").astype(np.int64) + 1
+        counts = entries.reshape(tables, symbols)
+        fault = (
+            _fault(counts.astype(np.int32)) if (counts < TOTAL).all() else "have entries beyond their total"
+        )
+        if fault:
+            raise CorruptFileError(f"Frequency tables {fault}: the file is damaged.")
+        return cls(counts.astype(np.int32))
+
+
+def _fault(counts: NDArray[np.int32]) -> str:
+    if counts.ndim != 2 or not 2 <= counts.shape[1] <= MAX_SYMBOLS or counts.dtype != np.int32:
+        return f"are {counts.dtype} of shape {counts.shape}, expected int32 (tables, symbols) with 2 or more symbols"
+    if counts.size and counts.min() < 1:
+        return "have entries below 1"
+    wrong = np.flatnonzero(counts.sum(1, dtype=np.int64) != TOTAL)
+    return f"do not sum to 2**{PRECISION} in row {wrong[0]}" if wrong.size else ""
+
+
+def _to_integers(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Each row times the power of two that brings its sum to about 2**_SCALE, rounded; zeros become ones."""
+    largest = rows.max(1, initial=0.0, keepdims=True)
+    scaled = rows / np.where(largest > 0, largest, 1.0)  # first, so that sums of huge floats stay finite
+    _, exponent = np.frexp(scaled.sum(1, keepdims=True))
+    integers = np.rint(np.ldexp(scaled, _SCALE - exponent)).astype(np.int64)
+    return np.where(largest > 0, integers, 1)
+
+
+def _apportion(weights: NDArray[np.int64]) -> NDArray[np.int64]:
+    """TOTAL shared among each row's weights, every share at least 1."""
+    small = np.zeros(weights.shape, bool)
+    while True:
+        budget = TOTAL - small.sum(1, keepdims=True)
+        large = np.where(small, 0, weights)
+        total = large.sum(1, keepdims=True)
+        below = ~small & (large * budget < total)
+        if not below.any():
+            break
+        small |= below
+    shares, remainders = np.divmod(large * budget, total)
+    missing = budget - shares.sum(1, keepdims=True)
+    ranks = np.argsort(np.argsort(-remainders, axis=1, kind="stable"), axis=1, kind="stable")
+    return np.where(small, 1, shares + (ranks < missing))
+
+
+def _inflate(data: bytes, size: int) -> bytes:
+    """Exactly `size` bytes of a complete deflate stream, never more."""
+    inflater = zlib.decompressobj()
+    plain = inflater.decompress(data, size + 1)
+    if len(plain) != size or not inflater.eof or inflater.unused_data:
+        raise CorruptFileError(
+            "The frequency tables do not have the size that they claim: the file is damaged."
+        )
+    return plain
