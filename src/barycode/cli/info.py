@@ -29,14 +29,26 @@ def main(
 
     - `barycode info photo.bary`
     """
-    from barycode.container import unpack
+    from barycode.container import describe, unpack
 
-    size = file.stat().st_size
-    container = unpack(file.read_bytes())
+    data = file.read_bytes()
+    container = unpack(data)
     console = Console()
-    for line in _facts(container, size):
+    for line in _facts(container, len(data)):
         console.print(line, highlight=False)
-    console.print(_table(container, size))
+    table = Table()
+    for heading in ("section", "count", "bits", "share", "what it holds"):
+        table.add_column(heading, justify="right" if heading in ("count", "bits", "share") else "left")
+    for share in describe(container.sections, MEANINGS):
+        cells = (
+            share.tag,
+            f"{share.sections or ''}",
+            f"{share.bits:,}",
+            f"{share.fraction:.1%}",
+            share.meaning,
+        )
+        table.add_row(*cells)
+    console.print(table)
 
 
 def _facts(container: "Container", size: int) -> Iterator[str]:
@@ -48,18 +60,3 @@ def _facts(container: "Container", size: int) -> Iterator[str]:
         pixels = header.width * header.height
         yield f"picture {header.width}x{header.height} {header.mode}, {8 * size / pixels:.4f} bits per pixel"
         yield f"quality step {header.index}, model {header.fingerprint.hex()}"
-
-
-def _table(container: "Container", size: int) -> Table:
-    table = Table()
-    for heading in ("section", "bits", "share", "what it holds"):
-        table.add_column(heading, justify="right" if heading in ("bits", "share") else "left")
-    for section in container.sections:
-        _add(table, section.tag, len(section.payload), size, MEANINGS.get(section.tag, ""))
-    framing = size - sum(len(section.payload) for section in container.sections)
-    _add(table, "", framing, size, "magic, tags, lengths, checksums")
-    return table
-
-
-def _add(table: Table, tag: str, count: int, size: int, meaning: str) -> None:
-    table.add_row(tag, f"{8 * count:,}", f"{100 * count / size:.1f} %", meaning)

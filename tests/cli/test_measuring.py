@@ -1,0 +1,127 @@
+"""`evaluate`, `bench`, `info` and `train`: what they print, write and hand on."""
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from barycode.cli import bench
+from barycode.container import Section, pack
+from barycode.evaluation import ours
+from barycode.evaluation.anchors import JPEG
+
+
+@pytest.fixture
+def jpeg_inside(monkeypatch):
+    """Our codec becomes a JPEG of the quality 16 times ours, so that it has a curve."""
+
+    def compress(image, *, quality, model):
+        return JPEG.encode(image, 16 * quality)
+
+    def decompress(data, *, model):
+        return JPEG.decode(data)
+
+    monkeypatch.setattr(ours, "compress", compress)
+    monkeypatch.setattr(ours, "decompress", decompress)
+    monkeypatch.setattr(ours, "shipped_models", lambda: ["photo"])
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    y, x = np.mgrid[:176, :192]
+    for i in range(2):
+        waves = [127 + 60 * np.sin(x / (9 + i)) + 40 * np.cos(y / (5 + c)) for c in range(3)]
+        noise = np.random.default_rng(i).normal(0, 9, (176, 192, 3))
+        pixels = (np.stack(waves, -1) + noise).clip(0, 255).astype(np.uint8)
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{i}.png")
+    return tmp_path / "pictures"
+
+
+@pytest.mark.usefixtures("jpeg_inside")
+def test_evaluate_prints_and_writes_a_report(run, pictures, tmp_path):
+    outcome = run(
+        "evaluate", pictures, "--anchors", "jpeg,webp", "--qualities", "1,2,4,5", "-o", tmp_path / "report"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "BD-rate in PSNR against JPEG" in outcome.out
+    assert "BD-rate in MS-SSIM against WebP" in outcome.out
+    report = json.loads((tmp_path / "report/report.json").read_text())
+    assert report["pictures"] == 2
+    assert report["bd_rate"]["Barycode"]["PSNR"]["JPEG"]["mean"] == pytest.approx(0, abs=3), (
+        "JPEG against itself"
+    )
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {
+        "report.json",
+        "report.md",
+        "rows.json",
+        "psnr.png",
+        "ms-ssim.png",
+        "bd-rate-barycode.png",
+    }
+
+
+@pytest.mark.usefixtures("jpeg_inside")
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--anchors", "gif"], "there is no anchor 'gif'"),
+        (["--qualities", "high"], "--qualities takes numbers"),
+    ],
+)
+def test_evaluate_refuses_what_it_does_not_know(run, pictures, options, sentence):
+    outcome = run("evaluate", pictures, *options)
+    assert outcome.code == 1
+    assert sentence in outcome.err
+
+
+@pytest.mark.usefixtures("jpeg_inside")
+def test_bench_times_encoding_and_decoding(run, pictures):
+    outcome = run("bench", pictures / "0.png", "--rounds", "1")
+    assert outcome.code == 0, outcome.err
+    for step in ("Barycode encode", "Barycode decode", "JPEG encode", "WebP decode"):
+        assert step in outcome.out
+
+
+def test_the_synthetic_picture_is_always_the_same():
+    picture = bench.synthetic((32, 16))
+    assert picture.size == (32, 16)
+    assert picture.tobytes() == bench.synthetic((32, 16)).tobytes()
+
+
+def test_rounds_are_interleaved():
+    calls = []
+    medians = bench.time_interleaved(
+        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2
+    )
+    assert calls == ["a", "b", "a", "b"]
+    assert list(medians) == ["a", "b"]
+
+
+def test_info_accounts_for_every_bit(run, tmp_path):
+    data = pack("test", [Section("ABCD", bytes(100)), Section("ICCP", bytes(25))])
+    (tmp_path / "x.bary").write_bytes(data)
+    outcome = run("info", tmp_path / "x.bary")
+    assert outcome.code == 0, outcome.err
+    assert f"{len(data)} bytes = {8 * len(data):,} bits" in outcome.out
+    bits = [cells[3].strip() for line in outcome.out.splitlines() if len(cells := line.split("│")) > 3]
+    assert bits == ["800", "200", f"{8 * (len(data) - 125):,}"]
+    assert "colour profile" in outcome.out
+
+
+def test_train_hands_its_options_on(run, monkeypatch, tmp_path):
+    seen = []
+    module = types.ModuleType("barycode.training.images")
+    module.train = lambda *positional, **named: seen.append((positional, named))
+    monkeypatch.setitem(sys.modules, "barycode.training.images", module)
+    outcome = run(
+        "train", "images", "photos", "-o", tmp_path, "--steps", "7", "--metric", "ms-ssim", "--no-resume"
+    )
+    assert outcome.code == 0, outcome.err
+    options = {"steps": 7, "metric": "ms-ssim", "seed": 0, "resume": False}
+    assert seen == [((Path("photos"), tmp_path), options)]
