@@ -31,11 +31,11 @@ class Setting:
         return self.grey and step.bands[0] >= BLOCK**2
 
 
-def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> tuple[bytes, Tensor]:
-    """Coefficients (192, h, w) to bytes, and the codes (192, h, w) that they hold."""
+def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> bytes:
+    """Coefficients (192, h, w) to bytes."""
     encoder = _TileEncoder(model, coefficients[None], setting, trade)
-    codes = _walk(model, coefficients.shape[1:], setting, encoder.exchange)
-    return encoder.coder.finish(), codes
+    _walk(model, coefficients.shape[1:], setting, encoder.exchange)
+    return encoder.coder.finish()
 
 
 def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: Setting) -> Tensor:
