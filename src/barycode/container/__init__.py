@@ -1,13 +1,14 @@
-"""The `.bary` file: typed sections with checksums. It knows nothing of images or networks; see docs/format.md."""
+"""The `.bary` file: typed sections with checksums, specified in docs/format.md. It knows no application."""
 
 from barycode.container.atomic import write_atomic
 from barycode.container.container import Container, pack, unpack
 from barycode.container.describe import Share, describe
 from barycode.container.fields import ByteReader, ByteWriter
-from barycode.container.framing import MAGIC, VERSION, Section
+from barycode.container.framing import KINDS, MAGIC, VERSION, Section
 from barycode.container.stream import ContainerReader, ContainerWriter
 
 __all__ = [
+    "KINDS",
     "MAGIC",
     "VERSION",
     "ByteReader",

@@ -11,14 +11,14 @@ from barycode.errors import InvalidInputError
 def write_atomic(path: str | Path, data: bytes | Iterable[bytes], force: bool = False) -> None:
     """Write bytes, or chunks of bytes one after the other, to `path`: all of them or nothing.
 
-    They go to a temporary file beside it, reach the disk, and take the name in one step. Raises InvalidInputError when `path`
-    exists and `force` is not given, or when it cannot be written.
+    They go to a temporary file beside it, reach the disk, and take the name in one step. Raises
+    InvalidInputError when `path` exists and `force` is not given, or when there is no such folder.
     """
     target = Path(path)
     _refuse(target, force)
     temporary = target.with_name(f".barycode-{secrets.token_hex(8)}")
     try:
-        _write(temporary, [data] if isinstance(data, bytes | bytearray | memoryview) else data)
+        _write(temporary, [data] if isinstance(data, bytes) else data)
         _refuse(target, force)  # it may have appeared while the chunks were computed
         temporary.replace(target)
     finally:

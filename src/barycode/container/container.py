@@ -22,27 +22,27 @@ class Container:
         return [section.payload for section in self.sections if section.tag == tag]
 
     def one(self, tag: str) -> bytes:
-        """The payload of the only section with this tag; CorruptFileError when there is none, or more than one."""
+        """The payload of the only section with this tag; CorruptFileError unless there is exactly one."""
         found = self.all(tag)
         if len(found) != 1:
             raise CorruptFileError(f"The file has {len(found)} {tag} sections, expected exactly one.")
         return found[0]
 
     def optional(self, tag: str) -> bytes | None:
-        """The payload of the only section with this tag, or None; CorruptFileError when there is more than one."""
+        """The payload of the only section with this tag, or None; CorruptFileError for more than one."""
         return self.one(tag) if self.all(tag) else None
 
     def require_known(self, tags: Collection[str]) -> None:
-        """Raise UnsupportedFileError for a section that a reader of `tags` must not ignore (an upper-case first letter)."""
+        """Raise UnsupportedFileError for other tags, save optional ones: their first letter is lower-case."""
         for section in self.sections:
             if section.tag not in tags and section.tag[0].isupper():
                 raise UnsupportedFileError(
-                    f"The file has a {section.tag} section that this version of Barycode does not know: update Barycode."
+                    f"The file has a {section.tag} section that this Barycode does not know: update Barycode."
                 )
 
 
 def pack(kind: str, sections: Iterable[Section]) -> bytes:
-    """The bytes of a file of this kind. Raises InvalidInputError for a malformed kind or tag, or beyond the caps."""
+    """The bytes of a file. Raises InvalidInputError for an unknown kind, a malformed tag, too much data."""
     stream = BytesIO()
     with ContainerWriter(stream, kind) as writer:
         for section in sections:
@@ -51,6 +51,6 @@ def pack(kind: str, sections: Iterable[Section]) -> bytes:
 
 
 def unpack(data: bytes) -> Container:
-    """The sections of a file, each checked. Raises CorruptFileError, or UnsupportedFileError for a newer version."""
+    """The sections of a file, checked. Raises CorruptFileError or, for newer files, UnsupportedFileError."""
     reader = ContainerReader(BytesIO(data))
     return Container(reader.kind, reader.version, tuple(reader))

@@ -11,9 +11,9 @@ FRAMING = "-"
 
 @dataclass(frozen=True)
 class Share:
-    """All sections of one tag: how many, how many bytes of payload, and the fraction of the file that is.
+    """All sections of one tag: how many, how many bytes of payload, and what fraction of the file that is.
 
-    The row whose tag is FRAMING is what the container itself costs: header, tags, lengths, checksums, end mark.
+    The row whose tag is FRAMING is what the container itself costs: header, tags, lengths, checksums, end.
     """
 
     tag: str
@@ -28,10 +28,10 @@ class Share:
 
 
 def describe(sections: Iterable[Section], meanings: Mapping[str, str] | None = None) -> list[Share]:
-    """One row a tag, in the order of appearance, then the framing; the sizes add up to the size of the file.
+    """One row a tag, in order of appearance, then the framing; the sizes add up to the size of the file.
 
-    `sections` may be a `ContainerReader`, so that a large file is described section by section; `meanings` says in
-    words what each tag holds, and belongs to the application that wrote the file.
+    `sections` may be a `ContainerReader`, so that a large file is described section by section; `meanings`
+    says in words what each tag holds, and belongs to the application that wrote the file.
     """
     named = dict(meanings or {}) | {FRAMING: "header, tags, lengths, checksums"}
     counts: dict[str, int] = {}

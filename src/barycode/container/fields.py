@@ -29,14 +29,14 @@ class ByteWriter:
         """Bytes whose number the reader knows."""
         self._parts.append(bytes(data))
 
-    def block(self, data: bytes) -> None:
+    def blob(self, data: bytes) -> None:
         """Bytes after their number."""
         self.varint(len(data))
         self.raw(data)
 
     def text(self, text: str) -> None:
         """UTF-8 after its number of bytes."""
-        self.block(text.encode())
+        self.blob(text.encode())
 
     def finish(self) -> bytes:
         return b"".join(self._parts)
@@ -48,9 +48,10 @@ class ByteWriter:
 
 
 class ByteReader:
-    """Reads fields from a payload; raises CorruptFileError beyond its end or at a malformed field."""
+    """Reads fields from a payload; CorruptFileError, with its `name`, beyond its end or at a bad field."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, name: str = "A section") -> None:
+        self._name = name
         self._data = memoryview(data)
         self._position = 0
 
@@ -69,7 +70,7 @@ class ByteReader:
         return int.from_bytes(self.raw(4), "little")
 
     def varint(self) -> int:
-        """An integer as `ByteWriter.varint` writes it, and only as it does: no longer form of the same number."""
+        """An integer as `ByteWriter.varint` writes it: longer forms of the same number are corrupt."""
         encoded = bytearray()
         while not encoded or encoded[-1] & 0x80:
             encoded.append(self.u8())
@@ -80,18 +81,18 @@ class ByteReader:
     def raw(self, size: int) -> bytes:
         if not 0 <= size <= self.remaining:
             raise CorruptFileError(
-                f"The data ends {size - self.remaining} bytes too early at byte {self._position}: the file is truncated or damaged."
+                f"{self._name} ends {size - self.remaining} bytes too early: the file is damaged."
             )
         start = self._position
         self._position += size
         return bytes(self._data[start : self._position])
 
-    def block(self) -> bytes:
+    def blob(self) -> bytes:
         return self.raw(self.varint())
 
     def text(self) -> str:
         try:
-            return self.block().decode()
+            return self.blob().decode()
         except UnicodeDecodeError as error:
             raise CorruptFileError("A text field is not UTF-8: the file is damaged.") from error
 
@@ -116,7 +117,7 @@ def encode_varint(value: int) -> bytes:
 
 
 def decode_varint(encoded: bytes) -> int:
-    """The integer of one complete varint; CorruptFileError for a longer form than necessary or more than 64 bits."""
+    """The integer of one complete varint; CorruptFileError for a needlessly long form or over 64 bits."""
     value = sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(encoded))
     if value > MAX_VARINT or encode_varint(value) != encoded:
         raise CorruptFileError("A variable-length integer is malformed: the file is damaged.")

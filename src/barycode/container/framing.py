@@ -1,4 +1,4 @@
-"""The constants of the file format and the checksum, shared by writer and reader; docs/format.md explains them."""
+"""The constants of the file format and the checksum, shared by writer and reader; see docs/format.md."""
 
 import re
 import zlib
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 MAGIC = b"\xbaRY"  # the first byte is not ASCII: no text file starts like this
 VERSION = 1
-HEADER_BYTES = len(MAGIC) + 1 + 4
+KINDS = {"imag": b"i", "wght": b"w", "vect": b"v"}  # pictures, networks, vectors
+HEADER_BYTES = len(MAGIC) + 2
 END = b"\x00"  # no tag starts with it
 TAG_BYTES = 4
 CHECKSUM_BYTES = 4
 MAX_SECTION_BYTES = 2**31 - 1
 MAX_SECTIONS = 2**20
 
-_KIND = re.compile(rb"[a-z]{4}")
 _TAG = re.compile(rb"[A-Za-z][A-Z0-9]{3}")
 
 
@@ -25,11 +25,6 @@ class Section:
     payload: bytes
 
 
-def is_kind(kind: bytes) -> bool:
-    """Four lower-case letters."""
-    return _KIND.fullmatch(kind) is not None
-
-
 def is_tag(tag: bytes) -> bool:
     """A letter, then three upper-case letters or digits."""
     return _TAG.fullmatch(tag) is not None
@@ -38,7 +33,7 @@ def is_tag(tag: bytes) -> bool:
 def checksum(header: bytes, number: int, frame: bytes, payload: bytes) -> bytes:
     """CRC-32 of the file's header, the section's number, its tag and length (`frame`), and its payload.
 
-    The header and the number are in it so that no section can be moved, dropped or borrowed from another kind of file.
+    Header and number are in it so that no section can be moved, dropped or borrowed from another kind.
     """
     start = zlib.crc32(header + number.to_bytes(4, "little") + frame)
     return zlib.crc32(payload, start).to_bytes(CHECKSUM_BYTES, "little")

@@ -8,6 +8,7 @@ from barycode.container.framing import (
     CHECKSUM_BYTES,
     END,
     HEADER_BYTES,
+    KINDS,
     MAGIC,
     MAX_SECTION_BYTES,
     MAX_SECTIONS,
@@ -15,7 +16,6 @@ from barycode.container.framing import (
     VERSION,
     Section,
     checksum,
-    is_kind,
     is_tag,
 )
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
@@ -26,24 +26,20 @@ READ_CHUNK = 2**20  # a section that claims two gigabytes must first prove to ha
 class ContainerWriter:
     """Writes sections to a binary stream; `close` ends the file, the stream itself stays open.
 
-    As a context manager it closes only when the block succeeds, so that an interrupted file never looks complete.
+    As a context manager it closes only when the block succeeds: an interrupted file never looks complete.
     """
 
     def __init__(self, stream: BinaryIO, kind: str) -> None:
-        if not is_kind(kind.encode()):
-            raise InvalidInputError(f"The file kind {kind!r} is not four lower-case letters.")
+        if kind not in KINDS:
+            raise InvalidInputError(f"There is no file kind {kind!r}: expected one of {', '.join(KINDS)}.")
         self._stream = stream
-        self._header = MAGIC + bytes([VERSION]) + kind.encode()
+        self._header = MAGIC + bytes([VERSION]) + KINDS[kind]
         self._count = 0
         self._closed = False
         stream.write(self._header)
 
     def add(self, section: Section) -> None:
         """Append a section."""
-        if self._closed:
-            raise InvalidInputError(
-                f"The section {section.tag} comes after the end of the file: add it before close()."
-            )
         self._check(section)
         frame = section.tag.encode() + encode_varint(len(section.payload))
         self._stream.write(frame)
@@ -65,37 +61,40 @@ class ContainerWriter:
             self.close()
 
     def _check(self, section: Section) -> None:
+        if self._closed:
+            raise InvalidInputError(f"The section {section.tag} comes after close(): add it before.")
         if not is_tag(section.tag.encode()):
             raise InvalidInputError(
-                f"The section tag {section.tag!r} is not a letter and three upper-case letters or digits."
+                f"The tag {section.tag!r} is not a letter and three upper-case letters or digits."
             )
         if len(section.payload) > MAX_SECTION_BYTES or self._count >= MAX_SECTIONS:
             raise InvalidInputError(
-                f"The section {section.tag} is too much for one file: expected at most {MAX_SECTIONS} sections "
-                f"of at most {MAX_SECTION_BYTES} bytes."
+                f"The section {section.tag} is too much for one file: at most {MAX_SECTIONS} sections "
+                f"of at most {MAX_SECTION_BYTES} bytes fit."
             )
 
 
 class ContainerReader:
-    """Reads the header at once and yields the sections when iterated, once; checks each before it is yielded.
+    """Reads `kind` and `version` at once; iterate it, once, for the sections, each checked before it is yielded.
 
-    Raises CorruptFileError for anything that is not a complete, undamaged file, UnsupportedFileError for a newer version.
+    Raises CorruptFileError for all but complete, undamaged files, UnsupportedFileError for newer ones.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._header = self._read(HEADER_BYTES, "the header")
-        kind = self._header[-4:]
         if not self._header.startswith(MAGIC):
-            raise CorruptFileError("This is not a Barycode file: it does not start with the mark of one.")
-        self.version = self._header[len(MAGIC)]
-        if self.version > VERSION:
+            raise CorruptFileError("This is not a Barycode file: it does not start with the bytes BA 52 59.")
+        self.version, code = self._header[len(MAGIC) :]
+        kinds = {ord(letter): kind for kind, letter in KINDS.items()}
+        if self.version > VERSION or code not in kinds:
             raise UnsupportedFileError(
-                f"The file has format version {self.version}, this Barycode reads up to {VERSION}: update Barycode."
+                f"The file has version {self.version} and kind {code}, this Barycode reads up to version {VERSION} "
+                f"and the kinds {', '.join(KINDS)}: update Barycode."
             )
-        if self.version == 0 or not is_kind(kind):
-            raise CorruptFileError("The file's header is damaged: its version or kind is not valid.")
-        self.kind = kind.decode()
+        if self.version == 0:
+            raise CorruptFileError("The file has format version 0, which never was: it is damaged.")
+        self.kind = kinds[code]
 
     def __iter__(self) -> Iterator[Section]:
         for number in range(MAX_SECTIONS + 1):
@@ -104,7 +103,7 @@ class ContainerReader:
                 return self._expect_nothing()
             if number == MAX_SECTIONS:
                 raise CorruptFileError(
-                    f"The file has more than {MAX_SECTIONS} sections: it is damaged or hostile."
+                    f"The file has over {MAX_SECTIONS} sections: it is damaged or hostile."
                 )
             yield self._section(number, first)
 
@@ -131,13 +130,13 @@ class ContainerReader:
         return encoded
 
     def _read(self, size: int, what: str) -> bytes:
-        data = bytearray()
-        while len(data) < size:
-            chunk = self._stream.read(min(size - len(data), READ_CHUNK))
-            if not chunk:
-                raise CorruptFileError(f"The file ends inside {what}: it is truncated.")
-            data += chunk
-        return bytes(data)
+        parts: list[bytes] = []
+        while size and (part := self._stream.read(min(size, READ_CHUNK))):
+            parts.append(part)
+            size -= len(part)
+        if size:
+            raise CorruptFileError(f"The file ends {size} bytes too early, in {what}: it is truncated.")
+        return b"".join(parts)
 
     def _expect_nothing(self) -> None:
         if self._stream.read(1):
