@@ -1,0 +1,241 @@
+"""The laws that every quantizer obeys. A new quantizer joins by one line in QUANTIZERS."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers import (
+    EmaUpdate,
+    FeatureMap,
+    GumbelQuantizer,
+    ProductQuantizer,
+    Quantizer,
+    ResidualQuantizer,
+    SoftToHardQuantizer,
+    VectorQuantizer,
+    kmeans,
+    no_quantization,
+    rotation_trick,
+    sync,
+)
+
+DIM = 4
+
+QUANTIZERS: dict[str, Callable[..., Quantizer]] = {
+    "vector": VectorQuantizer,
+    "vector_rotation": partial(VectorQuantizer, estimator=rotation_trick),
+    "soft_to_hard": SoftToHardQuantizer,
+    "soft_to_hard_straight_through": partial(SoftToHardQuantizer, hard_forward=True),
+    "gumbel": GumbelQuantizer,
+    "gumbel_soft": partial(GumbelQuantizer, hard_forward=False),
+    "residual": ResidualQuantizer,
+    "product": ProductQuantizer,
+    "product_soft": partial(ProductQuantizer, groups=4, quantizer=SoftToHardQuantizer),
+    "product_residual": partial(ProductQuantizer, quantizer=ResidualQuantizer),
+}
+
+LEADING_SHAPES = [(), (1,), (7,), (0,), (2, 3), (2, 0, 3), (2, 3, 5)]
+
+
+@pytest.fixture(params=QUANTIZERS, ids=str)
+def quantizer(request: pytest.FixtureRequest) -> Quantizer:
+    torch.manual_seed(0)
+    return QUANTIZERS[request.param](codebook_size=16, dim=DIM)
+
+
+@pytest.fixture(params=[True, False], ids=["train", "eval"])
+def training(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.mark.parametrize("shape", LEADING_SHAPES, ids=str)
+def test_decode_of_encode_is_hard_bit_for_bit(quantizer: Quantizer, training: bool, shape: tuple[int, ...]):
+    quantizer.train(training)
+    z = torch.randn(*shape, DIM)
+    indices = quantizer.encode(z)
+    assert indices.dtype == torch.int64
+    assert indices.shape[: len(shape)] == shape
+    decoded = quantizer.decode(indices)
+    assert decoded.shape == z.shape
+    assert torch.equal(decoded, quantizer.hard(z))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
+def test_evaluation_forward_is_what_the_decoder_gets(quantizer: Quantizer, dtype: torch.dtype):
+    quantizer.eval()
+    z = torch.randn(3, 50, DIM).to(dtype)
+    quantized, indices, _ = result = quantizer(z)
+    assert quantized.dtype == dtype
+    assert torch.equal(indices, quantizer.encode(z))
+    assert torch.equal(quantized, quantizer.decode(indices).to(dtype))
+    assert torch.equal(result.weights.vertex().flatten(), indices.flatten())
+
+
+def test_training_indices_are_the_code_of_a_quantizer_without_noise(quantizer: Quantizer):
+    if isinstance(quantizer, GumbelQuantizer):
+        pytest.skip("Gumbel draws its training codes at random")
+    z = torch.randn(50, DIM)
+    assert torch.equal(quantizer(z).indices, quantizer.encode(z))
+
+
+@pytest.mark.parametrize("shape", LEADING_SHAPES, ids=str)
+def test_any_leading_shape_and_a_finite_loss(quantizer: Quantizer, training: bool, shape: tuple[int, ...]):
+    quantizer.train(training)
+    z = torch.randn(*shape, DIM, requires_grad=True)
+    quantized, indices, loss = quantizer(z)
+    assert quantized.shape == z.shape
+    assert indices.shape[: len(shape)] == shape
+    assert loss.shape == ()
+    assert loss.isfinite()
+    if training:
+        (quantized.sum() + loss).backward()
+        assert z.grad is not None
+        assert z.grad.isfinite().all()
+
+
+def test_weights_are_on_the_simplex(quantizer: Quantizer, training: bool):
+    quantizer.train(training)
+    weights = quantizer(torch.randn(6, 5, DIM)).weights
+    dense = weights.dense()
+    parts = len(getattr(weights, "parts", [0]))
+    assert dense.shape == (6, 5, weights.codebook_size)
+    assert (dense >= 0).all()
+    if parts == 1:
+        torch.testing.assert_close(dense.sum(-1), torch.ones(6, 5))
+    torch.testing.assert_close(weights.total(), dense.sum((0, 1)))
+    assert (weights.entropy() >= -1e-5).all()
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=st.integers(0, 2**31), size=st.integers(2, 70))
+@pytest.mark.parametrize("name", QUANTIZERS, ids=str)
+def test_a_vector_has_the_same_code_alone_and_in_any_batch(name: str, seed: int, size: int):
+    generator = torch.Generator().manual_seed(seed)
+    quantizer = QUANTIZERS[name](codebook_size=16, dim=DIM)
+    # Points halfway between codes: where rounding would decide.
+    codes = quantizer.codebooks[0].vectors.detach()
+    pairs = torch.randint(0, len(codes), (2, size), generator=generator)
+    middles = (codes[pairs[0]] + codes[pairs[1]]) / 2
+    z = middles.repeat(1, DIM // middles.shape[1])
+    together = quantizer.encode(z)
+    alone = torch.stack([quantizer.encode(row) for row in z])
+    assert torch.equal(together, alone)
+    assert torch.equal(together[1:], quantizer.encode(z[1:]))
+
+
+def test_forward_has_no_side_effects(quantizer: Quantizer, training: bool):
+    quantizer.train(training)
+    before = {name: value.clone() for name, value in quantizer.state_dict().items()}
+    quantizer(torch.randn(20, DIM))
+    quantizer.encode(torch.randn(20, DIM))
+    quantizer.statistics(torch.randn(20, DIM))
+    for name, value in quantizer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_state_dict_restores_the_codes(quantizer: Quantizer, request: pytest.FixtureRequest):
+    name = request.node.callspec.params["quantizer"]
+    other = QUANTIZERS[name](codebook_size=16, dim=DIM)
+    other.load_state_dict(quantizer.state_dict())
+    z = torch.randn(50, DIM)
+    assert torch.equal(other.encode(z), quantizer.encode(z))
+
+
+def test_autocast_changes_no_code(quantizer: Quantizer):
+    z = torch.randn(200, DIM)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = quantizer.encode(z)
+        quantized, _, loss = quantizer(z)
+    assert torch.equal(inside, quantizer.encode(z))
+    assert quantized.dtype == torch.float32
+    assert loss.dtype == torch.float32
+
+
+def test_evaluation_compiles_without_graph_breaks(quantizer: Quantizer):
+    quantizer.eval()
+    z = torch.randn(5, 7, DIM)
+    torch._dynamo.reset()
+    compiled = torch.compile(quantizer, fullgraph=True, backend="eager")
+    with torch.no_grad():
+        result, expected = compiled(z), quantizer(z)
+    assert torch.equal(result.quantized, expected.quantized)
+    assert torch.equal(result.indices, expected.indices)
+
+
+def test_ema_and_initialisation_lower_the_distortion(quantizer: Quantizer):
+    z = torch.randn(400, DIM) * 0.1 + 5
+    quantizer.requires_grad_(False)
+
+    def distortion() -> float:
+        return (z - quantizer.hard(z)).square().mean().item()
+
+    start = distortion()
+    quantizer.initialize(z, partial(kmeans, iterations=3))
+    initialised = distortion()
+    update = EmaUpdate(decay=0.5)
+    for _ in range(10):
+        update(quantizer, sync(quantizer.statistics(z)))
+    assert initialised < 0.01 < start
+    assert distortion() < initialised
+
+
+def test_no_quantization_returns_z_itself(quantizer: Quantizer, training: bool):
+    quantizer.train(training)
+    z = torch.randn(5, DIM)
+    with no_quantization():
+        quantized, indices, loss = quantizer(z)
+    assert quantized is z
+    assert loss == 0
+    assert indices.shape[0] == 5
+    assert not torch.equal(quantizer(z).quantized, z)
+
+
+def test_feature_maps_have_their_vectors_along_the_channels(quantizer: Quantizer):
+    quantizer.eval()
+    layer = FeatureMap(quantizer)
+    maps = torch.randn(2, DIM, 3, 5)
+    result = layer(maps)
+    assert result.quantized.shape == maps.shape
+    assert result.indices.shape[:3] == (2, 3, 5)
+    assert torch.equal(result.quantized, layer.decode(layer.encode(maps)))
+    assert torch.equal(result.quantized[1, :, 2, 4], quantizer.hard(maps[1, :, 2, 4]))
+    assert torch.equal(layer.hard(maps), result.quantized)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [torch.zeros(3, DIM + 1), torch.zeros(()), torch.zeros(3, DIM, dtype=torch.int64)],
+    ids=["dimension", "scalar", "integers"],
+)
+def test_wrong_vectors_are_a_typed_error(quantizer: Quantizer, bad: torch.Tensor):
+    for call in (quantizer, quantizer.encode, quantizer.hard, quantizer.statistics):
+        with pytest.raises(InvalidInputError, match="expects floating-point vectors"):
+            call(bad)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_not_finite_are_a_typed_error(quantizer: Quantizer, value: float):
+    z = torch.zeros(3, DIM)
+    z[1, 2] = value
+    for call in (quantizer, quantizer.encode):
+        with pytest.raises(InvalidInputError, match="NaN or an infinity"):
+            call(z)
+
+
+def test_finite_values_whose_sum_overflows_are_accepted(quantizer: Quantizer):
+    quantizer.encode(torch.full((8, DIM), 3e37))
+
+
+def test_indices_of_another_type_are_a_typed_error(quantizer: Quantizer):
+    with pytest.raises(InvalidInputError, match="int64"):
+        quantizer.decode(quantizer.encode(torch.zeros(3, DIM)).int())
+
+
+def test_one_code_vector_is_enough(request: pytest.FixtureRequest, quantizer: Quantizer):
+    single = QUANTIZERS[request.node.callspec.params["quantizer"]](codebook_size=1, dim=DIM)
+    assert (single.encode(torch.randn(5, DIM)) == 0).all()
