@@ -35,7 +35,7 @@ NOTE = """\
 Real files, every byte counted; pixels decoded from the files alone; pictures uncropped. BD-rates are taken on
 each picture (monotone cubic interpolation of log rate over quality, where our file has 0.1 to 1 bits per
 pixel and both curves reach) and then averaged; in brackets, the number of pictures. Negative: our files are
-smaller at equal quality. A picture is left out where the other curve reaches less than half of our range of quality.
+smaller at equal quality. A picture is left out where the other curve reaches less than half of our range.
 
 On the sets of 100 pictures every codec runs at every second setting: on Kodak that moves the BD-rates between
 the anchors by 0.3 points, at most 0.9. Encode and decode times in the rows come from a busy machine.
@@ -90,8 +90,9 @@ def _path(key: str, name: str) -> Path:
 
 def _our_path(key: str, model: str, fresh: bool) -> Path:
     """Where our rows are, after deleting those of other versions of the model, and all of them if `fresh`."""
-    path = _path(key, f"barycode-{model}-{find_model(model).fingerprint.hex()}")
-    for old in path.parent.glob(f"barycode-{model}-{'[0-9a-f]' * 16}.json"):
+    identity = find_model(model).fingerprint.hex()
+    path = _path(key, f"barycode-{model}-{identity}")
+    for old in path.parent.glob(f"barycode-{model}-{'[0-9a-f]' * len(identity)}.json"):
         if fresh or old != path:
             old.unlink()
     return path
