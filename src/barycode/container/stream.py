@@ -64,9 +64,7 @@ class ContainerWriter:
         if self._closed:
             raise InvalidInputError(f"The section {section.tag} comes after close(): add it before.")
         if not is_tag(section.tag.encode()):
-            raise InvalidInputError(
-                f"The tag {section.tag!r} is not a letter and three upper-case letters or digits."
-            )
+            raise InvalidInputError(f"The tag {section.tag!r} is not a letter and three capitals or digits.")
         if len(section.payload) > MAX_SECTION_BYTES or self._count >= MAX_SECTIONS:
             raise InvalidInputError(
                 f"The section {section.tag} is too much for one file: at most {MAX_SECTIONS} sections "
@@ -75,7 +73,7 @@ class ContainerWriter:
 
 
 class ContainerReader:
-    """Reads `kind` and `version` at once; iterate it, once, for the sections, each checked before it is yielded.
+    """Reads `kind` and `version` at once; iterate it, once, for the sections, checked one by one.
 
     Raises CorruptFileError for all but complete, undamaged files, UnsupportedFileError for newer ones.
     """
@@ -89,7 +87,7 @@ class ContainerReader:
         kinds = {ord(letter): kind for kind, letter in KINDS.items()}
         if self.version > VERSION or code not in kinds:
             raise UnsupportedFileError(
-                f"The file has version {self.version} and kind {code}, this Barycode reads up to version {VERSION} "
+                f"The file has version {self.version} and kind {code}, this Barycode reads up to {VERSION} "
                 f"and the kinds {', '.join(KINDS)}: update Barycode."
             )
         if self.version == 0:

@@ -1,7 +1,8 @@
-"""Soft entropies in bits: the rate that training sees (DESIGN: soft-to-hard vector quantization).
+"""Soft entropies in bits: the rate that training sees of soft-to-hard vector quantization.
 
-With soft assignments phi of N vectors to K code vectors, q_j = mean of phi_j is their soft histogram, p_j the histogram
-of hard symbols. The rate term is the cross-entropy -sum q_j log2 p_j, differentiable in phi, at least the entropy of q.
+With soft assignments phi of N vectors to K code vectors, q_j = mean of phi_j is their soft histogram, p_j the
+histogram of hard symbols. The rate term is -sum q_j log2 p_j: differentiable in phi, at least the entropy of
+q.
 """
 
 import torch
@@ -32,7 +33,7 @@ def entropy(p: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
 
 
 def cross_entropy(q: Float[Tensor, "*batch k"], p: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
-    """-sum q_j log2 p_j in bits, along the last axis: the mean code length of symbols from q under a code for p.
+    """-sum q_j log2 p_j in bits, along the last axis: the mean length of symbols from q in a code for p.
 
     Entries where p is 0 count as the smallest normal number, so that unseen symbols are dear, not infinite.
     """
@@ -40,15 +41,16 @@ def cross_entropy(q: Float[Tensor, "*batch k"], p: Float[Tensor, "*batch k"]) ->
 
 
 def soft_cross_entropy(q: Float[Tensor, " k"], p: Float[Tensor, " k"]) -> Float[Tensor, ""]:
-    """-sum q_j log2 p_j in bits a symbol, p held fixed: the differentiable rate of soft-to-hard quantization."""
+    """-sum q_j log2 p_j in bits a symbol, p held fixed: the rate of soft-to-hard quantization."""
     return cross_entropy(q, p.detach())
 
 
 def expected_code_length(
     weights: Float[Tensor, "*batch a"], code_lengths: Float[Tensor, "t a"], rows: Int64[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch"]:
-    """sum_j w_j L[row, j] in bits: the code length of soft assignments (..., A) under rows (...) of integer tables.
+    """sum_j w_j L[row, j] in bits: what soft assignments (..., A) cost under rows (...) of tables.
 
-    `code_lengths` is `FrequencyTables.code_lengths()` as a tensor (T, A). At a vertex it is what the coder pays.
+    `code_lengths` (T, A) is `FrequencyTables.code_lengths()` as a tensor. At a vertex it is what the coder
+    pays.
     """
     return (weights * code_lengths[rows]).sum(-1)

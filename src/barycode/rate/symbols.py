@@ -1,12 +1,17 @@
 """Arrays of integers to bytes and back, under integer frequency tables.
 
-The range coder is constriction's. What it makes of its floats is pinned so that none matters: for a row of counts c_k it
-is given the floats c_k - 1, which sum to 2**24 - A. Its conversion of A probabilities p_k is
-`left_k = floor(sum_{j<k} p_j * (2**24 - A) / sum(p)) + k`: here the factor is exactly 1 and every sum an integer below 2**24, exact
-in float32 in any order, so the coder works with the cumulative counts themselves. tests/rate holds an independent decoder.
+The symbols of one call are sorted by row, so that the coder is asked once a row and not once a symbol; the
+decoder is told the rows of a call beforehand and does the same. docs/format.md defines the bytes.
+
+The range coder is constriction's, and it takes probabilities as floats. They are chosen so that nothing is
+rounded: a row of counts c_k is handed over as p_k = c_k - 1, which adds up to 2**24 - A. With `perfect=False`
+the coder starts symbol k at `floor((p_0 + ... + p_{k-1}) * (2**24 - A) / sum(p)) + k`. The factor is exactly
+1 and every sum is an integer that float32 holds, so symbol k starts at c_0 + ... + c_{k-1}: integers in,
+integers out, on every machine.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import constriction
 import numpy as np
@@ -17,20 +22,21 @@ from barycode.rate.tables import PRECISION, FrequencyTables
 
 MAX_UNIFORM_BITS = 32
 LIMB = 16  # wider uniform integers are coded in two parts
-MAX_MAGNITUDE = 2**30  # of a signed value, so that every int32 consumer is safe
+MAX_MAGNITUDE = 2**30  # of a signed value, so that int32 holds it and its escape
+SCATTERED = 32  # symbols a row below which a table for each symbol is faster than a request for each row
+SCATTERED_ENTRIES = 2**21  # ... as long as those tables stay small
 _WORD = np.dtype("<u4")
 
 _queue = constriction.stream.queue
 _model = constriction.stream.model
-_family = _model.Categorical(perfect=False)
+_table_each = _model.Categorical(perfect=False)
 
-Model = object
-Group = tuple[NDArray[np.float32], slice]
+Request = tuple[slice, Any, tuple[NDArray[np.float32], ...]]
 
 
 def _escape_lengths() -> FrequencyTables:
-    """Probability 2**-(n+1) for an escape of n bits, as far as the precision goes; the first takes what is left."""
-    counts = 2 ** np.maximum(PRECISION - 1 - np.arange(32), 0)
+    """Probability 2**-(n+1) for an escape of n bits while the precision lasts; n = 0 takes the rest."""
+    counts = 2 ** np.maximum(PRECISION - 1 - np.arange(31), 0)
     counts[0] += 2**PRECISION - counts.sum()
     return FrequencyTables(counts[None].astype(np.int32))
 
@@ -39,7 +45,7 @@ _ESCAPES = _escape_lengths()
 
 
 class SymbolEncoder:
-    """Collects symbols; `finish` gives the bytes. The decoder must be asked in the same order with the same arguments."""
+    """Collects symbols; `finish` gives the bytes. A decoder makes the same calls with the same tables."""
 
     def __init__(self) -> None:
         self._coder = _queue.RangeEncoder()
@@ -49,70 +55,64 @@ class SymbolEncoder:
 
         Raises InvalidInputError for a symbol or a row that the tables do not have.
         """
-        rows = _rows(rows, tables)
-        symbols = np.asarray(symbols)
-        _require_range(symbols, 0, tables.counts.shape[1] - 1, rows.shape)
-        order = _order(rows, tables)
-        sorted_symbols = symbols[order].astype(np.int32)
-        if _scattered(rows, tables):
-            self._coder.encode(sorted_symbols, _family, _floats(tables, rows[order]))
-            return
-        for row, part in _groups(rows[order]):
-            self._coder.encode(sorted_symbols[part], _categorical(tables, row))
+        rows = _checked(rows, "Rows", len(tables))
+        symbols = _checked(symbols, "Symbols", tables.alphabet)
+        if symbols.shape != rows.shape:
+            raise InvalidInputError(f"{symbols.size} symbols come with {rows.size} rows: expected as many.")
+        order = _coding_order(rows, tables)
+        ordered = symbols[order].astype(np.int32)
+        for part, model, parameters in _requests(tables, rows[order]):
+            self._coder.encode(ordered[part], model, *parameters)
 
     def encode_signed(self, values: ArrayLike, tables: FrequencyTables, rows: ArrayLike) -> None:
         """Append signed integers (n,) under tables of 2 L + 1 symbols for -L ... L.
 
-        The two ends stand for every value at or beyond them; the excess |v| - L follows as an Exp-Golomb code.
+        The two ends stand for every value at or beyond them; the excess |v| - L follows as an Exp-Golomb
+        code.
         """
         limit = _limit(tables)
-        values = np.asarray(values)
-        _require_range(values, -MAX_MAGNITUDE, MAX_MAGNITUDE, np.shape(rows))
-        values = values.astype(np.int64)
+        values = _checked(values, "Values", MAX_MAGNITUDE + 1, -MAX_MAGNITUDE).astype(np.int64)
         self.encode(values.clip(-limit, limit) + limit, tables, rows)
         excess = np.abs(values) - limit
         self._encode_naturals(excess[excess >= 0])
 
     def encode_uniform(self, values: ArrayLike, bits: int) -> None:
-        """Append integers (n,) in 0 ... 2**bits - 1 at `bits` bits each; bits from 0 to 32."""
-        _require_bits(bits)
-        values = np.asarray(values)
-        _require_range(values, 0, 2**bits - 1, values.shape[:1])
-        for shift, width in _limbs(bits):
-            limb = (values.astype(np.int64) >> shift) & (2**width - 1)
-            self._coder.encode(limb.astype(np.int32), _model.Uniform(2**width))
+        """Append integers (n,) in 0 ... 2**bits - 1 at `bits` bits each, for `bits` from 0 to 32."""
+        limbs = _limbs(bits)
+        values = _checked(values, "Values", 2**bits).astype(np.int64)
+        for shift, width in limbs:
+            self._coder.encode((values >> shift & 2**width - 1).astype(np.int32), _model.Uniform(2**width))
 
     def finish(self) -> bytes:
-        """The bytes of everything so far: little-endian words without their last zero bytes."""
-        words = self._coder.get_compressed()
-        return words.astype(_WORD).tobytes().rstrip(b"\0")
+        """The bytes of everything so far: little-endian words of 32 bits less the zero bytes at the end."""
+        return self._coder.get_compressed().astype(_WORD).tobytes().rstrip(b"\0")
 
     def _encode_naturals(self, values: NDArray[np.int64]) -> None:
         lengths = _bit_lengths(values + 1) - 1
         self.encode(lengths, _ESCAPES, np.zeros_like(lengths))
-        for length, where in _by_length(lengths):
-            self.encode_uniform(values[where] + 1 - (1 << length), length)
+        for length, places in _by_length(lengths):
+            self.encode_uniform(values[places] + 1 - (1 << length), length)
 
 
 class SymbolDecoder:
-    """Reads what a SymbolEncoder wrote; every size comes from the caller, never from the data."""
+    """Reads what a SymbolEncoder wrote. Every size comes from the caller, none from the data.
+
+    Damaged data raises CorruptFileError or, where the coder cannot know, gives wrong symbols within their
+    range: the checksum of the section around it comes first.
+    """
 
     def __init__(self, data: bytes) -> None:
-        words = np.frombuffer(bytes(data) + bytes(-len(data) % _WORD.itemsize), _WORD)
+        words = np.frombuffer(data + bytes(-len(data) % _WORD.itemsize), _WORD)
         self._coder = _queue.RangeDecoder(words.astype(np.uint32))
 
     def decode(self, tables: FrequencyTables, rows: ArrayLike) -> NDArray[np.int32]:
         """The next symbols, int32 (n,), one for each row (n,)."""
-        rows = _rows(rows, tables)
-        order = _order(rows, tables)
-        symbols = np.empty(rows.shape, np.int32)
-        if _scattered(rows, tables):
-            symbols[order] = self._decode(_family, _floats(tables, rows[order]))
-            return symbols
-        found = np.empty(rows.shape, np.int32)
-        for row, part in _groups(rows[order]):
-            found[part] = self._decode(_categorical(tables, row), part.stop - part.start)
-        symbols[order] = found
+        rows = _checked(rows, "Rows", len(tables))
+        order = _coding_order(rows, tables)
+        ordered, symbols = np.empty((2, rows.size), np.int32)
+        for part, model, parameters in _requests(tables, rows[order]):
+            ordered[part] = self._read(model, *(parameters or (part.stop - part.start,)))
+        symbols[order] = ordered
         return symbols
 
     def decode_signed(self, tables: FrequencyTables, rows: ArrayLike) -> NDArray[np.int32]:
@@ -128,72 +128,55 @@ class SymbolDecoder:
 
     def decode_uniform(self, count: int, bits: int) -> NDArray[np.int64]:
         """The next `count` integers of `bits` bits, int64 (count,)."""
-        _require_bits(bits)
         values = np.zeros(count, np.int64)
         for shift, width in _limbs(bits):
-            values |= self._decode(_model.Uniform(2**width), count).astype(np.int64) << shift
+            values |= self._read(_model.Uniform(2**width), count).astype(np.int64) << shift
         return values
 
     def finish(self) -> None:
-        """Raise CorruptFileError when there is certainly more data than was read."""
+        """Raise CorruptFileError when there is certainly more data than was asked for."""
         if not self._coder.maybe_exhausted():
-            raise CorruptFileError(
-                "The coded symbols go on after the last one that was expected: the file is damaged."
-            )
+            raise CorruptFileError("More coded symbols follow than the file has places for: it is damaged.")
 
-    def _decode(self, model: Model, argument: int | NDArray[np.float32]) -> NDArray[np.int32]:
+    def _read(self, model: Any, amount: int | NDArray[np.float32]) -> NDArray[np.int32]:
         try:
-            return self._coder.decode(model, argument)
+            return np.asarray(self._coder.decode(model, amount), np.int32)
         except (AssertionError, ValueError) as error:
-            raise CorruptFileError(
-                "The coded symbols are not what an encoder writes: the file is damaged."
-            ) from error
+            raise CorruptFileError("No encoder writes these coded symbols: the file is damaged.") from error
 
     def _decode_naturals(self, count: int) -> NDArray[np.int64]:
         lengths = self.decode(_ESCAPES, np.zeros(count, np.int64)).astype(np.int64)
         values = np.zeros(count, np.int64)
-        for length, where in _by_length(lengths):
-            values[where] = self.decode_uniform(where.size, length) + (1 << length) - 1
+        for length, places in _by_length(lengths):
+            values[places] = self.decode_uniform(places.size, length) + (1 << length) - 1
         return values
 
 
-def _floats(tables: FrequencyTables, rows: int | NDArray[np.int64]) -> NDArray[np.float32]:
-    return (tables.counts[rows] - 1).astype(np.float32)
+def _coding_order(rows: NDArray[np.int64], tables: FrequencyTables) -> NDArray[np.int64]:
+    """Places by row, stable. Keys of 16 bits make it a radix sort."""
+    return np.argsort(rows.astype(np.uint16 if len(tables) <= 2**16 else np.int64), kind="stable")
 
 
-def _categorical(tables: FrequencyTables, row: int) -> Model:
-    return _model.Categorical(_floats(tables, row), perfect=False, lazy=False)
-
-
-def _rows(rows: ArrayLike, tables: FrequencyTables) -> NDArray[np.int64]:
-    array = np.asarray(rows)
-    _require_range(array, 0, len(tables.counts) - 1, array.shape[:1])
-    return array
-
-
-def _order(rows: NDArray[np.int64], tables: FrequencyTables) -> NDArray[np.int64]:
-    """Positions by row, stable: the order in which one call is coded. Short keys make it a radix sort."""
-    key = np.uint16 if len(tables.counts) <= 2**16 else np.int64
-    return np.argsort(rows.astype(key), kind="stable")
-
-
-def _groups(rows: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
-    """(row, where it is) of each run of equal rows."""
-    if not rows.size:
-        return
+def _requests(tables: FrequencyTables, rows: NDArray[np.int64]) -> Iterator[Request]:
+    """(places, model, parameters) of the calls that code sorted rows; either way gives the same bytes."""
     starts = np.flatnonzero(np.diff(rows, prepend=-1)).tolist()
+    if rows.size < SCATTERED * len(starts) and rows.size * tables.alphabet <= SCATTERED_ENTRIES:
+        yield slice(0, rows.size), _table_each, (_floats(tables.counts[rows]),)
+        return
     for start, stop in zip(starts, [*starts[1:], rows.size], strict=True):
-        yield int(rows[start]), slice(start, stop)
+        probabilities = _floats(tables.counts[rows[start]])
+        yield slice(start, stop), _model.Categorical(probabilities, perfect=False, lazy=False), ()
 
 
-def _scattered(rows: NDArray[np.int64], tables: FrequencyTables) -> bool:
-    """Whether so few symbols share a row that one call with a table for each symbol is the faster way to the same bytes."""
-    return rows.size < 64
+def _floats(counts: NDArray[np.int32]) -> NDArray[np.float32]:
+    return (counts - 1).astype(np.float32)
 
 
-def _limbs(bits: int) -> Iterator[tuple[int, int]]:
+def _limbs(bits: int) -> list[tuple[int, int]]:
     """(shift, width) of the parts of a uniform integer, low part first."""
-    return ((shift, min(LIMB, bits - shift)) for shift in range(0, bits, LIMB))
+    if not 0 <= bits <= MAX_UNIFORM_BITS:
+        raise InvalidInputError(f"Uniform integers have {bits} bits: expected 0 to {MAX_UNIFORM_BITS}.")
+    return [(shift, min(LIMB, bits - shift)) for shift in range(0, bits, LIMB)]
 
 
 def _bit_lengths(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -202,31 +185,24 @@ def _bit_lengths(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _by_length(lengths: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """(length, positions) of each length that is there, 0 apart: it has no bits to code."""
+    """(length, places) of each length that occurs, save 0, which has no bits to code."""
     for length in np.unique(lengths[lengths > 0]).tolist():
         yield length, np.flatnonzero(lengths == length)
 
 
 def _limit(tables: FrequencyTables) -> int:
-    symbols = tables.counts.shape[1]
-    if symbols % 2 == 0:
-        raise InvalidInputError(f"Tables of {symbols} symbols cannot hold -L ... L: expected an odd number.")
-    return symbols // 2
+    if tables.alphabet % 2 == 0:
+        raise InvalidInputError(f"Tables of {tables.alphabet} symbols cannot hold -L ... L: it must be odd.")
+    return tables.alphabet // 2
 
 
-def _require_bits(bits: int) -> None:
-    if not 0 <= bits <= MAX_UNIFORM_BITS:
-        raise InvalidInputError(f"Uniform integers of {bits} bits: expected 0 to {MAX_UNIFORM_BITS}.")
-
-
-def _require_range(values: NDArray[np.int64], low: int, high: int, shape: tuple[int, ...]) -> None:
-    if values.shape != shape or values.ndim != 1:
+def _checked(values: ArrayLike, name: str, stop: int, start: int = 0) -> NDArray[Any]:
+    """One-dimensional integers in start ... stop - 1."""
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        raise InvalidInputError(f"{name} are {array.dtype} of shape {array.shape}: expected integers (n,).")
+    if array.size and (array.min() < start or array.max() >= stop):
         raise InvalidInputError(
-            f"Symbols have shape {values.shape}, expected one dimension as long as their rows: {shape}."
+            f"{name} run from {array.min()} to {array.max()}: expected {start} to {stop - 1}."
         )
-    if values.size and not (
-        np.issubdtype(values.dtype, np.integer) and low <= values.min() and values.max() <= high
-    ):
-        raise InvalidInputError(
-            f"Symbols or rows are not integers from {low} to {high}: they do not fit their tables."
-        )
+    return array

@@ -21,7 +21,8 @@ _SCALE = 36  # histograms are cut to this many bits a row: times TOTAL it fits 6
 class FrequencyTables:
     """T distributions over A symbols, as integers.
 
-    counts: int32 (T, A), every entry at least 1, each row summing to 2**PRECISION. Raises InvalidInputError otherwise.
+    counts: int32 (T, A), every entry at least 1, each row summing to 2**PRECISION; InvalidInputError
+    otherwise.
     """
 
     counts: NDArray[np.int32]
@@ -34,10 +35,11 @@ class FrequencyTables:
 
     @classmethod
     def from_counts(cls, histograms: ArrayLike) -> "FrequencyTables":
-        """The tables closest to non-negative histograms (T, A) of integers or floats, by integer arithmetic alone.
+        """The tables closest to non-negative histograms (T, A), integers or floats, by integer arithmetic.
 
-        Entries below 2**-PRECISION of their row get that much, the others share what is left by largest remainders;
-        a row of zeros becomes uniform. Raises InvalidInputError for negative, infinite or wrongly shaped histograms.
+        Entries below 2**-PRECISION of their row get that much, the others share the rest by largest
+        remainders; a row of zeros becomes uniform. Raises InvalidInputError for negative, infinite or
+        misshapen histograms.
         """
         rows = np.asarray(histograms)
         if rows.ndim != 2 or not 2 <= rows.shape[1] <= MAX_SYMBOLS or rows.size > MAX_ENTRIES:
@@ -49,6 +51,15 @@ class FrequencyTables:
                 "Histograms have negative or infinite entries: expected counts or probabilities."
             )
         return cls(_apportion(_to_integers(rows.astype(np.float64))).astype(np.int32))
+
+    @property
+    def alphabet(self) -> int:
+        """A, the number of symbols of every table."""
+        return self.counts.shape[1]
+
+    def __len__(self) -> int:
+        """T, the number of tables."""
+        return self.counts.shape[0]
 
     def code_lengths(self) -> NDArray[np.float32]:
         """-log2 of the probability of each symbol: float32 (T, A), in bits."""
@@ -83,7 +94,7 @@ class FrequencyTables:
 
 def _fault(counts: NDArray[np.int32]) -> str:
     if counts.ndim != 2 or not 2 <= counts.shape[1] <= MAX_SYMBOLS or counts.dtype != np.int32:
-        return f"are {counts.dtype} of shape {counts.shape}, expected int32 (tables, symbols) with 2 or more symbols"
+        return f"are {counts.dtype} of shape {counts.shape}, expected int32 (tables, 2 symbols or more)"
     if counts.size and counts.min() < 1:
         return "have entries below 1"
     wrong = np.flatnonzero(counts.sum(1, dtype=np.int64) != TOTAL)
