@@ -1,7 +1,10 @@
-"""The picture codec."""
+"""The picture codec. Importing it also teaches Pillow to open and save `.bary` files."""
 
 from barycode.images.codec import compress, decompress
 from barycode.images.model import ImageModel, ModelConfig
+from barycode.images.pillow_plugin import register
 from barycode.images.shelf import shipped_models
 
 __all__ = ["ImageModel", "ModelConfig", "compress", "decompress", "shipped_models"]
+
+register()

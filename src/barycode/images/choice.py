@@ -55,5 +55,8 @@ class Chooser:
 
     def choose(self, ratio: Tensor, step: Step) -> Tensor:
         options, errors, bits = self.options(ratio, step)
-        best = (errors + self.trade * bits).argmin(0, keepdim=True)
-        return options.gather(0, best)[0]
+        costs = errors + self.trade * bits
+        best, least = options[0], costs[0]
+        for option, cost in zip(options[1:], costs[1:], strict=True):  # far faster than argmin along the first axis
+            best, least = torch.where(cost < least, option, best), torch.minimum(cost, least)
+        return best

@@ -22,8 +22,8 @@ from barycode.images.transform import BANDS
 class Trace:
     """One walk over a batch of coefficients (B, 192, h, w) with the pictures' steps and octave classes (B,).
 
-    Afterwards: `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains the contexts, `hard_bits`
-    (B,) of the chosen codes under the tables; and of a soft walk `soft` (B, 192, h, w) codes and `rate_bits` (B,), expected bits.
+    Afterwards: `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains the contexts, and of a
+    soft walk `soft` (B, 192, h, w) codes, `rate_bits` (B,) expected bits, `hard_bits` (B,) of the chosen codes under the tables.
     """
 
     def __init__(
@@ -75,13 +75,12 @@ class Trace:
 
     def _choose(self, ratio: Tensor, step: Step) -> Tensor:
         with torch.no_grad():
-            options, errors, bits = self._chooser.options(ratio, step)
-            cost = errors + self._chooser.trade * bits
-            best = cost.argmin(0, keepdim=True)
-            codes = options.gather(0, best)[0]
-            self.hard_bits = self.hard_bits + bits.gather(0, best)[0].sum((1, 2))
+            codes = self._chooser.choose(ratio, step)
         if self._sigma is None:
             return codes
+        with torch.no_grad():
+            options, _, bits = self._chooser.options(ratio, step)
+            self.hard_bits = self.hard_bits + (bits * (options == codes)).amax(0).sum((1, 2))
         points = self._chooser.points(options, step)
         phi = torch.softmax(-self._sigma * ((ratio - points) ** 2 + self._chooser.trade * bits), 0)
         self._soft.append((step.bands, step.places, (phi * options).sum(0)))
