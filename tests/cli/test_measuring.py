@@ -1,18 +1,17 @@
 """`evaluate`, `bench`, `info` and `train`: what they print, write and hand on."""
 
 import json
-import sys
-import types
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import barycode.training.images
 from barycode.cli import bench
 from barycode.container import Section, pack
 from barycode.evaluation import ours
 from barycode.evaluation.anchors import JPEG
+from barycode.images import ImageModel, ModelConfig
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_rounds_are_interleaved():
 
 
 def test_info_accounts_for_every_bit(run, tmp_path):
-    data = pack("test", [Section("ABCD", bytes(100)), Section("ICCP", bytes(25))])
+    data = pack("vect", [Section("ABCD", bytes(100)), Section("ICCP", bytes(25))])
     (tmp_path / "x.bary").write_bytes(data)
     outcome = run("info", tmp_path / "x.bary")
     assert outcome.code == 0, outcome.err
@@ -114,14 +113,49 @@ def test_info_accounts_for_every_bit(run, tmp_path):
     assert "colour profile" in outcome.out
 
 
-def test_train_hands_its_options_on(run, monkeypatch, tmp_path):
-    seen = []
-    module = types.ModuleType("barycode.training.images")
-    module.train = lambda *positional, **named: seen.append((positional, named))
-    monkeypatch.setitem(sys.modules, "barycode.training.images", module)
-    outcome = run(
-        "train", "images", "photos", "-o", tmp_path, "--steps", "7", "--metric", "ms-ssim", "--no-resume"
-    )
+@pytest.fixture
+def trained(monkeypatch):
+    """Replace training by saving an untrained small model; collects the recipes that were asked for."""
+    recipes = []
+
+    def train(recipe, folders, output):
+        recipes.append((recipe, folders))
+        output.mkdir(parents=True, exist_ok=True)
+        config = ModelConfig("untrained", channels=16, depth=1, post_channels=8, post_depth=1, hidden=8)
+        ImageModel(config).save(output / f"{recipe.name}.safetensors")
+
+    monkeypatch.setattr(barycode.training.images, "train", train)
+    return recipes
+
+
+def test_train_hands_its_options_on(run, trained, pictures, tmp_path):
+    outcome = run("train", "images", pictures, "-o", tmp_path / "run", "--steps", "8", "--metric", "ms-ssim")
     assert outcome.code == 0, outcome.err
-    options = {"steps": 7, "metric": "ms-ssim", "seed": 0, "resume": False}
-    assert seen == [((Path("photos"), tmp_path), options)]
+    ((recipe, folders),) = trained
+    assert folders == [pictures]
+    assert (recipe.name, recipe.metric, recipe.seed, recipe.start) == ("mine", "ms-ssim", 0, "photo")
+    assert [(stage.kind, stage.steps) for stage in recipe.stages] == [("decoder", 8), ("contexts", 2)]
+    assert "mine.safetensors" in outcome.out
+    assert "no report" in outcome.out
+
+
+def test_train_reports_on_held_out_pictures(run, trained, tmp_path):
+    (tmp_path / "many").mkdir()
+    for i in range(10):
+        bench.synthetic((48 + i, 40)).save(tmp_path / "many" / f"{i}.png")
+    outcome = run("train", "images", tmp_path / "many", "-o", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / "run/report/report.json").read_text())
+    assert report["pictures"] == 1
+    assert list(report["codecs"]) == ["Barycode", "JPEG"]
+
+
+def test_a_recipe_takes_no_options_beside_it(run, trained, pictures, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('name = "own"\n[[stages]]\nkind = "decoder"\nsteps = 5\nlearning_rate = 1e-4\n')
+    outcome = run("train", "images", pictures, "-o", tmp_path / "run", "--recipe", recipe, "--steps", "8")
+    assert outcome.code == 1
+    assert "leave out --steps" in outcome.err
+    assert not trained
+    assert run("train", "images", pictures, "-o", tmp_path / "run", "--recipe", recipe).code == 0
+    assert trained[0][0].name == "own"

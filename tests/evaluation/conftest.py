@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from barycode.evaluation.rate_distortion import Picture
+from barycode.evaluation.rate_distortion import Codec, Picture, Row
+from barycode.evaluation.report import Comparison
 
 
 def smooth_picture(width: int, height: int) -> Image.Image:
@@ -19,3 +20,37 @@ def picture() -> Picture:
 @pytest.fixture(scope="session")
 def small_picture() -> Picture:
     return Picture("small", smooth_picture(48, 40))
+
+
+@pytest.fixture
+def codec():
+    """Make a codec of that name which is only described, never run."""
+    return lambda name: Codec(
+        name, f"how {name} was run", (1, 2, 3, 4), lambda image, setting: b"", Image.open
+    )
+
+
+@pytest.fixture
+def curve():
+    """Make four rows of a codec on a picture, at some factor times 0.1, 0.2, 0.4 and 0.8 bpp."""
+
+    def rows(name: str, picture: str, factor: float) -> list[Row]:
+        points = zip(
+            (1, 2, 3, 4), (0.1, 0.2, 0.4, 0.8), (28, 31, 34, 37), (0.9, 0.95, 0.98, 0.99), strict=True
+        )
+        return [
+            Row(
+                name, picture, s, round(r * factor * 125_000), 1_000_000, 255**2 / 10 ** (q / 10), m, 0.2, 0.1
+            )
+            for s, r, q, m in points
+        ]
+
+    return rows
+
+
+@pytest.fixture
+def comparison(codec, curve) -> Comparison:
+    """Ours at half and at a quarter of JPEG's rate, on one picture each."""
+    pairs = (("x", 2), ("y", 4))
+    rows = [row for p, factor in pairs for row in curve("Ours", p, 1) + curve("JPEG", p, factor)]
+    return Comparison("Two pictures", rows, [codec("Ours")], [codec("JPEG")])
