@@ -10,6 +10,8 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.nearest import nearest
 from barycode.quantizers.statistics import CodebookStatistics
 
+SEED_CANDIDATES = 32  # vectors considered for each seed of k-means
+
 
 def sample(
     vectors: Float[Tensor, "n d"], codebook_size: int, *, generator: torch.Generator | None = None
@@ -43,11 +45,12 @@ def kmeans(
     iterations: int = 20,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "k d"]:
-    """Lloyd's algorithm on mean ||z - c_nearest||^2, from random vectors; memory bounded by one block.
+    """Lloyd's algorithm on mean ||z - c_nearest||^2; memory bounded by one block.
 
-    A cluster that loses all its vectors restarts at one of the worst served. Stops early at a fixed point.
+    Starts at vectors drawn far from each other (k-means++, Arthur and Vassilvitskii 2007). A cluster that loses
+    all its vectors restarts at one of the worst served. Stops early at a fixed point.
     """
-    centers = sample(vectors, codebook_size, generator=generator)
+    centers = _spread_seeds(vectors, codebook_size, generator)
     previous = None
     for _ in range(iterations):
         indices = nearest(vectors, centers)
@@ -56,6 +59,20 @@ def kmeans(
         previous = indices
         centers = _cluster_means(vectors, indices, centers)
     return centers
+
+
+def _spread_seeds(vectors: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Draw each seed with probability proportional to its squared distance to the seeds before it."""
+    candidates = sample(
+        vectors, max(count, min(vectors.shape[0], SEED_CANDIDATES * count)), generator=generator
+    )
+    seeds = [candidates[0]]  # `sample` has shuffled them
+    errors = torch.full_like(candidates[:, 0], torch.inf, dtype=torch.float32)
+    for _ in range(count - 1):
+        errors = torch.minimum(errors, (candidates - seeds[-1]).float().square().sum(1))
+        odds = errors if errors.any() else torch.ones_like(errors)
+        seeds.append(candidates[torch.multinomial(odds.cpu(), 1, generator=generator).item()])
+    return torch.stack(seeds)
 
 
 def _cluster_means(vectors: Tensor, indices: Tensor, centers: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ def soft_weights(
 ) -> Float[Tensor, "*batch k"]:
     """Phi = softmax_k(-sigma ||z - c_k||^2), all of it: memory N x K, by ordinary autograd."""
     scores = codebook.square().sum(1) / 2 - z @ codebook.T  # ||z - c||^2 / 2 without the term of z alone
-    return torch.softmax(-2 * sigma * (scores - scores.amin(-1, keepdim=True).detach()), -1)
+    excess = 2 * (scores - scores.amin(-1, keepdim=True).detach())
+    return torch.softmax(-sigma * excess, -1)
 
 
 @dataclass(frozen=True)

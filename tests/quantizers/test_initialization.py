@@ -1,0 +1,62 @@
+import pytest
+import torch
+from scipy.cluster.vq import kmeans2
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers import kmeans, nearest, sample, uniform
+
+
+def distortion(vectors: torch.Tensor, centers: torch.Tensor) -> float:
+    return (vectors - centers[nearest(vectors, centers)]).square().mean().item()
+
+
+def test_kmeans_finds_separated_clusters():
+    generator = torch.Generator().manual_seed(0)
+    true = torch.tensor([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0]])
+    vectors = true.repeat(50, 1) + torch.randn(150, 2, generator=generator)
+    centers = kmeans(vectors, 3, generator=generator)
+    assert torch.cdist(true, centers).amin(1).max() < 1
+
+
+def test_lloyd_steps_are_those_of_scipy():
+    generator = torch.Generator().manual_seed(5)
+    vectors = torch.randn(500, 3, generator=generator)
+    start = kmeans(vectors, 8, iterations=0, generator=torch.Generator().manual_seed(2))
+    ours = kmeans(vectors, 8, iterations=10, generator=torch.Generator().manual_seed(2))
+    theirs, _ = kmeans2(vectors.double().numpy(), start.double().numpy(), iter=10, minit="matrix")
+    torch.testing.assert_close(ours.double(), torch.from_numpy(theirs), rtol=1e-5, atol=1e-5)
+
+
+def test_more_iterations_never_hurt_and_no_cluster_stays_empty():
+    vectors = torch.randn(300, 2).round()  # many duplicates: random starts coincide
+    errors = []
+    for iterations in (0, 1, 5, 20):
+        centers = kmeans(vectors, 20, iterations=iterations, generator=torch.Generator().manual_seed(0))
+        errors.append(distortion(vectors, centers))
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_sample_draws_distinct_vectors_of_the_data():
+    vectors = torch.arange(10.0).unsqueeze(1)
+    chosen = sample(vectors, 10, generator=torch.Generator().manual_seed(0))
+    assert sorted(chosen.flatten().tolist()) == vectors.flatten().tolist()
+
+
+def test_uniform_fills_the_bounding_box():
+    vectors = torch.tensor([[0.0, -5.0], [1.0, 5.0]])
+    points = uniform(vectors, 1000, generator=torch.Generator().manual_seed(0))
+    assert points.shape == (1000, 2)
+    assert (points >= vectors[0]).all()
+    assert (points <= vectors[1]).all()
+    assert points[:, 1].std() > 2.5
+
+
+@pytest.mark.parametrize("method", [kmeans, sample])
+def test_too_few_vectors_are_a_typed_error(method):
+    with pytest.raises(InvalidInputError, match="at least as many"):
+        method(torch.zeros(3, 2), 4)
+
+
+def test_a_box_of_nothing_is_a_typed_error():
+    with pytest.raises(InvalidInputError, match="bounding box"):
+        uniform(torch.zeros(0, 2), 4)
