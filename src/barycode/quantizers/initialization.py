@@ -47,8 +47,8 @@ def kmeans(
 ) -> Float[Tensor, "k d"]:
     """Lloyd's algorithm on mean ||z - c_nearest||^2; memory bounded by one block.
 
-    Starts at vectors drawn far from each other (k-means++, Arthur and Vassilvitskii 2007). A cluster that loses
-    all its vectors restarts at one of the worst served. Stops early at a fixed point.
+    Starts at vectors drawn far from each other (k-means++, Arthur and Vassilvitskii 2007). A cluster that
+    loses all its vectors restarts at one of the worst served. Stops early at a fixed point.
     """
     centers = _spread_seeds(vectors, codebook_size, generator)
     previous = None
@@ -63,15 +63,14 @@ def kmeans(
 
 def _spread_seeds(vectors: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """Draw each seed with probability proportional to its squared distance to the seeds before it."""
-    candidates = sample(
-        vectors, max(count, min(vectors.shape[0], SEED_CANDIDATES * count)), generator=generator
-    )
+    considered = max(count, min(vectors.shape[0], SEED_CANDIDATES * count))
+    candidates = sample(vectors, considered, generator=generator)
     seeds = [candidates[0]]  # `sample` has shuffled them
-    errors = torch.full_like(candidates[:, 0], torch.inf, dtype=torch.float32)
+    errors = torch.full_like(candidates[:, 0], torch.inf, dtype=torch.float64)
     for _ in range(count - 1):
-        errors = torch.minimum(errors, (candidates - seeds[-1]).float().square().sum(1))
+        errors = torch.minimum(errors, (candidates - seeds[-1]).double().square().sum(1))
         odds = errors if errors.any() else torch.ones_like(errors)
-        seeds.append(candidates[torch.multinomial(odds.cpu(), 1, generator=generator).item()])
+        seeds.append(candidates[int(torch.multinomial(odds.cpu(), 1, generator=generator))])
     return torch.stack(seeds)
 
 
