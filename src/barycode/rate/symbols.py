@@ -163,7 +163,7 @@ def _requests(tables: FrequencyTables, rows: NDArray[np.int64]) -> Iterator[Requ
     if rows.size < SCATTERED * len(starts) and rows.size * tables.alphabet <= SCATTERED_ENTRIES:
         yield slice(0, rows.size), _table_each, (_floats(tables.counts[rows]),)
         return
-    for start, stop in zip(starts, [*starts[1:], rows.size], strict=True):
+    for start, stop in zip(starts, [*starts, rows.size][1:], strict=True):
         probabilities = _floats(tables.counts[rows[start]])
         yield slice(start, stop), _model.Categorical(probabilities, perfect=False, lazy=False), ()
 
