@@ -24,7 +24,8 @@ def plot_curves(rows: Sequence[Row], measure: str, title: str, path: Path) -> No
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3.5, linewidth=width, label=codec)
     axes.set(xlabel="bits per pixel (whole files)", ylabel=AXIS[measure], title=f"{title}: {measure}")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     _save(figure, path)
 
 
