@@ -1,4 +1,4 @@
-"""A decoder written from docs/format.md alone, and literal bytes: no dependency can change the format unseen."""
+"""A decoder written from docs/format.md alone, and literal bytes: a dependency cannot change the format."""
 
 from collections.abc import Iterable, Iterator
 

@@ -84,9 +84,12 @@ def test_bad_counts(counts: np.ndarray) -> None:
 
 
 def test_tables_are_immutable_and_can_be_copied() -> None:
-    tables = FrequencyTables.from_counts([[1, 2, 3]])
+    counts = np.array([[TOTAL - 3, 3]], np.int32)
+    tables = FrequencyTables(counts)
+    counts[0, 0] = 0
     with pytest.raises(ValueError, match="read-only"):
         tables.counts[0, 0] = 5
+    assert tables.counts.tolist() == [[TOTAL - 3, 3]]
     for twin in (copy.deepcopy(tables), pickle.loads(pickle.dumps(tables))):
         assert np.array_equal(twin.counts, tables.counts)
 

@@ -12,7 +12,7 @@ from barycode.errors import CorruptFileError, InvalidInputError
 PRECISION = 24  # a row sums to 2**24, so that forty symbols which never occur cost 4e-6 bits, not 1e-3
 TOTAL = 2**PRECISION
 MAX_SYMBOLS = 2**16
-MAX_ENTRIES = 2**24
+MAX_ENTRIES = 2**22  # 16 MiB of file at the very most
 _HEADER = struct.Struct("<II")
 _SCALE = 36  # histograms are cut to this many bits a row: times TOTAL it fits 63
 
@@ -31,7 +31,9 @@ class FrequencyTables:
         fault = _fault(self.counts)
         if fault:
             raise InvalidInputError(f"Frequency tables {fault}; build them with FrequencyTables.from_counts.")
-        self.counts.setflags(write=False)
+        frozen = self.counts.copy()
+        frozen.setflags(write=False)
+        object.__setattr__(self, "counts", frozen)
 
     @classmethod
     def from_counts(cls, histograms: ArrayLike) -> "FrequencyTables":
