@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -21,7 +22,7 @@ from barycode.images import compress, decompress
 PHOTOS = Path(__file__).parent / "photos"
 OUTPUT = Path("demo-output")
 QUALITIES = (1, 2, 3, 4, 5)
-SHOWN_QUALITY = 2
+SHOWN_QUALITY = 3
 CROPS = {
     "kodim05": Crop(left=380, top=10),
     "kodim15": Crop(left=390, top=80),
@@ -52,7 +53,8 @@ def main() -> None:
     photos = {path.stem: Image.open(path).convert("RGB") for path in sorted(PHOTOS.glob("*.png"))}
     # Loads the model, so that the times below are those of encoding and decoding.
     decompress(compress(next(iter(photos.values())).resize((64, 64))))
-    console, table = Console(), Table(title="Barycode, and JPEG at the same bytes or a few more")
+    console = Console()
+    table = Table(title="Barycode, and JPEG at the same bytes or a few more", box=SIMPLE, padding=0)
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "photo" else "right")
     panels = []

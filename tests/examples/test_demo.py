@@ -23,8 +23,7 @@ def demo(monkeypatch, tmp_path):
 
     monkeypatch.setattr(module, "compress", compress)
     monkeypatch.setattr(module, "decompress", lambda data: Image.open(io.BytesIO(data)).convert("RGB"))
-    monkeypatch.setattr(module, "QUALITIES", (2,))
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(module, "QUALITIES", (3,))
     monkeypatch.chdir(tmp_path)
     return module
 
@@ -34,13 +33,14 @@ def test_the_demo_writes_files_a_table_and_a_picture(demo, capsys):
     lines = [line for line in capsys.readouterr().out.splitlines() if "kodim" in line]
     assert len(lines) == 3
     assert all("inf" in line for line in lines), "what is stored exactly has infinite PSNR"
+    assert all("…" not in line for line in lines), "the table fits a terminal of 80 columns"
     with Image.open("demo-output/side-by-side.png") as sheet:
         assert sheet.width > 3 * 400
         assert sheet.height > 3 * 300
     assert sorted(path.name for path in Path("demo-output").glob("*.bary")) == [
-        "kodim05-q2.bary",
-        "kodim15-q2.bary",
-        "kodim21-q2.bary",
+        "kodim05-q3.bary",
+        "kodim15-q3.bary",
+        "kodim21-q3.bary",
     ]
 
 
