@@ -27,9 +27,10 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
         rows = block_rows(codes.shape[0])
         scores = torch.empty(rows, codes.shape[0], dtype=dtype, device=z.device)
         for block, out in zip(vectors.split(rows), indices.split(rows), strict=True):
-            # A matrix product of another shape may round differently: pad the last block to the full one.
-            padded = functional.pad(block.to(dtype) - origin, (0, 0, 0, rows - block.shape[0]))
-            torch.addmm(half_norms, padded, codes.T, alpha=-1, out=scores)
+            centered = block.to(dtype) - origin
+            if block.shape[0] < rows:  # a matrix product of another shape may round differently
+                centered = functional.pad(centered, (0, 0, 0, rows - block.shape[0]))
+            torch.addmm(half_norms, centered, codes.T, alpha=-1, out=scores)
             out.copy_(_first_minimum(scores)[: block.shape[0]])
         return indices.reshape(z.shape[:-1])
 
@@ -77,8 +78,11 @@ def _first_minimum(scores: Tensor) -> Tensor:
 
 
 def _first_minimum_of_few(scores: Tensor) -> Tensor:
-    """The lowest column whose score is the row's minimum: every other gets an infinite penalty, or nearly."""
+    """The lowest column whose score is the row's minimum: every other gets an infinite penalty, or nearly.
+
+    Overwrites the scores: a second block of them would push the first out of the cache.
+    """
     columns = torch.arange(scores.shape[1], dtype=scores.dtype, device=scores.device)
-    excess = scores - scores.amin(1, keepdim=True)
+    excess = scores.sub_(scores.amin(1, keepdim=True))
     penalty = torch.finfo(torch.float32).max
-    return torch.add(columns, excess, alpha=penalty).amin(1).nan_to_num(0.0).long()
+    return torch.add(columns, excess, alpha=penalty, out=scores).amin(1).nan_to_num(0.0).long()
