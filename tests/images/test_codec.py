@@ -1,3 +1,4 @@
+import contextlib
 import io
 import subprocess
 import sys
@@ -7,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scenes import scene
 
 from barycode.container import Section, pack, unpack
-from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError, UnsupportedFileError
+from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images import compress, decompress
 from barycode.images.codec import read_codes, read_header
+from scenes import scene
 
 once = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -121,10 +122,8 @@ def test_a_damaged_file_gives_one_typed_error(tiny, data):
 def test_hostile_codes_behind_valid_checksums_stay_within_the_errors(tiny, garbage):
     good = unpack(compress(scene(40, 40), quality=2, model=tiny))
     file = pack("imag", [Section("HEAD", good.one("HEAD")), Section("TILE", garbage)])
-    try:
+    with contextlib.suppress(CorruptFileError):
         assert decompress(file, model=tiny).size == (40, 40)
-    except BarycodeError as error:
-        assert "damaged" in str(error)
 
 
 def test_a_header_that_promises_more_tiles_than_there_are_is_refused_before_memory_is_taken(tiny):
@@ -184,7 +183,10 @@ def test_pixels_are_the_same_for_any_number_of_threads_in_another_process(tmp_pa
     path.write_bytes(compress(scene(150, 560), quality=3))
     digests = {
         subprocess.run(
-            [sys.executable, "-c", DECODE, str(threads), str(path)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", DECODE, str(threads), str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for threads in (1, 2, 5)
     }

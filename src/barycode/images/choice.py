@@ -1,7 +1,7 @@
 """The encoder's choice of codes: distortion + trade * code length, one place at a time, in coding order.
 
-The contexts of a code are the codes chosen before it, so the code length that is weighed here is the one that is
-paid. What a code does to the contexts after it is left out.
+The contexts of a code are the codes chosen before it, so the code length that is weighed here is the one
+that is paid. What a code does to the contexts after it is left out.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,15 @@ from torch import Tensor
 from barycode.images.contexts import Step
 from barycode.images.prediction import LIMIT, Classes
 
-Reconstruct = Callable[[Tensor, tuple[int, ...]], Tensor]  # codes (B, bands, places) of these bands to code units
+Reconstruct = Callable[
+    [Tensor, tuple[int, ...]], Tensor
+]  # codes (B, bands, places) of these bands to code units
 
 
 def code_bits(codes: Tensor, classes: Classes, lengths: Tensor) -> Tensor:
-    """Bits of each code under its table; `lengths` (rows, 2 LIMIT + 1) in bits, escapes priced like their code."""
+    """Bits of each code under its table; `lengths` (rows, 2 LIMIT + 1) in bits, escapes priced like their
+    code.
+    """
     symbols = classes.symbols(codes.int())
     inside = symbols.clamp(-LIMIT, LIMIT)
     excess = symbols.abs() - LIMIT
@@ -34,7 +38,8 @@ def candidates(ratio: Tensor) -> Tensor:
 class Chooser:
     """Chooses codes (B, bands, places) for coefficients given what is predicted of them.
 
-    `lengths` (rows, 2 LIMIT + 1) bits of every table; `trade` is lambda: squared error in steps that one bit is worth.
+    `lengths` (rows, 2 LIMIT + 1) bits of every table; `trade` is lambda: squared error in steps that one
+    bit is worth.
     """
 
     def __init__(self, lengths: Tensor, reconstruct: Reconstruct, trade: float) -> None:
@@ -57,6 +62,8 @@ class Chooser:
         options, errors, bits = self.options(ratio, step)
         costs = errors + self.trade * bits
         best, least = options[0], costs[0]
-        for option, cost in zip(options[1:], costs[1:], strict=True):  # far faster than argmin along the first axis
+        for option, cost in zip(
+            options[1:], costs[1:], strict=True
+        ):  # far faster than argmin along the first axis
             best, least = torch.where(cost < least, option, best), torch.minimum(cost, least)
         return best

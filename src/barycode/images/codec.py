@@ -24,6 +24,7 @@ from barycode.images.tiling import CODE_TILE, Tile, blocks, sample_tile, tiles
 from barycode.images.transform import BANDS
 
 KIND = "imag"
+TAGS = ("HEAD", "TILE", "ALPH", "EXIF", "ICCP")
 MAX_PIXELS = 2**28
 
 
@@ -53,7 +54,9 @@ class Header:
         index, fingerprint = reader.u8() + INDEX_RANGE[0], reader.raw(FINGERPRINT_BYTES)
         reader.finish()
         if mode >= len(MODES) or not 0 < width * height <= MAX_PIXELS or index > INDEX_RANGE[1]:
-            raise CorruptFileError(f"The header asks for a picture of {width} x {height} pixels, mode {mode}: not a valid file.")
+            raise CorruptFileError(
+                f"The header asks for a picture of {width} x {height} pixels, mode {mode}: not a valid file."
+            )
         return cls(MODES[mode], width, height, index, fingerprint)
 
     @property
@@ -64,30 +67,41 @@ class Header:
         return list(tiles(blocks(self.height), blocks(self.width), CODE_TILE))
 
 
-def compress(image: Image.Image | np.ndarray, *, quality: float = 3, model: str | Path | ImageModel = DEFAULT) -> bytes:
+def compress(
+    image: Image.Image | np.ndarray, *, quality: float = 3, model: str | Path | ImageModel = DEFAULT
+) -> bytes:
     """Compress a PIL image, or a uint8 array (H, W) or (H, W, 1 to 4), to the bytes of a `.bary` file.
 
-    Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included. `model` is the name of a shipped model
-    ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model file. Raises InvalidInputError.
+    Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included. `model` is the name
+    of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model
+    file. Raises InvalidInputError.
     """
     return compress_at(image, step_index(quality), find_model(model))
 
 
-def compress_at(image: Image.Image | np.ndarray, index: int, model: ImageModel, trade: float | None = None) -> bytes:
+def compress_at(
+    image: Image.Image | np.ndarray, index: int, model: ImageModel, trade: float | None = None
+) -> bytes:
     """Compress at an exact step index; `trade` overrides what one bit is worth to the encoder."""
     picture = read_picture(image)
     height, width = picture.colour.shape[:2]
     if height * width > MAX_PIXELS:
-        raise InvalidInputError(f"The picture has {height * width} pixels: expected at most {MAX_PIXELS}; cut it first.")
+        raise InvalidInputError(
+            f"The picture has {height * width} pixels: expected at most {MAX_PIXELS}; cut it first."
+        )
     header = Header(picture.mode, width, height, check_index(index), model.fingerprint)
     weight = model.config.trade if trade is None else trade
     sections = [Section("HEAD", header.to_bytes())]
-    sections += [Section("TILE", _encode(model, picture, tile, header.setting, weight)) for tile in header.tiles()]
+    sections += [
+        Section("TILE", _encode(model, picture, tile, header.setting, weight)) for tile in header.tiles()
+    ]
     return pack(KIND, sections + _extras(picture))
 
 
 def decompress(data: bytes, *, model: str | Path | ImageModel | None = None) -> Image.Image:
-    """The picture of `.bary` bytes. Raises CorruptFileError for damaged files, UnsupportedFileError without its model."""
+    """The picture of `.bary` bytes. Raises CorruptFileError for damaged files, UnsupportedFileError without
+    its model.
+    """
     container = unpack(data)
     header = read_header(container)
     chosen = model_of(header.fingerprint) if model is None else find_model(model)
@@ -95,8 +109,12 @@ def decompress(data: bytes, *, model: str | Path | ImageModel | None = None) -> 
     pixels = paint(chosen, canvas, header.setting.step())[: header.height, : header.width]
     if header.setting.grey:
         pixels = np.repeat(pixels[:, :, 1:2], 3, 2)
-    alpha = unpack_alpha(container.one("ALPH"), header.width, header.height) if header.mode.endswith("A") else None
-    exif, icc = (container.one(tag) if container.all(tag) else b"" for tag in ("EXIF", "ICCP"))
+    alpha = (
+        unpack_alpha(container.one("ALPH"), header.width, header.height)
+        if header.mode.endswith("A")
+        else None
+    )
+    exif, icc = (container.optional(tag) or b"" for tag in ("EXIF", "ICCP"))
     return Picture(header.mode, pixels, alpha, exif, icc).to_image()
 
 
@@ -104,6 +122,7 @@ def read_header(container: Container) -> Header:
     """The header of a compressed picture."""
     if container.kind != KIND:
         raise CorruptFileError(f"This file holds {container.kind!r}, not a picture.")
+    container.require_known(TAGS)
     return Header.from_bytes(container.one("HEAD"))
 
 
@@ -111,7 +130,9 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Canva
     """All codes of a picture: exact integers, the same on every machine."""
     payloads, places = container.all("TILE"), header.tiles()
     if len(payloads) != len(places):
-        raise CorruptFileError(f"The picture has {len(payloads)} tiles, expected {len(places)}: the file is damaged.")
+        raise CorruptFileError(
+            f"The picture has {len(payloads)} tiles, expected {len(places)}: the file is damaged."
+        )
     height, width = blocks(header.height), blocks(header.width)
     codes = np.empty((BANDS, height, width), np.int16)
     multipliers = np.ones((height, width), np.float32)

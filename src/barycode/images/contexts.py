@@ -1,13 +1,16 @@
-"""The context model: integer networks that say of every code, from codes already known, how it is distributed.
+"""The context model: integer networks that say of every code, from codes already known, how it is
+distributed.
 
 DC goes through the lattice: a small network per level, phase and colour sees the differences of 16 known
-neighbours to their nearest four's mean, and the same of the colours before. AC keeps one running state per block: every
-slice that becomes known adds a 3 x 3 convolution of its codes, and a head per pass reads scale and mean off it. So
-each code is looked at once, and encoder, decoder and training take the same walk (`walk`).
+neighbours to their nearest four's mean, and the same of the colours before. AC keeps one running state per
+block: every slice that becomes known adds a 3 x 3 convolution of its codes, and a head per pass reads scale
+and mean off it. So each code is looked at once, and encoder, decoder and training take the same walk
+(`walk`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +39,9 @@ BASE_SCALE = (28, 22, 22)  # scale classes of the coarsest DC grid at the refere
 
 @dataclass(frozen=True)
 class Step:
-    """One vectorised call of the coder: codes (B, bands, places) of a family of tables, and what is said of them."""
+    """One vectorised call of the coder: codes (B, bands, places) of a family of tables, and what is said of
+    them.
+    """
 
     bands: tuple[int, ...]
     places: Tensor
@@ -60,7 +65,9 @@ class DcContext(nn.Module):
         )
 
     def predict(self, phase: Phase, estimate: Tensor, before: Tensor, octave: Tensor) -> Prediction:
-        """`estimate` (B, places): the plane so far; `before` (B, colours before, places): the planes known already."""
+        """`estimate` (B, places): the plane so far; `before` (B, colours before, places): the planes known
+        already.
+        """
         colour = before.shape[1]
         differences, nearest = _differences(estimate[:, phase.neighbours])
         features = [differences]
@@ -90,15 +97,16 @@ class AcContext(nn.Module):
         self.dead_zone = nn.Parameter(torch.full((len(SLICES),), 0.65))
 
     def begin(self, dc: Tensor, octave: Tensor) -> Tensor:
-        """The state (B, h, w, hidden) when only DC (B, h, w, 3) and the step's octave class (B,) are known."""
+        """The state (B, h, w, hidden) when only DC (B, h, w, 3) and the step's octave class (B,) are known"""
         start = round_through(self.start * 2 ** (2 * SHIFT - 2))
         start = start + round_through(self.octave * 2**SHIFT) * octave[:, None]
         return self.dc(dc.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)) + start[:, None, None]
 
     def predict(self, index: int, part: int, state: Tensor, octave: Tensor) -> Prediction:
-        """Scale and mean (B, places, bands) of slice `index`, pass `part`, from states (B, places, hidden)."""
+        """Scale and mean (B, places, bands) of slice `index`, pass `part`, from states (B, places, hidden)"""
         octaves = octave[:, None, None].expand(*state.shape[:2], 1)
-        return Prediction(*_outputs(self.heads[index][part](torch.cat([activate(state), octaves], -1))))
+        head = cast(nn.ModuleList, self.heads[index])[part]
+        return Prediction(*_outputs(head(torch.cat([activate(state), octaves], -1))))
 
     def absorb(self, index: int, state: Tensor, codes: Tensor) -> Tensor:
         """The state once the codes (B, h, w, bands) of slice `index` are known (zeros where they are not)."""
@@ -106,11 +114,14 @@ class AcContext(nn.Module):
         return state + self.slices[index](torch.cat([codes.sign() * loudness, loudness], -1))
 
 
-def walk(dc: DcContext, ac: AcContext, size: tuple[int, int, int], octave: Tensor, exchange: Exchange) -> Tensor:
+def walk(
+    dc: DcContext, ac: AcContext, size: tuple[int, int, int], octave: Tensor, exchange: Exchange
+) -> Tensor:
     """Visit every code in coding order and return them all, float (B, 192, h, w).
 
-    `size` is (B, h, w); `octave` (B,) the integer octave class of the step. `exchange` is shown a step and returns its codes:
-    an encoder writes the codes that it has, a decoder reads them, training adds up their cost.
+    `size` is (B, h, w); `octave` (B,) the integer octave class of the step. `exchange` is shown a step and
+    returns its codes: an encoder writes the codes that it has, a decoder reads them, training adds up their
+    cost.
     """
     batch, height, width = size
     planes = _walk_dc(dc, size, octave, exchange)
@@ -141,7 +152,9 @@ def _walk_dc(dc: DcContext, size: tuple[int, int, int], octave: Tensor, exchange
     return planes
 
 
-def _walk_slice(ac: AcContext, index: int, state: Tensor, octave: Tensor, exchange: Exchange) -> tuple[Tensor, Tensor]:
+def _walk_slice(
+    ac: AcContext, index: int, state: Tensor, octave: Tensor, exchange: Exchange
+) -> tuple[Tensor, Tensor]:
     """The state after slice `index`, and its codes (B, bands, places)."""
     bands, passes = SLICES[index].bands, SLICES[index].passes
     batch, height, width, _ = state.shape
@@ -158,7 +171,9 @@ def _walk_slice(ac: AcContext, index: int, state: Tensor, octave: Tensor, exchan
     return seen, values
 
 
-def _perceptron(inputs: int, hidden: int, second: int | None, *, outputs: int = 1, start: float = 1.6) -> nn.Module:
+def _perceptron(
+    inputs: int, hidden: int, second: int | None, *, outputs: int = 1, start: float = 1.6
+) -> nn.Module:
     layers: list[nn.Module] = [IntegerLayer(inputs, hidden, spread=0.5), Activation()]
     if second is not None:
         layers += [IntegerLayer(hidden, second, spread=0.7), Activation()]
@@ -179,6 +194,8 @@ def _outputs(sums: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _differences(points: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, n, places) -> four times each point less the sum of the nearest four, and that sum (B, 1, places)."""
+    """(B, n, places) -> four times each point less the sum of the nearest four, and that sum (B, 1,
+    places).
+    """
     nearest = points[:, :NEAREST].sum(1, keepdim=True)
     return NEAREST * points - nearest, nearest

@@ -1,8 +1,9 @@
 """The DC planes from coarse to fine.
 
-A plane is known first on a grid of stride 16; then each level halves the stride in two phases: the centres of the
-squares ("diagonal": their four nearest known neighbours are diagonal), then the rest ("cross"). Every phase is one
-vectorised call, predicted from known values all around it, which no raster order can offer.
+A plane is known first on a grid of stride 16; then each level halves the stride in two phases: the centres
+of the squares ("diagonal": their four nearest known neighbours are diagonal), then the rest ("cross").
+Every phase is one vectorised call, predicted from known values all around it, which no raster order can
+offer.
 """
 
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ BASE_STRIDE = 16
 STRIDES = (8, 4, 2, 1)
 NEAREST = 4  # the first offsets of each list: the mean of these neighbours is the first guess
 
-DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1), (-1, -3), (-1, 3), (1, -3), (1, 3))
-DIAGONAL += ((-3, -1), (-3, 1), (3, -1), (3, 1), (-3, -3), (-3, 3), (3, -3), (3, 3))
-CROSS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -2), (-1, 2), (1, -2), (1, 2))
-CROSS += ((-2, -1), (-2, 1), (2, -1), (2, 1), (0, -3), (0, 3), (-3, 0), (3, 0))
+Offsets = tuple[tuple[int, int], ...]
+_NEAR_DIAGONAL: Offsets = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+_FAR_DIAGONAL: Offsets = ((-1, -3), (-1, 3), (1, -3), (1, 3), (-3, -1), (-3, 1), (3, -1), (3, 1))
+DIAGONAL: Offsets = (*_NEAR_DIAGONAL, *_FAR_DIAGONAL, (-3, -3), (-3, 3), (3, -3), (3, 3))
+_NEAR_CROSS: Offsets = ((0, -1), (0, 1), (-1, 0), (1, 0))
+_FAR_CROSS: Offsets = ((-1, -2), (-1, 2), (1, -2), (1, 2), (-2, -1), (-2, 1), (2, -1), (2, 1))
+CROSS: Offsets = (*_NEAR_CROSS, *_FAR_CROSS, (0, -3), (0, 3), (-3, 0), (3, 0))
 NEIGHBOURS = len(DIAGONAL)
 
 
@@ -31,7 +35,6 @@ class Phase:
     kind: int  # 0 diagonal, 1 cross
     places: Tensor
     neighbours: Tensor
-
 
 
 def base_places(height: int, width: int) -> Tensor:
@@ -64,10 +67,11 @@ def _phases(height: int, width: int) -> Iterator[Phase]:
         yield _phase((odd_y & even_x) | (even_y & odd_x), stride, 1, CROSS)
 
 
-def _phase(mask: Tensor, stride: int, kind: int, offsets: tuple[tuple[int, int], ...]) -> Phase:
+def _phase(mask: Tensor, stride: int, kind: int, offsets: Offsets) -> Phase:
     height, width = mask.shape
     y, x = mask.nonzero(as_tuple=True)
     near = [
-        (y + dy * stride).clamp(0, height - 1) * width + (x + dx * stride).clamp(0, width - 1) for dy, dx in offsets
+        (y + dy * stride).clamp(0, height - 1) * width + (x + dx * stride).clamp(0, width - 1)
+        for dy, dx in offsets
     ]
     return Phase(stride, kind, y * width + x, torch.stack(near))

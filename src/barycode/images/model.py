@@ -1,7 +1,8 @@
 """A picture model: everything that encoder and decoder must share, in one file.
 
-The file is a safetensors file: decoder weights in float16, context networks and frequency tables as integers, and a
-JSON configuration in its metadata. Its identity is a hash of its content, which every compressed picture carries.
+The file is a safetensors file: decoder weights in float16, context networks and frequency tables as
+integers, and a JSON configuration in its metadata. Its identity is a hash of its content, which every
+compressed picture carries.
 """
 
 import hashlib
@@ -82,7 +83,9 @@ class ImageModel(nn.Module):
             model = cls(config, tables)
             _thaw(model, tensors)
         except (KeyError, RuntimeError) as error:
-            raise CorruptFileError(f"The model file {name} does not hold the tensors of its own configuration.") from error
+            raise CorruptFileError(
+                f"The model file {name} does not hold the tensors of its own configuration."
+            ) from error
         model.fingerprint = hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         return model.eval().requires_grad_(False)
 
@@ -97,7 +100,9 @@ def _read_config(data: bytes, name: str) -> ModelConfig:
         metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
         load_safetensors(data)
     except (ValueError, safetensors.SafetensorError) as error:
-        raise CorruptFileError(f"The model file {name} is not a safetensors file: train or download it again.") from error
+        raise CorruptFileError(
+            f"The model file {name} is not a safetensors file: train or download it again."
+        ) from error
     if metadata.get("barycode_image_model") != str(FORMAT):
         raise UnsupportedFileError(
             f"The model file {name} is not a picture model of format {FORMAT}: "
@@ -137,5 +142,7 @@ def _freeze(model: ImageModel) -> dict[str, Tensor]:
 
 def _thaw(model: ImageModel, tensors: dict[str, Tensor]) -> None:
     scales = _integer_parameters(model)
-    state = {name: t.float() / 2 ** scales[name] if name in scales else t.float() for name, t in tensors.items()}
+    state = {
+        name: t.float() / 2 ** scales[name] if name in scales else t.float() for name, t in tensors.items()
+    }
     model.load_state_dict(state)

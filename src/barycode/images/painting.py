@@ -21,7 +21,9 @@ class Canvas:
 
 
 def paint(model: ImageModel, canvas: Canvas, step: Tensor) -> np.ndarray:
-    """uint8 pixels (8 h, 8 w, 3). Each tile is one thread's work, so the result does not depend on their number."""
+    """uint8 pixels (8 h, 8 w, 3). Each tile is one thread's work, so the result does not depend on their
+    number.
+    """
     height, width = canvas.codes.shape[1:]
     pixels = np.empty((height * BLOCK, width * BLOCK, 3), np.uint8)
 
@@ -51,7 +53,12 @@ def _paint_tile(model: ImageModel, canvas: Canvas, step: Tensor, tile: Tile) -> 
     places = torch.from_numpy(canvas.places[window])[None, None]
     steps = step * model.config.policy.combine(places)
     painted = model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, step)
-    inner = painted[0, :, slice(*_inner(tile.top, tile.bottom, around.top)), slice(*_inner(tile.left, tile.right, around.left))]
+    inner = painted[
+        0,
+        :,
+        slice(*_inner(tile.top, tile.bottom, around.top)),
+        slice(*_inner(tile.left, tile.right, around.left)),
+    ]
     return inner.round_().clamp_(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
 
 

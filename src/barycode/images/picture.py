@@ -1,8 +1,9 @@
 """What of a picture is kept: pixels as RGB or grey, alpha, EXIF and ICC profile.
 
-Grey, RGB and their variants with alpha are kept as they are; palettes and bilevel pictures become grey, RGB or RGBA.
-Alpha is stored losslessly. EXIF (with its orientation) and the ICC profile are carried as bytes; pixels are never
-rotated. Pictures of more than 8 bits, floats and CMYK are refused: convert them first, so that you decide how.
+Grey, RGB and their variants with alpha are kept as they are; palettes and bilevel pictures become grey, RGB
+or RGBA. Alpha is stored losslessly. EXIF (with its orientation) and the ICC profile are carried as bytes;
+pixels are never rotated. Pictures of more than 8 bits, floats and CMYK are refused: convert them first, so
+that you decide how.
 """
 
 import io
@@ -19,7 +20,9 @@ _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RG
 
 @dataclass(frozen=True)
 class Picture:
-    """`colour` uint8 (H, W, 3), the three planes equal where the mode is grey; `alpha` uint8 (H, W) or None."""
+    """`colour` uint8 (H, W, 3), the three planes equal where the mode is grey; `alpha` uint8 (H, W) or
+    None.
+    """
 
     mode: str
     colour: np.ndarray
@@ -50,7 +53,9 @@ def read_picture(image: Image.Image | np.ndarray) -> Picture:
     if not isinstance(image, Image.Image):
         raise InvalidInputError(f"Expected a PIL image or a uint8 array, got {type(image).__name__}.")
     if 0 in image.size:
-        raise InvalidInputError(f"The picture is {image.width} x {image.height}: expected at least one pixel.")
+        raise InvalidInputError(
+            f"The picture is {image.width} x {image.height}: expected at least one pixel."
+        )
     exif, icc = image.info.get("exif", b""), image.info.get("icc_profile") or b""
     if not exif and image.getexif():
         exif = image.getexif().tobytes()
@@ -61,7 +66,11 @@ def read_picture(image: Image.Image | np.ndarray) -> Picture:
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
+    if (
+        array.dtype != np.uint8
+        or array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4))
+    ):
         raise InvalidInputError(
             f"The array is {array.dtype} of shape {array.shape}: expected uint8, (H, W) or (H, W, 1 to 4)."
         )
@@ -81,8 +90,8 @@ def _convert(image: Image.Image) -> Image.Image:
     if image.mode in _CONVERTED:
         return image.convert(_CONVERTED[image.mode])
     raise InvalidInputError(
-        f"Pictures of mode {image.mode} are not supported: expected grey, RGB, palette or their variants with alpha, "
-        'of 8 bits; convert it first, for example with image.convert("RGB").'
+        f"Pictures of mode {image.mode} are not supported: expected grey, RGB or palette of 8 bits, with or "
+        'without alpha; convert it first, for example with image.convert("RGB").'
     )
 
 
@@ -97,7 +106,9 @@ def unpack_alpha(data: bytes, width: int, height: int) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.size != (width, height) or image.mode != "L":
-                raise CorruptFileError(f"The alpha plane is not a grey picture of {width} x {height} pixels: the file is damaged.")
+                raise CorruptFileError(
+                    f"The alpha plane is not grey and {width} x {height} pixels: the file is damaged."
+                )
             return np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CorruptFileError("The alpha plane cannot be read: the file is damaged.") from error

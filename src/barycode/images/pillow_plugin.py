@@ -30,9 +30,8 @@ class BaryImageFile(ImageFile.ImageFile):
         header = read_header(container)
         self._size = (header.width, header.height)
         self._mode = header.mode
-        self.info = {
-            key: container.one(tag) for key, tag in (("exif", "EXIF"), ("icc_profile", "ICCP")) if container.all(tag)
-        }
+        kept = {"exif": container.optional("EXIF"), "icc_profile": container.optional("ICCP")}
+        self.info = {key: data for key, data in kept.items() if data}
 
     def load(self) -> Any:
         if self._data:

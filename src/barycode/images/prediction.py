@@ -1,7 +1,7 @@
 """What is said of a code before it is known: a scale class and a mean, both integers in the end.
 
-A code is described by a zero-centred table: the mean is rounded to eighths, its integer part is subtracted and its
-sign folded away, and the scale picks one of 40 geometric classes. So all codes of a family share
+A code is described by a zero-centred table: the mean is rounded to eighths, its integer part is subtracted
+and its sign folded away, and the scale picks one of 40 geometric classes. So all codes of a family share
 SCALES x FRACTIONS tables, fitted to counts, with the Laplacian below as prior and as the training loss.
 """
 
@@ -44,7 +44,7 @@ class Prediction:
     mean: Tensor
 
     def classes(self, family: int) -> Classes:
-        """The integers that the entropy coder sees. Floors of exact dyadic numbers: equal on every machine."""
+        """The integers that the entropy coder sees. Floors of exact dyadic numbers: equal on every machine"""
         scale = self.scale.floor().clamp(0, SCALES - 1).long()
         mean = (self.mean * MEAN_UNIT).floor().int()
         shift = torch.div(mean + MEAN_UNIT // 2, MEAN_UNIT, rounding_mode="floor")
@@ -54,7 +54,8 @@ class Prediction:
 
 
 def laplacian_bits(codes: Tensor, prediction: Prediction, dead_zone: Tensor | float) -> Tensor:
-    """-log2 of the Laplacian mass of each code's cell: the differentiable code length the networks are trained with.
+    """-log2 of the Laplacian mass of each code's cell: the differentiable code length the networks are
+    trained with.
 
     Cells are those of a dead-zone quantizer: zero covers -t ... t, the code k > 0 covers k - 1 + t ... k + t.
     """
@@ -75,7 +76,9 @@ def laplacian_tables(dead_zone: float) -> Tensor:
     scale = torch.arange(SCALES).repeat_interleave(FRACTIONS)[:, None] + 0.5
     mean = torch.arange(FRACTIONS).repeat(SCALES)[:, None] / 8
     symbols = torch.arange(-LIMIT, LIMIT + 1).double()
-    mass = 2 ** -laplacian_bits(symbols.expand(ROWS, -1), Prediction(scale.double(), mean.double()), dead_zone)
+    mass = 2 ** -laplacian_bits(
+        symbols.expand(ROWS, -1), Prediction(scale.double(), mean.double()), dead_zone
+    )
     ends = torch.zeros_like(mass)
     ends[:, [0, -1]] = mass[:, [0, -1]]  # a geometric tail beyond the last symbol, at most doubling it
     mass = mass + ends

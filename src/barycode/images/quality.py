@@ -11,7 +11,9 @@ INDICES = (36, 20, 6, -5, -16)  # step indices of qualities 1 ... 5
 def step_index(quality: float) -> int:
     """The step index of a quality in 1 ... 5, linear between the named points."""
     if not isinstance(quality, int | float) or not math.isfinite(quality) or not LOWEST <= quality <= HIGHEST:
-        raise InvalidInputError(f"The quality is {quality}: expected a number from 1 (smallest file) to 5 (best picture).")
+        raise InvalidInputError(
+            f"The quality is {quality}: expected a number from 1 (smallest file) to 5 (best picture)."
+        )
     below = min(int(quality), int(HIGHEST) - 1)
     low, high = INDICES[below - 1], INDICES[below]
     return round(low + (high - low) * (quality - below))

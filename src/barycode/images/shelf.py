@@ -1,7 +1,7 @@
 """Where picture models are found: those that ship inside the package, and files of your own.
 
-A compressed picture names its model by the hash of the model file. Files of your own are looked for in the folders
-of the variable BARYCODE_MODELS (separated like PATH), or handed over directly.
+A compressed picture names its model by the hash of the model file. Files of your own are looked for in the
+folders of the variable BARYCODE_MODELS (separated like PATH), or handed over directly.
 """
 
 import os
@@ -28,10 +28,14 @@ def find_model(model: str | Path | ImageModel) -> ImageModel:
     if path.suffix != ".safetensors":
         if str(model) not in shipped_models():
             names = ", ".join(shipped_models())
-            raise InvalidInputError(f"There is no picture model {model}: expected one of {names}, or a .safetensors file.")
+            raise InvalidInputError(
+                f"There is no picture model {model}: expected one of {names}, or a .safetensors file."
+            )
         path = SHIPPED / f"{model}.safetensors"
     if not path.is_file():
-        raise MissingDataError(f"The model file {path} does not exist: train one with `barycode train images FOLDER`.")
+        raise MissingDataError(
+            f"The model file {path} does not exist: train one with `barycode train images FOLDER`."
+        )
     return _load(path.resolve(), path.stat().st_mtime_ns)
 
 

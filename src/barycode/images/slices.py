@@ -1,8 +1,8 @@
 """The order in which codes are written: what may be known when a code is decoded.
 
-First the three DC planes, coarse to fine (`lattice`); then the AC bands in slices of similar frequency, luma before
-chroma. A slice is decoded in one vectorised call, or in two, where the second half of the checkerboard sees the
-first: neighbours in the same band are worth most in the lowest frequencies.
+First the three DC planes, coarse to fine (`lattice`); then the AC bands in slices of similar frequency,
+luma before chroma. A slice is decoded in one vectorised call, or in two, where the second half of the
+checkerboard sees the first: neighbours in the same band are worth most in the lowest frequencies.
 """
 
 from dataclasses import dataclass

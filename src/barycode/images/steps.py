@@ -1,16 +1,16 @@
 """Quantization steps: of a picture, of a band, and of a place.
 
-A picture has one step, 50 * 2**(index / 16). Where a model asks for it, bands get steps of their own (MS-SSIM wants
-high frequencies and chroma coarser), and blocks get steps that follow the activity of what is decoded before them:
-the DC plane and the first two AC bands of luma. That needs no side information. Steps never reach the entropy coder,
-so they may be floats: they only scale decoded integers.
+A picture has one step, 50 * 2**(index / 16). Where a model asks for it, bands get steps of their own
+(MS-SSIM wants high frequencies and chroma coarser), and blocks get steps that follow the activity of what
+is decoded before them: the DC plane and the first two AC bands of luma. That needs no side information.
+Steps never reach the entropy coder, so they may be floats: they only scale decoded integers.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 from barycode.images.transform import BLOCK, COLOURS
@@ -42,9 +42,9 @@ def octave_of(index: int) -> int:
 class StepPolicy:
     """How steps vary within a picture; the default does not vary them, which is best for squared error.
 
-    A block's step is the picture's times ((activity + offset) / pivot) ** exponent, clipped; a band's grows by `growth`
-    per unit of frequency and by `chroma` for the two colour planes. DC and the first two AC bands of luma keep the
-    picture's step, since activity is measured on them.
+    A block's step is the picture's times ((activity + offset) / pivot) ** exponent, clipped; a band's grows
+    by `growth` per unit of frequency and by `chroma` for the two colour planes. DC and the first two AC
+    bands of luma keep the picture's step, since activity is measured on them.
     """
 
     exponent: float = 0.0
@@ -66,7 +66,9 @@ class StepPolicy:
         return torch.where(_measured(), 1.0, grown.flatten())
 
     def places(self, dc: Tensor, first: Tensor, step: Tensor) -> Tensor:
-        """(B, 1, h, w) multipliers from the luma codes of DC (B, 1, h, w) and of its two neighbours (B, 2, h, w)."""
+        """(B, 1, h, w) multipliers from the luma codes of DC (B, 1, h, w) and of its two neighbours (B, 2,
+        h, w).
+        """
         unit = step[:, None, None, None] / BLOCK
         plane, slopes = dc * unit, first * unit
         variance = _mean3(plane**2) - _mean3(plane) ** 2
@@ -80,7 +82,9 @@ class StepPolicy:
         return torch.where(_measured()[:, None, None], 1.0, self.bands().to(places)[:, None, None] * places)
 
     def measure(self, codes: Tensor, step: Tensor) -> Tensor:
-        """The multiplier (B, 1, h, w) of every place, from the codes (B, 192, h, w) and the picture's step (B,)."""
+        """The multiplier (B, 1, h, w) of every place, from the codes (B, 192, h, w) and the picture's step
+        (B,).
+        """
         if self.is_uniform:
             return codes.new_ones(codes.shape[0], 1, *codes.shape[2:])
         return self.places(codes[:, :1], codes[:, [1, BLOCK]], step)
@@ -94,4 +98,4 @@ def _measured() -> Tensor:
 
 
 def _mean3(x: Tensor) -> Tensor:
-    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)

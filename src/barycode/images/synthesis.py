@@ -6,15 +6,16 @@ inverse lapped transform, so an untrained decoder *is* that transform and traini
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from barycode.images.steps import REFERENCE_STEP
 from barycode.images.transform import BANDS, Synthesis
 
 
-
 class Modulation(nn.Module):
-    """FiLM: a scale and a shift per channel from the logarithm of the step (B,) in octaves around the reference."""
+    """FiLM: a scale and a shift per channel from the logarithm of the step (B,) in octaves around the
+    reference.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class ResidualBlock(nn.Module):
         self.second = zero_initialised(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor, octaves: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.modulation(self.first(x), octaves)))
+        return x + self.second(functional.relu(self.modulation(self.first(x), octaves)))
 
 
 def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
@@ -56,16 +57,18 @@ class PostFilter(nn.Module):
         self.leave = zero_initialised(nn.Conv2d(channels, 12, 3, padding=1))
 
     def forward(self, pixels: Tensor, step: Tensor, octaves: Tensor) -> Tensor:
-        x = F.relu(self.enter(F.pixel_unshuffle((pixels - 128) / 64, 2)))
+        x = functional.relu(self.enter(functional.pixel_unshuffle((pixels - 128) / 64, 2)))
         for block in self.blocks:
             x = block(x, octaves)
-        return pixels + F.pixel_shuffle(self.leave(x), 2) * (step / 2)
+        return pixels + functional.pixel_shuffle(self.leave(x), 2) * (step / 2)
 
 
 class Decoder(nn.Module):
     """Codes (B, 192, h, w) and their steps to RGB (B, 3, 8 h, 8 w), not yet rounded to bytes."""
 
-    def __init__(self, channels: int = 128, depth: int = 5, post_channels: int = 32, post_depth: int = 2) -> None:
+    def __init__(
+        self, channels: int = 128, depth: int = 5, post_channels: int = 32, post_depth: int = 2
+    ) -> None:
         super().__init__()
         self.shrink = nn.Parameter(torch.full((BANDS, 2), -0.05))
         self.enter = nn.Conv2d(2 * BANDS + 1, channels, 1)
@@ -75,20 +78,24 @@ class Decoder(nn.Module):
         self.post = PostFilter(post_channels, post_depth)
 
     def forward(self, codes: Tensor, steps: Tensor, step: Tensor) -> Tensor:
-        """`codes` in units of their step; `steps` (B, 192 or 1, h or 1, w or 1) of each code; `step` (B,) of the picture."""
+        """`codes` in units of their step; `steps` (B, 192 or 1, h or 1, w or 1) of each code; `step` (B,)
+        of the picture.
+        """
         octaves = torch.log2(step / REFERENCE_STEP)
         steps = steps.expand_as(codes)
         plain = self.reconstruct(codes) * steps
         local = torch.log2(steps.mean(1, keepdim=True) / REFERENCE_STEP)
         x = torch.cat([torch.tanh(codes / 2) * 2, plain.sign() * torch.log1p(plain.abs() / 16), local], 1)
-        x = F.relu(self.enter(x))
+        x = functional.relu(self.enter(x))
         for block in self.blocks:
             x = block(x, octaves)
         pixels = self.synthesis(plain + self.leave(x) * steps)
         return self.post(pixels, step[:, None, None, None], octaves)
 
     def reconstruct(self, codes: Tensor, bands: tuple[int, ...] | slice = slice(None)) -> Tensor:
-        """Codes (B, bands, ...) moved to the centroid of their cell: a learned shift for magnitude 1 and for the rest."""
+        """Codes (B, bands, ...) moved to the centroid of their cell: a learned shift for magnitude 1 and
+        for the rest.
+        """
         shape = (-1, *[1] * (codes.ndim - 2))
         one, more = self.shrink[bands, 0].view(shape), self.shrink[bands, 1].view(shape)
         magnitude = codes.abs()

@@ -50,7 +50,9 @@ def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: 
         symbols = decoder.decode_signed(model.tables, classes.row.numpy().ravel())
         return classes.codes(torch.from_numpy(symbols).view(shape)).float()
 
-    return _walk(model, size, setting, exchange)
+    codes = _walk(model, size, setting, exchange)
+    decoder.finish()
+    return codes
 
 
 def _walk(model: ImageModel, size: tuple[int, ...], setting: Setting, exchange: Exchange) -> Tensor:

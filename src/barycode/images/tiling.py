@@ -1,13 +1,14 @@
 """Pictures of any size in tiles of bounded memory.
 
-Codes are written in tiles of 1024 x 1024 pixels. Pixels are made in smaller tiles with a halo of codes around them
-wide enough for the decoder network to see what it would see in the whole picture. Both divisions depend on the
-picture's size alone, never on the machine, and each pixel tile is computed by one thread: so the pixels do not
-depend on how many threads there are, nor on the order in which tiles are made.
+Codes are written in tiles of 1024 x 1024 pixels. Pixels are made in smaller tiles with a halo of codes
+around them wide enough for the decoder network to see what it would see in the whole picture. Both
+divisions depend on the picture's size alone, never on the machine, and each pixel tile is computed by one
+thread: so the pixels do not depend on how many threads there are, nor on the order in which tiles are made.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -35,15 +36,18 @@ class Tile:
 
     def grown(self, halo: int, height: int, width: int) -> "Tile":
         return Tile(
-            max(0, self.top - halo), min(height, self.bottom + halo), max(0, self.left - halo), min(width, self.right + halo)
+            max(0, self.top - halo),
+            min(height, self.bottom + halo),
+            max(0, self.left - halo),
+            min(width, self.right + halo),
         )
 
 
 def tiles(height: int, width: int, largest: int) -> Iterator[Tile]:
     """Divide blocks evenly into tiles of at most `largest` a side, row by row."""
     rows, columns = cuts(height, largest), cuts(width, largest)
-    for top, bottom in zip(rows, rows[1:], strict=False):
-        for left, right in zip(columns, columns[1:], strict=False):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             yield Tile(top, bottom, left, right)
 
 
@@ -57,7 +61,9 @@ def blocks(pixels: int) -> int:
 
 
 def sample_tile(image: np.ndarray, tile: Tile) -> Tensor:
-    """The pixels (1, 3, 8 h + 8, 8 w + 8) of a tile with the margin that the analysis needs; edges repeat and mirror."""
+    """The pixels (1, 3, 8 h + 8, 8 w + 8) of a tile with the margin that the analysis needs; edges repeat
+    and mirror.
+    """
     rows = _sources(tile.top, tile.bottom, image.shape[0])
     columns = _sources(tile.left, tile.right, image.shape[1])
     return torch.from_numpy(image[rows][:, columns]).permute(2, 0, 1)[None].float()
@@ -70,5 +76,3 @@ def _sources(first: int, last: int, length: int) -> np.ndarray:
     places = np.where(places < 0, -1 - places, places)
     places = np.where(places >= padded, 2 * padded - 1 - places, places)
     return np.minimum(places, length - 1)
-
-

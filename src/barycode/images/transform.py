@@ -1,15 +1,16 @@
 """The lapped transform at which the picture codec starts.
 
-A time-domain pre-filter across every block border followed by the 8-point DCT (Tran, Liang, Tu, "Lapped transform
-via time-domain pre- and post-filtering", IEEE TSP 2003): 16 taps, hop 8, biorthogonal, coding gain 9.55 dB at
-AR(0.95) where the DCT alone has 8.83. The 16 x 16 basis functions straddle two blocks in each direction, so on
-pictures folded into 8 x 8 blocks the transform is an ordinary 2 x 2 convolution, and so is its inverse.
+A time-domain pre-filter across every block border followed by the 8-point DCT (Tran, Liang, Tu, "Lapped
+transform via time-domain pre- and post-filtering", IEEE TSP 2003): 16 taps, hop 8, biorthogonal, coding
+gain 9.55 dB at AR(0.95) where the DCT alone has 8.83. The 16 x 16 basis functions straddle two blocks in
+each direction, so on pictures folded into 8 x 8 blocks the transform is an ordinary 2 x 2 convolution, and
+so is its inverse.
 """
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 BLOCK = 8
 MARGIN = BLOCK // 2  # samples beyond a block that its basis functions reach
@@ -65,7 +66,9 @@ def _fold(kernel: np.ndarray) -> np.ndarray:
 
 
 def mirror_samples(x: Tensor, margin: int = MARGIN) -> Tensor:
-    """Extend (..., H, W) by `margin` samples a side, repeating the edge: ... 1 0 | 0 1 2 ... (margin <= H, W)."""
+    """Extend (..., H, W) by `margin` samples a side, repeating the edge: ... 1 0 | 0 1 2 ... (margin <= H,
+    W).
+    """
     for axis in (-2, -1):
         size = x.shape[axis]
         head = x.narrow(axis, 0, margin).flip(axis)
@@ -77,8 +80,8 @@ def mirror_samples(x: Tensor, margin: int = MARGIN) -> Tensor:
 class Analysis(nn.Module):
     """RGB in 0 ... 255 to coefficients (B, 192, h, w), ordered colour, vertical, horizontal frequency.
 
-    The pixels (B, 3, 8 h + 8, 8 w + 8) come with MARGIN more a side than there are blocks: the neighbours inside a
-    larger picture, `mirror_samples` at its border.
+    The pixels (B, 3, 8 h + 8, 8 w + 8) come with MARGIN more a side than there are blocks: the neighbours
+    inside a larger picture, `mirror_samples` at its border.
     """
 
     def __init__(self) -> None:
@@ -88,7 +91,7 @@ class Analysis(nn.Module):
         self.weight = nn.Parameter(torch.tensor(_fold(kernel), dtype=torch.float32))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return F.conv2d(F.pixel_unshuffle(pixels - 128, BLOCK), self.weight)
+        return functional.conv2d(functional.pixel_unshuffle(pixels - 128, BLOCK), self.weight)
 
 
 class Synthesis(nn.Module):
@@ -102,15 +105,18 @@ class Synthesis(nn.Module):
         _, basis = lapped_bases()
         inverse_colour = np.linalg.inv(colour_matrix())
         kernel = np.einsum("kc,yu,xv->cuvkyx", inverse_colour, basis, basis).reshape(BANDS, COLOURS, 16, 16)
-        # A transposed convolution of the folded kernel: output block (i, j) gathers the four blocks that reach it.
+        # A transposed convolution of the folded kernel: output block (i, j) gathers the four blocks that
+        # reach it.
         folded = _fold(kernel)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
         self.weight = nn.Parameter(torch.tensor(folded.copy(), dtype=torch.float32))
         parity = torch.tensor([1.0, -1.0]).repeat(BLOCK // 2)
-        self.register_buffer("signs_y", parity.repeat_interleave(BLOCK).repeat(COLOURS)[:, None, None], persistent=False)
+        self.register_buffer(
+            "signs_y", parity.repeat_interleave(BLOCK).repeat(COLOURS)[:, None, None], persistent=False
+        )
         self.register_buffer("signs_x", parity.repeat(COLOURS * BLOCK)[:, None, None], persistent=False)
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        pixels = F.pixel_shuffle(F.conv2d(self._mirror(coefficients), self.weight), BLOCK)
+        pixels = functional.pixel_shuffle(functional.conv2d(self._mirror(coefficients), self.weight), BLOCK)
         half = BLOCK // 2
         return pixels[..., half:-half, half:-half] + 128
 

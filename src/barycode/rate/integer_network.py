@@ -1,14 +1,14 @@
 """Networks whose every value is an integer, so that they compute the same on every machine.
 
-Weights are integers of at most 8 bits, activations of at most 7, and sums stay below 2**24, where float32 holds
-every integer exactly. An ordinary matrix product in any order, with any number of threads, on any device, then
-gives the same result. Training sees the same rounding with straight-through gradients (the weights are kept as
-floats beside it), so the network that is trained is the network that decodes.
+Weights are integers of at most 8 bits, activations of at most 7, and sums stay below 2**24, where float32
+holds every integer exactly. An ordinary matrix product in any order, with any number of threads, on any
+device, then gives the same result. Training sees the same rounding with straight-through gradients (the
+weights are kept as floats beside it), so the network that is trained is the network that decodes.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 
@@ -52,7 +52,9 @@ class IntegerLayer(nn.Module):
         return x @ weight.T + bias
 
     def check_exact(self, input_limit: int) -> None:
-        """Raise unless no sum can leave the range in which float32 is exact, for inputs up to `input_limit`."""
+        """Raise unless no sum can leave the range in which float32 is exact, for inputs up to
+        `input_limit`.
+        """
         weight, bias = self.integers()
         worst = (weight.abs().sum(-1) * input_limit + bias.abs()).max().item()
         if worst >= EXACT_LIMIT:
@@ -75,18 +77,19 @@ class IntegerConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight = self.integers()
         if weight.requires_grad:
-            return F.conv2d(x.permute(0, 3, 1, 2), weight, padding=1).permute(0, 2, 3, 1)
+            return functional.conv2d(x.permute(0, 3, 1, 2), weight, padding=1).permute(0, 2, 3, 1)
         return _nine_products(x, weight)
 
 
 def _nine_products(x: Tensor, weight: Tensor) -> Tensor:
-    """The convolution as plain matrix products: a library's convolution may take transforms that are not exact.
+    """The convolution as plain matrix products: a library's convolution may take transforms that are not
+    exact.
 
     In a picture padded by one and flattened, each of the nine neighbours is a contiguous run of rows.
     """
     batch, height, width, _ = x.shape
     row = width + 2
-    flat = F.pad(x, (0, 0, 1, 1, 1, 2)).flatten(1, 2)  # one more row, so that every run is complete
+    flat = functional.pad(x, (0, 0, 1, 1, 1, 2)).flatten(1, 2)  # one more row, so that every run is complete
     total = x.new_zeros(batch, height * row, weight.shape[0])
     for dy in range(3):
         for dx in range(3):

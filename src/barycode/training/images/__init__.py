@@ -12,7 +12,9 @@ __all__ = ["Recipe", "Stage", "read_recipe", "train", "train_model"]
 
 
 def train(recipe: Recipe, folders: list[Path], output: Path) -> ImageModel:
-    """Train by a recipe on the pictures of some folders or archives; writes `output/NAME.safetensors` and the recipe beside it."""
+    """Train by a recipe on the pictures of some folders or archives; writes `output/NAME.safetensors` and
+    the recipe beside it.
+    """
     pictures = [picture for folder in folders for picture in open_pictures(folder)]
     if not pictures:
         raise MissingDataError(f"There are no pictures in {', '.join(map(str, folders))}.")

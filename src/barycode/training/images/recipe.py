@@ -11,23 +11,34 @@ from barycode.images.steps import StepPolicy
 
 Kind = Literal["contexts", "decoder", "joint"]
 KINDS = ("contexts", "decoder", "joint")
+Annealing = Literal["none", "exponential", "gap"]
+ANNEALINGS = ("none", "exponential", "gap")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: what is trained, for how many steps, at which highest learning rate, on which crops."""
+    """One stage: what is trained, for how many steps, at which highest learning rate, on which crops.
+
+    `annealing` says how joint stages harden their soft choices.
+    """
 
     kind: Kind
     steps: int
     learning_rate: float
     crop: int = 128
     batch: int = 8
+    annealing: Annealing = "gap"
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InvalidInputError(f"There is no stage {self.kind!r}: expected one of {', '.join(KINDS)}.")
+        for value, known in ((self.kind, KINDS), (self.annealing, ANNEALINGS)):
+            if value not in known:
+                raise InvalidInputError(
+                    f"A stage has the unknown setting {value!r}: expected one of {', '.join(known)}."
+                )
         if self.crop % 8 or min(self.crop, self.steps, self.batch) <= 0 or self.learning_rate <= 0:
-            raise InvalidInputError(f"The stage {self} is not sound: expected positive numbers and a crop that 8 divides.")
+            raise InvalidInputError(
+                f"The stage {self} is not sound: expected positive numbers and a crop that 8 divides."
+            )
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,8 @@ def _build(kind: type, values: dict[str, Any], path: Path) -> Any:
     unknown = sorted(set(values) - known)
     if unknown:
         raise InvalidInputError(
-            f"The recipe {path} has an unknown key {unknown[0]!r} for {kind.__name__}: expected {', '.join(sorted(known))}."
+            f"The recipe {path} has an unknown key {unknown[0]!r} for {kind.__name__}: "
+            f"expected {', '.join(sorted(known))}."
         )
     try:
         return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})

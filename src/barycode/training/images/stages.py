@@ -1,9 +1,10 @@
 """The stages of training a picture model: the contexts, the decoder, and everything together.
 
-Each stage is a function from a model and a batch to a loss, and the parameters that it trains. All see the same kind of batch: random
-crops, each at a random step.
+Each stage is a function from a model and a batch to a loss, and the parameters that it trains. All see the
+same kind of batch: random crops, each at a random step.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from barycode.images.model import ImageModel
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
 from barycode.images.transform import mirror_samples
 from barycode.training.images.trace import Trace
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -30,7 +32,9 @@ class Batch:
         return torch.floor(CLASSES_AN_OCTAVE * torch.log2(self.step / REFERENCE_STEP) + 1e-4)
 
 
-Distortion = Callable[[Tensor, Batch], Tensor]  # decoded pixels and the batch to (B,), comparable between steps
+Distortion = Callable[
+    [Tensor, Batch], Tensor
+]  # decoded pixels and the batch to (B,), comparable between steps
 
 
 def contexts_loss(model: ImageModel, batch: Batch, chooser: Chooser) -> Tensor:
@@ -52,7 +56,9 @@ def decoder_loss(model: ImageModel, batch: Batch, chooser: Chooser, distortion: 
 
 @dataclass(frozen=True)
 class JointLosses:
-    """Everything together: `total` to minimise, and what it is made of, with the soft choice and with the hard one."""
+    """Everything together: `total` to minimise, and what it is made of, with the soft choice and with the
+    hard one.
+    """
 
     total: Tensor
     soft: Tensor
@@ -67,7 +73,9 @@ class JointLosses:
 def joint_loss(
     model: ImageModel, batch: Batch, chooser: Chooser, distortion: Distortion, sigma: float
 ) -> JointLosses:
-    """Distortion + trade * rate of the soft-to-hard codes, for the transform and the decoder; contexts learn beside it."""
+    """Distortion + trade * rate of the soft-to-hard codes, for the transform and the decoder; contexts
+    learn beside it.
+    """
     trace = Trace(model, model.analysis(mirror_samples(batch.pixels)), batch.step, chooser, sigma)
     codes = trace.run(batch.octave)
     pixels = batch.pixels[0, 0].numel()
@@ -90,17 +98,23 @@ def squared_error(decoded: Tensor, batch: Batch) -> Tensor:
 
 
 def relative_error(decoded: Tensor, batch: Batch) -> Tensor:
-    """Squared error over half itself and half the unit: between the error and its logarithm, as PSNR per picture wants."""
+    """Squared error over half itself and half the unit: between the error and its logarithm, as PSNR per
+    picture wants.
+    """
     error = squared_error(decoded, batch)
     return error / (0.5 * error.detach() + 0.5)
 
 
 def structural_dissimilarity(decoded: Tensor, batch: Batch) -> Tensor:
-    """1 - MS-SSIM, weighted so that all rates weigh alike, with a little squared error to hold the mean colour."""
+    """1 - MS-SSIM, weighted so that all rates weigh alike, with a little squared error to hold the mean
+    colour.
+    """
     try:
-        from pytorch_msssim import ms_ssim
+        ms_ssim = importlib.import_module("pytorch_msssim").ms_ssim
     except ImportError as error:
-        raise MissingDataError("Training for MS-SSIM needs pytorch-msssim: pip install 'barycode[evaluation]'.") from error
+        raise MissingDataError(
+            "Training for MS-SSIM needs pytorch-msssim: pip install 'barycode[evaluation]'."
+        ) from error
     similarity = ms_ssim(decoded.clamp(0, 255), batch.pixels, data_range=255, size_average=False)
     return 1000 * (1 - similarity) / batch.step + 0.05 * squared_error(decoded, batch)
 

@@ -13,6 +13,7 @@ from barycode.images.prediction import LIMIT, ROWS, laplacian_tables
 from barycode.images.steps import octave_of, step_of
 from barycode.images.transform import mirror_samples
 from barycode.rate import FrequencyTables
+from barycode.rate.tables import PRECISION
 from barycode.training.images.trace import Trace
 
 PRIOR_STRENGTH = 24.0  # counts that the Laplacian prior is worth in every row
@@ -26,10 +27,12 @@ def prior(model: ImageModel) -> np.ndarray:
 
 def prior_lengths(model: ImageModel) -> Tensor:
     """Code lengths (rows, symbols) in bits under the prior alone."""
-    return torch.from_numpy(-np.log2(np.maximum(prior(model), 2.0**-16))).float()
+    return torch.from_numpy(-np.log2(np.maximum(prior(model), 2.0**-PRECISION))).float()
 
 
-def fit_tables(model: ImageModel, batches: Iterable[tuple[Tensor, int]], trade: float, lengths: Tensor) -> FrequencyTables:
+def fit_tables(
+    model: ImageModel, batches: Iterable[tuple[Tensor, int]], trade: float, lengths: Tensor
+) -> FrequencyTables:
     """Tables from the codes that an encoder with these code lengths chooses, smoothed by the prior.
 
     `batches`: pixels (B, 3, 8 h, 8 w) and the step index to code them at.

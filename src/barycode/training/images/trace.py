@@ -4,9 +4,10 @@ Soft-to-hard: where `sigma` is given, the choice between the candidates of a cod
 
     phi = softmax(-sigma (squared error + trade * bits)),
 
-the soft assignment of the paper with the code length in its exponent, over the candidates instead of all centers (the lattice
-has infinitely many). As sigma grows phi becomes the encoder's own rate-distortion choice. Codes are straight-through:
-hard forward, soft backward; the expected code length sum(phi * bits) is the rate that the transform is trained with.
+the soft assignment of the paper with the code length in its exponent, over the candidates instead of all
+centers (the lattice has infinitely many). As sigma grows phi becomes the encoder's own rate-distortion
+choice. Codes are straight-through: hard forward, soft backward; the expected code length sum(phi * bits) is
+the rate that the transform is trained with.
 """
 
 import torch
@@ -22,8 +23,9 @@ from barycode.images.transform import BANDS
 class Trace:
     """One walk over a batch of coefficients (B, 192, h, w) with the pictures' steps and octave classes (B,).
 
-    Afterwards: `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains the contexts, and of a
-    soft walk `soft` (B, 192, h, w) codes, `rate_bits` (B,) expected bits, `hard_bits` (B,) of the chosen codes under the tables.
+    Afterwards: `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains
+    the contexts, and of a soft walk `soft` (B, 192, h, w) codes, `rate_bits` (B,) expected bits,
+    `hard_bits` (B,) of the chosen codes under the tables.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Trace:
         for bands, places, values in self._soft:
             soft = _put(soft, bands, places, values)
         self.soft = soft.view_as(codes)
-        return codes.detach() + self.soft - self.soft.detach()
+        return codes.detach() + (self.soft - self.soft.detach())  # the difference is exactly zero
 
     def exchange(self, step: Step) -> Tensor:
         if step.family == AC_FAMILIES + 1:

@@ -17,6 +17,7 @@ from barycode.images.choice import Chooser
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.shelf import find_model
 from barycode.images.steps import REFERENCE_STEP, STEPS_AN_OCTAVE
+from barycode.quantizers.schedules import Exponential, GapControlled, Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.images.crops import Crops
 from barycode.training.images.recipe import Recipe, Stage
@@ -37,7 +38,8 @@ SAVE_EVERY = 200
 AVERAGE = 0.999  # decay of the weight average that is kept in the end
 LENGTHS_EVERY = 50  # steps between refreshes of the code lengths that choices are made by
 TABLE_STEPS = tuple(range(-20, 41, 4))  # step indices that tables are counted at
-SHARPEST, SOFTEST = 24.0, 4.0  # the annealing of joint stages: sigma in units of 1 / squared step
+SOFTEST, SHARPEST = 4.0, 24.0  # sigma of joint stages, first and last, per squared step
+GAP_GAIN = 2.0  # what a gap of one adds to sigma in a step
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,14 @@ def train_model(recipe: Recipe, pictures: Sequence[Image.Image], folder: Path) -
 
 
 def with_tables(model: ImageModel, pictures: Sequence[Image.Image], recipe: Recipe) -> ImageModel:
-    """The model with frequency tables counted on pictures: twice, since the tables decide the codes that they count."""
+    """The model with frequency tables counted on pictures: twice, since the tables decide the codes that
+    they count.
+    """
     model = model.eval().requires_grad_(False)
     lengths = prior_lengths(model)
     for _ in range(2):
         crops = Crops(pictures, 192, recipe.seed)
-        batches = [(crops.draw(8), index) for index in TABLE_STEPS for _ in range(6)]
+        batches = [(crops.draw(8), index) for index in TABLE_STEPS for _ in range(3)]
         tables = fit_tables(model, batches, recipe.trade, lengths)
         lengths = torch.from_numpy(tables.code_lengths())
     fitted = ImageModel(model.config, tables)
@@ -99,6 +103,7 @@ class _StageRun:
         self.average = copy.deepcopy(model.state_dict())
         self.checkpoints = Checkpoints(folder / f"stage-{number}")
         self.log = TrainingLog(folder / f"stage-{number}" / "log.jsonl")
+        self.annealing = annealing(stage)
         self.done = 0
 
     def run(self, pictures: Sequence[Image.Image]) -> None:
@@ -122,7 +127,9 @@ class _StageRun:
             group["lr"] = self.stage.learning_rate * schedule(self.done, self.stage.steps)
         loss, told = self._loss(self._batch(crops))
         if not math.isfinite(loss.item()):
-            raise InvalidInputError(f"The loss is {loss.item()} at step {self.done}: lower the learning rate of this stage.")
+            raise InvalidInputError(
+                f"The loss is {loss.item()} at step {self.done}: lower the learning rate of this stage."
+            )
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -134,7 +141,10 @@ class _StageRun:
         low, high = self.recipe.steps
         steps = np.exp(crops.random.uniform(np.log(low), np.log(high), self.stage.batch))
         index = np.round(STEPS_AN_OCTAVE * np.log2(steps / REFERENCE_STEP))
-        return Batch(crops.draw(self.stage.batch), torch.from_numpy(REFERENCE_STEP * 2 ** (index / STEPS_AN_OCTAVE)).float())
+        return Batch(
+            crops.draw(self.stage.batch),
+            torch.from_numpy(REFERENCE_STEP * 2 ** (index / STEPS_AN_OCTAVE)).float(),
+        )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         chooser = Chooser(self.lengths, self.model.decoder.reconstruct, self.recipe.trade)
@@ -142,8 +152,9 @@ class _StageRun:
             return contexts_loss(self.model, batch, chooser), {}
         if self.stage.kind == "decoder":
             return decoder_loss(self.model, batch, chooser, self._distortion()), {}
-        sigma = SOFTEST * (SHARPEST / SOFTEST) ** (self.done / self.stage.steps)
+        sigma = self.annealing.value
         losses = joint_loss(self.model, batch, chooser, self._distortion(), sigma)
+        self.annealing.step(losses.gap)
         return losses.total, {"soft": losses.soft.item(), "hard": losses.hard.item(), "sigma": sigma}
 
     def _distortion(self) -> Distortion:
@@ -162,6 +173,7 @@ class _StageRun:
             "model": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
+            "annealing": self.annealing.state_dict(),
             "random": crops.random.bit_generator.state,
         }
         self.checkpoints.save(self.done, state)
@@ -174,9 +186,19 @@ class _StageRun:
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
+        self.annealing.load_state_dict(state["annealing"])
         crops.random.bit_generator.state = state["random"]
         self.lengths = prior_lengths(self.model)
         self.log.resume_at(self.done)
+
+
+def annealing(stage: Stage) -> Schedule:
+    """How sigma grows in a joint stage."""
+    if stage.annealing == "gap":
+        return GapControlled(SOFTEST, GAP_GAIN, time_scale=stage.steps / 10)
+    if stage.annealing == "exponential":
+        return Exponential(SOFTEST, (SHARPEST / SOFTEST) ** (1 / stage.steps), stop=SHARPEST)
+    return Exponential(math.sqrt(SOFTEST * SHARPEST), 1.0)
 
 
 def schedule(step: int, steps: int) -> float:
@@ -187,4 +209,6 @@ def schedule(step: int, steps: int) -> float:
 
 def _trained(model: ImageModel, stage: Stage) -> list[nn.Module]:
     contexts: list[nn.Module] = [model.dc, model.ac]
-    return {"contexts": contexts, "decoder": [model.decoder], "joint": [model.analysis, model.decoder, *contexts]}[stage.kind]
+    if stage.kind == "contexts":
+        return contexts
+    return [model.decoder] if stage.kind == "decoder" else [model.analysis, model.decoder, *contexts]
