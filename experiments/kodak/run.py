@@ -48,13 +48,17 @@ def main(
     ] = None,
     sets: Annotated[str, typer.Option(help="Comma-separated test sets.")] = ",".join(SETS),
     models: Annotated[
-        str, typer.Option(help="Comma-separated shipped models; empty: anchors only.")
+        str, typer.Option(help="Comma-separated shipped models or model files; empty: anchors only.")
     ] = ",".join(MODELS),
     fresh: Annotated[bool, typer.Option(help="Measure our models again.")] = False,
 ) -> None:
     """Measure, report, and fill the table of the README."""
     folder = data_folder(data)
-    ours = {name: barycode_codec(name, name=MODELS.get(name, name)) for name in models.split(",") if name}
+    ours = {
+        name: barycode_codec(name, name=MODELS.get(name, f"Barycode {Path(name).stem}"))
+        for name in models.split(",")
+        if name
+    }
     comparisons = [compare(key, folder, ours, fresh) for key in sets.split(",")]
     if ours:
         (HERE / "README.md").write_text(summary(comparisons))
@@ -91,8 +95,9 @@ def _path(key: str, name: str) -> Path:
 def _our_path(key: str, model: str, fresh: bool) -> Path:
     """Where our rows are, after deleting those of other versions of the model, and all of them if `fresh`."""
     identity = find_model(model).fingerprint.hex()
-    path = _path(key, f"barycode-{model}-{identity}")
-    for old in path.parent.glob(f"barycode-{model}-{'[0-9a-f]' * len(identity)}.json"):
+    stem = f"barycode-{Path(model).stem}"
+    path = _path(key, f"{stem}-{identity}")
+    for old in path.parent.glob(f"{stem}-{'[0-9a-f]' * len(identity)}.json"):
         if fresh or old != path:
             old.unlink()
     return path
