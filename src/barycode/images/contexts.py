@@ -20,11 +20,13 @@ from barycode.images.prediction import MEAN_UNIT, SCALE_UNIT, Prediction
 from barycode.images.slices import DC_BANDS, SLICES, checkerboard
 from barycode.images.transform import BANDS
 from barycode.rate.integer_network import (
+    ACTIVATION_LIMIT,
     SHIFT,
     WEIGHT_LIMIT,
     IntegerConvolution,
     IntegerLayer,
     activate,
+    check_sums,
     round_through,
 )
 
@@ -32,6 +34,8 @@ BASE_FAMILY = 0
 DC_FAMILIES = 1  # first of six: (coarse, fine) x colour
 AC_FAMILIES = DC_FAMILIES + 6
 FAMILIES = AC_FAMILIES + len(SLICES)
+# 8 log2(1 + magnitude), rounded once and for all: a logarithm may differ between machines, a table may not.
+LOUDNESS = (0, 8, 13, 16, 19, 21, 22, 24, 25, 27, 28, 29, 30, 30, 31, 32)
 LAST = (len(SLICES) - 1, SLICES[-1].passes - 1)  # nothing comes after it that could use its codes
 LEVELS = {8: 0, 4: 0, 2: 1, 1: 2}  # stride -> set of networks
 BASE_SCALE = (28, 22, 22)  # scale classes of the coarsest DC grid at the reference step, by colour
@@ -110,7 +114,8 @@ class AcContext(nn.Module):
 
     def absorb(self, index: int, state: Tensor, codes: Tensor) -> Tensor:
         """The state once the codes (B, h, w, bands) of slice `index` are known (zeros where they are not)."""
-        loudness = (8 * torch.log2(1 + codes.abs().clamp(max=15))).round()
+        table = torch.tensor(LOUDNESS, dtype=codes.dtype, device=codes.device)
+        loudness = table[codes.abs().clamp(max=len(LOUDNESS) - 1).int()]
         return state + self.slices[index](torch.cat([codes.sign() * loudness, loudness], -1))
 
 
@@ -181,6 +186,18 @@ def _perceptron(
     with torch.no_grad():
         last.bias[:outputs] = start
     return nn.Sequential(*layers, last)
+
+
+def check_exact(dc: DcContext, ac: AcContext) -> None:
+    """Raise InvalidInputError unless no sum of these networks can leave float32's exact integers."""
+    for part in (dc, ac.heads):
+        for layer in part.modules():
+            if isinstance(layer, IntegerLayer):
+                layer.check_exact(ACTIVATION_LIMIT)
+    worst = (ac.start.abs() * 2 ** (2 * SHIFT - 2) + ac.octave.abs() * 2**SHIFT * ACTIVATION_LIMIT).detach()
+    for convolution, limit in [(ac.dc, WEIGHT_LIMIT), *((c, LOUDNESS[-1]) for c in ac.slices)]:
+        worst = worst + cast(IntegerConvolution, convolution).integers().abs().sum((1, 2, 3)).detach() * limit
+    check_sums(worst.max().item())
 
 
 class Activation(nn.Module):

@@ -18,8 +18,9 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
+from barycode.container import write_atomic
 from barycode.errors import CorruptFileError, UnsupportedFileError
-from barycode.images.contexts import FAMILIES, AcContext, DcContext
+from barycode.images.contexts import FAMILIES, AcContext, DcContext, check_exact
 from barycode.images.prediction import LIMIT, ROWS
 from barycode.images.steps import StepPolicy
 from barycode.images.synthesis import Decoder
@@ -62,11 +63,17 @@ class ImageModel(nn.Module):
         """(FAMILIES * ROWS, 2 LIMIT + 1) bits."""
         return torch.from_numpy(self.tables.code_lengths())
 
+    def check_exact(self) -> None:
+        """Raise InvalidInputError unless all of the context networks' arithmetic is exact."""
+        check_exact(self.dc, self.ac)
+
     def save(self, path: Path) -> None:
-        """Write the model file and take on its identity."""
-        path.write_bytes(self.to_bytes())
+        """Write the model file."""
+        self.check_exact()
+        write_atomic(path, self.to_bytes(), force=True)
 
     def to_bytes(self) -> bytes:
+        """The model file; a model that is read from it has the hash of these bytes as its identity."""
         config = asdict(self.config)
         tensors = {name: t.contiguous() for name, t in _freeze(self).items()}
         tensors["tables"] = torch.frombuffer(bytearray(self.tables.to_bytes()), dtype=torch.uint8)

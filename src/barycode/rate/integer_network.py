@@ -32,6 +32,15 @@ def activate(total: Tensor) -> Tensor:
     return scaled.floor_().clamp_(0, ACTIVATION_LIMIT)
 
 
+def check_sums(worst: float) -> None:
+    """Raise InvalidInputError unless sums of this size are exact in float32."""
+    if worst >= EXACT_LIMIT:
+        raise InvalidInputError(
+            f"An integer network can reach sums of {worst:.0f}, expected below {EXACT_LIMIT}: "
+            "train it with smaller weights, or with fewer inputs."
+        )
+
+
 class IntegerLayer(nn.Module):
     """(..., inputs) integers held in floats -> (..., outputs) integer sums, not yet shifted.
 
@@ -56,12 +65,7 @@ class IntegerLayer(nn.Module):
         `input_limit`.
         """
         weight, bias = self.integers()
-        worst = (weight.abs().sum(-1) * input_limit + bias.abs()).max().item()
-        if worst >= EXACT_LIMIT:
-            raise InvalidInputError(
-                f"An integer layer can reach sums of {worst:.0f}, expected below {EXACT_LIMIT}: "
-                "train it with a smaller weight limit, or split its inputs."
-            )
+        check_sums((weight.abs().sum(-1) * input_limit + bias.abs()).max().item())
 
 
 class IntegerConvolution(nn.Module):
