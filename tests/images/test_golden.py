@@ -21,8 +21,8 @@ GOLDEN = Path(__file__).parent / "golden"
 MODEL = GOLDEN / "tiny.safetensors"
 NAMES = {"v1-colour": 4.0, "v1-grey-alpha": 2.5}
 DIGESTS = {
-    "v1-colour": "2324ed51c440a05c709dacce1dfd0da6fcf4be5be92a8b0cba8b17a2ea431fee",
-    "v1-grey-alpha": "8f7df0bca8b1c326e355b92dbc54889f7e79c208d318e8ba6b82a185eb3e28e9",
+    "v1-colour": "5295b1186964428b9c1f3d4f16c8473e0c3d0a7a4a4870746b09ee7389979392",
+    "v1-grey-alpha": "7453d98ddd0cb3d08ac7956ff4c2b360f0b5461afffa0a793a685ee79621a365",
 }
 
 

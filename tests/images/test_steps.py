@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from barycode.errors import InvalidInputError
-from barycode.images.quality import INDICES, step_index
+from barycode.images.model import ModelConfig
+from barycode.images.quality import step_index
 from barycode.images.steps import StepPolicy, check_index, octave_of, step_of
 
 ACTIVE = StepPolicy(exponent=0.5, growth=0.06, chroma=1.3)
@@ -21,8 +22,9 @@ def test_an_index_out_of_range_is_refused(index):
 
 
 def test_named_qualities_are_the_named_points_and_steps_fall_with_quality():
-    assert tuple(step_index(q) for q in (1, 2, 3, 4, 5)) == INDICES
-    between = [step_index(1 + i / 10) for i in range(41)]
+    points = ModelConfig("m").qualities
+    assert tuple(step_index(q, points) for q in (1, 2, 3, 4, 5)) == points
+    between = [step_index(1 + i / 10, points) for i in range(41)]
     assert between == sorted(between, reverse=True)
 
 

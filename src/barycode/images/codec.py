@@ -76,7 +76,8 @@ def compress(
     of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model
     file. Raises InvalidInputError.
     """
-    return compress_at(image, step_index(quality), find_model(model))
+    chosen = find_model(model)
+    return compress_at(image, step_index(quality, chosen.config.qualities), chosen)
 
 
 def compress_at(

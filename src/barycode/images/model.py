@@ -29,6 +29,7 @@ from barycode.rate import FrequencyTables
 from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
 
 FORMAT = 1
+METADATA = "barycode_image_model"
 FINGERPRINT_BYTES = 4
 
 
@@ -39,6 +40,7 @@ class ModelConfig:
     name: str
     trade: float = 0.11  # lambda: squared error in steps that one bit is worth
     policy: StepPolicy = field(default_factory=StepPolicy)
+    qualities: tuple[int, ...] = (25, 16, 6, -4, -17)  # step indices: 0.1 to 1 bits per pixel on average
     channels: int = 128
     depth: int = 5
     post_channels: int = 32
@@ -77,8 +79,8 @@ class ImageModel(nn.Module):
         config = asdict(self.config)
         tensors = {name: t.contiguous() for name, t in _freeze(self).items()}
         tensors["tables"] = torch.frombuffer(bytearray(self.tables.to_bytes()), dtype=torch.uint8)
-        metadata = {"barycode_image_model": str(FORMAT), "config": json.dumps(config, sort_keys=True)}
-        return save_safetensors(tensors, metadata)
+        # One entry: safetensors writes several in no fixed order, and the bytes are the model's identity.
+        return save_safetensors(tensors, {METADATA: json.dumps({"format": FORMAT, **config}, sort_keys=True)})
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "model") -> "ImageModel":
@@ -105,19 +107,20 @@ def _read_config(data: bytes, name: str) -> ModelConfig:
     try:
         length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        raw: dict[str, Any] = json.loads(metadata.get(METADATA, "{}"))
         load_safetensors(data)
     except (ValueError, safetensors.SafetensorError) as error:
         raise CorruptFileError(
             f"The model file {name} is not a safetensors file: train or download it again."
         ) from error
-    if metadata.get("barycode_image_model") != str(FORMAT):
+    if raw.pop("format", None) != FORMAT:
         raise UnsupportedFileError(
             f"The model file {name} is not a picture model of format {FORMAT}: "
             "expected one written by `barycode train images`, of a version that this one knows."
         )
-    raw: dict[str, Any] = json.loads(metadata["config"])
     policy = raw.pop("policy")
     policy["clip"] = tuple(policy["clip"])
+    raw["qualities"] = tuple(raw["qualities"])
     return ModelConfig(policy=StepPolicy(**policy), **raw)
 
 

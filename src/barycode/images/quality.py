@@ -5,15 +5,14 @@ import math
 from barycode.errors import InvalidInputError
 
 LOWEST, HIGHEST = 1.0, 5.0
-INDICES = (36, 20, 6, -5, -16)  # step indices of qualities 1 ... 5
 
 
-def step_index(quality: float) -> int:
-    """The step index of a quality in 1 ... 5, linear between the named points."""
+def step_index(quality: float, points: tuple[int, ...]) -> int:
+    """The step index of a quality in 1 ... 5, linear between the model's five points."""
     if not isinstance(quality, int | float) or not math.isfinite(quality) or not LOWEST <= quality <= HIGHEST:
         raise InvalidInputError(
             f"The quality is {quality}: expected a number from 1 (smallest file) to 5 (best picture)."
         )
     below = min(int(quality), int(HIGHEST) - 1)
-    low, high = INDICES[below - 1], INDICES[below]
+    low, high = points[below - 1], points[below]
     return round(low + (high - low) * (quality - below))

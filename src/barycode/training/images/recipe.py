@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from barycode.errors import InvalidInputError
+from barycode.images.model import ModelConfig
 from barycode.images.steps import StepPolicy
 
 Kind = Literal["contexts", "decoder", "joint"]
@@ -54,6 +55,7 @@ class Recipe:
     steps: tuple[float, float] = (21.0, 260.0)
     holdout: int = 50
     policy: StepPolicy = field(default_factory=StepPolicy)
+    qualities: tuple[int, ...] = ModelConfig.qualities
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

@@ -86,7 +86,7 @@ def with_tables(model: ImageModel, pictures: Sequence[Image.Image], recipe: Reci
 
 
 def _start(recipe: Recipe) -> ImageModel:
-    config = ModelConfig(recipe.name, trade=recipe.trade, policy=recipe.policy)
+    config = ModelConfig(recipe.name, trade=recipe.trade, policy=recipe.policy, qualities=recipe.qualities)
     model = ImageModel(config)
     if recipe.start:
         model.load_state_dict(find_model(recipe.start).state_dict())
