@@ -73,18 +73,17 @@ class JointLosses:
 def joint_loss(
     model: ImageModel, batch: Batch, chooser: Chooser, distortion: Distortion, sigma: float
 ) -> JointLosses:
-    """Distortion + trade * rate of the soft-to-hard codes, for the transform and the decoder; contexts
-    learn beside it.
+    """Distortion + trade * rate of the soft codes, for transform and decoder; contexts learn beside it.
+
+    The decoder sees soft codes, as in the paper: annealing sigma closes the gap to the hard ones.
     """
     trace = Trace(model, model.analysis(mirror_samples(batch.pixels)), batch.step, chooser, sigma)
     codes = trace.run(batch.octave)
-    pixels = batch.pixels[0, 0].numel()
-    weight = batch.step**2 * chooser.trade / distortion_unit(batch.step)
-    loss = (distortion(_decode(model, codes, trace, batch), batch) + weight * trace.rate_bits / pixels).mean()
+    price = batch.step**2 * chooser.trade / (distortion_unit(batch.step) * batch.pixels[0, 0].numel())
+    soft = distortion(_decode(model, trace.soft, trace, batch), batch) + price * trace.rate_bits
     with torch.no_grad():
-        soft = distortion(_decode(model, trace.soft, trace, batch), batch) + weight * trace.rate_bits / pixels
-        hard = distortion(_decode(model, codes, trace, batch), batch) + weight * trace.hard_bits / pixels
-    return JointLosses(loss + _context_rate(trace, batch), soft.mean(), hard.mean())
+        hard = distortion(_decode(model, codes, trace, batch), batch) + price * trace.hard_bits
+    return JointLosses(soft.mean() + _context_rate(trace, batch), soft.mean().detach(), hard.mean())
 
 
 def distortion_unit(step: Tensor) -> Tensor:

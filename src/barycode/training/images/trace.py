@@ -6,8 +6,8 @@ Soft-to-hard: where `sigma` is given, the choice between the candidates of a cod
 
 the soft assignment of the paper with the code length in its exponent, over the candidates instead of all
 centers (the lattice has infinitely many). As sigma grows phi becomes the encoder's own rate-distortion
-choice. Codes are straight-through: hard forward, soft backward; the expected code length sum(phi * bits) is
-the rate that the transform is trained with.
+choice. Soft codes are sum(phi * candidates); the expected code length sum(phi * bits) is the rate that the
+transform is trained with. Contexts always see hard codes.
 """
 
 import torch
@@ -52,16 +52,14 @@ class Trace:
         self.soft = coefficients
 
     def run(self, octave: Tensor) -> Tensor:
-        """Codes (B, 192, h, w), straight-through where soft."""
+        """The chosen codes (B, 192, h, w)."""
         batch, _, height, width = self._coefficients.shape
         codes = walk(self._model.dc, self._model.ac, (batch, height, width), octave, self.exchange)
-        if self._sigma is None:
-            return codes
         soft = torch.zeros_like(self._known)
         for bands, places, values in self._soft:
             soft = _put(soft, bands, places, values)
         self.soft = soft.view_as(codes)
-        return codes.detach() + (self.soft - self.soft.detach())  # the difference is exactly zero
+        return codes
 
     def exchange(self, step: Step) -> Tensor:
         if step.family == AC_FAMILIES + 1:
