@@ -1,0 +1,93 @@
+"""Entropy-constrained vector quantization with integer tables (Chou, Lookabaugh, Gray, IEEE TASSP 1989)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from barycode.quantizers.initialization import kmeans
+from barycode.quantizers.nearest import nearest
+from barycode.quantizers.statistics import CodebookStatistics
+from barycode.rate import FrequencyTables, SymbolEncoder
+
+PRIOR = 50.0  # vectors' worth of the overall histogram in every table
+UNSEEN = 0.02  # ... and of a center that no training vector chose
+SPREAD = 4  # one center in so many starts at a k-means cluster, the others at frequent lattice points
+DEAD_ZONE = 0.6
+
+
+@dataclass(frozen=True)
+class VectorCoder:
+    """Centers (K, d), integer tables (rows, K), and lambda: squared error that one bit is worth."""
+
+    centers: Tensor
+    tables: FrequencyTables
+    trade: float
+
+    def choose(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """argmin_k ||x - c_k||^2 + lambda L[row, k]: int64 (n,).
+
+        Code length is one more coordinate, in which a vector is 0 and a center sqrt(lambda L): what is
+        left is the nearest neighbour.
+        """
+        lengths = torch.from_numpy(self.tables.code_lengths())
+        lifted = torch.nn.functional.pad(vectors, (0, 1))
+        indices = torch.empty(len(vectors), dtype=torch.int64)
+        for row in rows.unique().tolist():
+            places = (rows == row).nonzero()[:, 0]
+            height = (self.trade * lengths[row]).sqrt()[:, None]
+            indices[places] = nearest(lifted[places], torch.cat([self.centers, height], 1))
+        return indices
+
+    def cost(self, vectors: Tensor, rows: Tensor) -> float:
+        """D + lambda R a coefficient, with R by the tables' code lengths."""
+        indices = self.choose(vectors, rows)
+        bits = self.tables.code_lengths()[rows.numpy(), indices.numpy()].sum(dtype=np.float64)
+        error = (vectors - self.centers[indices]).double().square().sum()
+        return (float(error) + self.trade * float(bits)) / vectors.numel()
+
+    def encode(self, indices: Tensor, rows: Tensor) -> bytes:
+        """The bytes of the symbols under their rows."""
+        encoder = SymbolEncoder()
+        encoder.encode(indices.numpy(), self.tables, rows.numpy())
+        return encoder.finish()
+
+
+def fit(start: VectorCoder, vectors: Tensor, rows: Tensor, iterations: int) -> VectorCoder:
+    """Generalised Lloyd: choices, then tables and centroids, each lowering D + lambda R on the vectors."""
+    coder = start
+    for _ in range(iterations):
+        indices = coder.choose(vectors, rows)
+        statistics = CodebookStatistics.gather(vectors, indices, len(coder.centers))
+        means = statistics.sums / statistics.counts.clamp_min(1)[:, None]
+        centers = torch.where(statistics.counts[:, None] > 0, means, coder.centers).float()
+        coder = replace(coder, centers=centers, tables=tables_of(indices, rows, coder.tables.counts.shape))
+    return coder
+
+
+def tables_of(indices: Tensor, rows: Tensor, shape: tuple[int, ...]) -> FrequencyTables:
+    """Tables (rows, K) from counts, each leaning on the histogram over all rows."""
+    counts = np.zeros(shape)
+    np.add.at(counts, (rows.numpy(), indices.numpy()), 1)
+    overall = counts.sum(0) + UNSEEN
+    return FrequencyTables.from_counts(counts + PRIOR * overall / overall.sum())
+
+
+def begin(vectors: Tensor, size: int, trade: float, seed: int) -> VectorCoder:
+    """A coder with one flat table to `fit`: frequent lattice points for the bulk, k-means for the tails."""
+    if vectors.shape[1] == 1:
+        centers = torch.arange(size).float()[:, None] - size // 2
+    else:
+        generator = torch.Generator().manual_seed(seed)
+        points = (vectors.sign() * (vectors.abs() + 1 - DEAD_ZONE).floor()).int()
+        lattice, counts = points.unique(dim=0, return_counts=True)
+        frequent = lattice[counts.argsort(descending=True, stable=True)[: size - size // SPREAD]].float()
+        spread = kmeans(vectors, size - len(frequent), iterations=5, generator=generator)
+        centers = torch.cat([frequent, spread])
+    return VectorCoder(centers, FrequencyTables.from_counts(np.ones((1, size))), trade)
+
+
+def with_rows(coder: VectorCoder, indices: Tensor, rows: Tensor, count: int) -> VectorCoder:
+    """The same centers with `count` tables, fitted to choices already made."""
+    return replace(coder, tables=tables_of(indices, rows, (count, len(coder.centers))))
