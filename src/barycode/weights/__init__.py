@@ -1,0 +1,1 @@
+"""The network codec: state dicts into small files and back."""
