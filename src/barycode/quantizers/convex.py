@@ -1,0 +1,108 @@
+"""Soft Convex Quantization: the best convex combination of code vectors, hardened to a few of them."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers.assignment import Assignment, Dense
+from barycode.quantizers.nearest import compute_dtype
+from barycode.quantizers.programs import Exact, Program
+from barycode.quantizers.quantized import Quantized
+from barycode.quantizers.quantizer import SingleCodebook, mean_squared_error
+from barycode.quantizers.sparse_code import SparseCode
+from barycode.quantizers.statistics import CodebookStatistics
+
+VERTEX = SparseCode()  # what the indices name when there is no code
+
+
+class SoftConvexQuantizer(SingleCodebook):
+    """q = p C with p = argmin over the simplex of ||z - p C||^2 + lambda ||p - p~||^2 (Gautam et al. 2023).
+
+    p~ is the vertex of the nearest code vector; `program` is `Exact` or `Relaxed`. p is continuous: no file
+    has room for it. What a file holds is a `code`, p with few non-zero weights on a grid; training moves
+    there by `anneal`, from hardness 0 (p of the program) to 1 (p of the code, with the gradient of the
+    program), and evaluation is there already: it returns what a decoder gets. With `code=None` the bottleneck
+    stays continuous, evaluation too, and the indices merely name p~.
+
+    loss = codebook_loss + commitment_weight * commitment_loss, the mean of (p C - z)^2 twice: the first moves
+    only the codebook (with p held), the second only z.
+    """
+
+    hardness: Tensor
+
+    def __init__(
+        self,
+        codebook_size: int,
+        dim: int,
+        *,
+        program: Program = Exact(),  # noqa: B008  frozen
+        code: SparseCode | None = SparseCode(),  # noqa: B008  frozen
+        commitment_weight: float = 0.25,
+    ) -> None:
+        super().__init__(codebook_size, dim)
+        self.program = program
+        self.code = code
+        self.commitment_weight = commitment_weight
+        self.register_buffer("hardness", torch.zeros(()))
+
+    def anneal(self, hardness: float) -> None:
+        """Set how far training is on the way from the program's p (0) to the code's (1)."""
+        if not 0 <= hardness <= 1 or (hardness and self.code is None):
+            raise InvalidInputError(
+                f"The hardness must be from 0 to 1, and 0 without a code, not {hardness} with {self.code}."
+            )
+        self.hardness.fill_(hardness)
+
+    def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
+        indices = self.encode_vectors(z)
+        if self.training or self.code is None:
+            weights = self._annealed(z, indices)
+            quantized = weights.decode(self.codebook.vectors)
+        else:
+            weights = self.code.weights(indices, self.codebook_size, z.dtype)
+            quantized = self.decode_indices(indices)
+        losses = {"commitment_loss": mean_squared_error(z, quantized.detach())}
+        loss = self.commitment_weight * losses["commitment_loss"]
+        if self.codebook.vectors.requires_grad:
+            held = Dense(weights.dense().detach()).decode(self.codebook.vectors)
+            losses["codebook_loss"] = mean_squared_error(held, z.detach())
+            loss = loss + losses["codebook_loss"]
+        return Quantized(quantized, indices, loss, weights, losses)
+
+    def soft(self, z: Float[Tensor, "*batch d"]) -> Assignment:
+        """The program's weights, whatever the mode and the hardness."""
+        return Dense(self._solve(z.to(compute_dtype(z))))
+
+    def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_votes"]:
+        return (self.code or VERTEX).encode(z, self.codebook.vectors)
+
+    def decode_indices(self, indices: Int64[Tensor, "*batch_votes"]) -> Float[Tensor, "*batch d"]:
+        return (self.code or VERTEX).decode(indices, self.codebook.vectors)
+
+    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+        """Each vector wants its error z - p C gone, and asks c_k for c_k + z - p C with the weight p_k.
+
+        Moving the code vectors to the means of what they are asked for never raises sum ||z - p C||^2, since
+        ||e - sum p_k m_k||^2 <= sum p_k ||e - m_k||^2 (Jensen). At the vertices it is the step of k-means.
+        """
+        vectors = self.codebook.vectors.detach().double()
+        weights = self._annealed(z, self.encode_vectors(z)).dense().double().reshape(-1, self.codebook_size)
+        errors = z.double().reshape(-1, self.dim) - weights @ vectors
+        counts = weights.sum(0)
+        return (CodebookStatistics(counts, counts[:, None] * vectors + weights.T @ errors),)
+
+    def _annealed(self, z: Tensor, indices: Tensor) -> Dense:
+        """(1 - h) p of the program + h p of the code, with the gradient of the program."""
+        soft = self._solve(z)
+        if self.code is None or not self.hardness:
+            return Dense(soft)
+        hard = self.code.weights(indices, self.codebook_size, z.dtype).dense()
+        hardness = self.hardness.to(z.dtype)
+        return Dense(hardness * hard + (soft - hardness * soft.detach()))
+
+    def _solve(self, z: Tensor) -> Tensor:
+        weights = self.program(z.reshape(-1, self.dim), self.codebook.vectors.to(z.dtype))
+        return weights.reshape(*z.shape[:-1], self.codebook_size)

@@ -1,0 +1,175 @@
+"""Convex codes that fit in bytes: a few code vectors, with weights on a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import comb, log2
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers.assignment import Sparse
+from barycode.quantizers.nearest import block_rows, compute_dtype, nearest
+
+Search = tuple[Tensor, Tensor]  # errors (n, ...) up to |z|^2, and the chosen slots (n, ..., s)
+
+
+@dataclass(frozen=True)
+class SparseCode:
+    """Points p of the simplex with at most `support` non-zero weights, all of them multiples of 1 / levels.
+
+    Such a p is cast by `levels` votes, and its indices are the votes in ascending order: int64
+    (..., levels), or (...) where support = 1 (a vertex: vector quantization). q = p C is the mean of the
+    code vectors voted for. The K-vector codebook has sum_t comb(K, t) comb(levels - 1, t - 1) such points,
+    t = 1 ... support.
+
+    The encoder splits the weights in every way into slots w_1 >= ... >= w_s, looks for the vectors of the
+    slots one after the other keeping the `beam` best beginnings, and then exchanges single vectors while that
+    helps. With a beam of K, two slots are searched exhaustively.
+    """
+
+    support: int = 1
+    levels: int = 1
+    beam: int = 8
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.support <= self.levels or self.beam < 1:
+            raise InvalidInputError(
+                f"A sparse code needs 1 <= support <= levels and a beam of at least 1, "
+                f"not support {self.support}, levels {self.levels}, beam {self.beam}."
+            )
+
+    @property
+    def votes(self) -> int:
+        """How many indices stand for one vector."""
+        return self.levels if self.support > 1 else 1
+
+    def bits(self, codebook_size: int) -> float:
+        """log2 of the number of codes: what a vector costs before entropy coding."""
+        sizes = range(1, min(self.support, codebook_size) + 1)
+        return log2(sum(comb(codebook_size, t) * comb(self.votes - 1, t - 1) for t in sizes))
+
+    @torch.no_grad()
+    def encode(
+        self, z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]
+    ) -> Int64[Tensor, "*batch_votes"]:
+        """Votes for z, ascending: deterministic, the same for a vector alone and in any batch."""
+        if self.support == 1:
+            return nearest(z, codebook)
+        dtype = compute_dtype(z, codebook)
+        origin = codebook.to(dtype).mean(0)
+        vectors = z.reshape(-1, z.shape[-1]).to(dtype) - origin
+        search = _BeamSearch.over(codebook.to(dtype) - origin, self.beam)
+        votes = torch.empty(len(vectors), self.levels, dtype=torch.int64, device=z.device)
+        rows = block_rows(len(codebook) * self.beam)
+        for block, out in zip(vectors.split(rows), votes.split(rows), strict=True):
+            # Every block has one shape, since a matrix product of another shape may round differently.
+            padded = functional.pad(block, (0, 0, 0, rows - len(block)))
+            out.copy_(self._votes(search, padded)[: len(block)])
+        return votes.reshape(*z.shape[:-1], self.levels)
+
+    def decode(
+        self, votes: Int64[Tensor, "*batch_votes"], codebook: Float[Tensor, "k d"]
+    ) -> Float[Tensor, "*batch d"]:
+        """The mean of the code vectors voted for."""
+        if self.support == 1:
+            return functional.embedding(votes, codebook)
+        if votes.shape[-1:] != (self.levels,):
+            raise InvalidInputError(
+                f"The indices have shape {tuple(votes.shape)}, expected (..., {self.levels})."
+            )
+        return functional.embedding(votes, codebook).mean(-2)
+
+    def weights(self, votes: Int64[Tensor, "*batch_votes"], codebook_size: int, dtype: torch.dtype) -> Sparse:
+        """The point of the simplex that was voted for."""
+        indices = votes if self.support > 1 else votes.unsqueeze(-1)
+        shares = torch.full(indices.shape, 1 / self.votes, dtype=dtype, device=votes.device)
+        return merge(Sparse(indices, shares, codebook_size))
+
+    def _votes(self, search: _BeamSearch, z: Tensor) -> Tensor:
+        best_error = z.new_full((len(z),), torch.inf)
+        best = torch.zeros(len(z), self.levels, dtype=torch.int64, device=z.device)
+        for split in partitions(self.levels, self.support):
+            error, slots = search.run(z, [part / self.levels for part in split])
+            repeats = torch.tensor(split, device=z.device)
+            better = error < best_error
+            best = torch.where(better[:, None], slots.repeat_interleave(repeats, dim=1), best)
+            best_error = torch.where(better, error, best_error)
+        return best.sort(-1).values
+
+
+def merge(weights: Sparse) -> Sparse:
+    """The same point with the weights of equal indices added up at the first of them; the others weigh 0."""
+    same = weights.indices.unsqueeze(-1) == weights.indices.unsqueeze(-2)
+    repeated = same.tril(-1).any(-1)
+    values = (same * weights.values.unsqueeze(-2)).sum(-1)
+    return Sparse(weights.indices, values.masked_fill(repeated, 0), weights.size)
+
+
+def partitions(total: int, parts: int, largest: int | None = None) -> Iterator[list[int]]:
+    """The ways to write `total` as a sum of `parts` positive integers in falling order."""
+    largest = total if largest is None else largest
+    if parts == 0:
+        yield from [[]] if total == 0 else []
+        return
+    for first in range(min(largest, total - parts + 1), (total - 1) // parts, -1):
+        for rest in partitions(total - first, parts - 1, first):
+            yield [first, *rest]
+
+
+@dataclass(frozen=True)
+class _BeamSearch:
+    """Finds slots i_1 ... i_s that make ||z - sum_t w_t c_{i_t}||^2 small, from inner products alone."""
+
+    codebook: Tensor
+    gram: Tensor  # (K, K)
+    beam: int
+
+    @classmethod
+    def over(cls, codebook: Tensor, beam: int) -> _BeamSearch:
+        return cls(codebook, codebook @ codebook.T, min(beam, len(codebook)))
+
+    def run(self, z: Tensor, weights: list[float]) -> Search:
+        """The best error (n,), less |z|^2, and slots (n, s)."""
+        products = z @ self.codebook.T
+        errors, slots = self._extend(products, weights)
+        best = errors.argmin(1)
+        errors = errors.gather(1, best[:, None]).squeeze(1)
+        slots = slots[torch.arange(len(z), device=z.device), best]
+        return self._exchange(products, weights, errors, slots)
+
+    def _extend(self, products: Tensor, weights: list[float]) -> Search:
+        """Errors (n, beam) and slots (n, beam, s) of the beginnings kept."""
+        n, size = products.shape
+        errors = products.new_zeros(n, 1)
+        slots = torch.empty(n, 1, 0, dtype=torch.int64, device=products.device)
+        overlap = products.new_zeros(n, 1, size)  # of each beginning with every code vector
+        for weight in weights:
+            alone = weight * (weight * self.gram.diagonal() - 2 * products)
+            candidates = errors[..., None] + alone[:, None] + 2 * weight * overlap
+            kept = candidates.flatten(1).topk(min(self.beam, candidates[0].numel()), largest=False)
+            errors, parents, added = kept.values, kept.indices // size, kept.indices % size
+            slots = torch.cat([_gather(slots, parents), added[..., None]], -1)
+            overlap = _gather(overlap, parents) + weight * self.gram[added]
+        return errors, slots
+
+    def _exchange(self, products: Tensor, weights: list[float], errors: Tensor, slots: Tensor) -> Search:
+        """One sweep: each slot gets the best vector for it, the others held."""
+        for t, weight in enumerate(weights):
+            others = [(slots[:, o], w) for o, w in enumerate(weights) if o != t]
+            overlap = sum(w * self.gram[slot] for slot, w in others) if others else torch.zeros_like(products)
+            alone = weight * (weight * self.gram.diagonal() - 2 * products + 2 * overlap)
+            held = errors - alone.gather(1, slots[:, t : t + 1]).squeeze(1)
+            best = alone.min(1)
+            better = held + best.values < errors
+            slots[:, t] = torch.where(better, best.indices, slots[:, t])
+            errors = torch.where(better, held + best.values, errors)
+        return errors, slots
+
+
+def _gather(table: Tensor, parents: Tensor) -> Tensor:
+    return table.gather(1, parents[..., None].expand(*parents.shape, table.shape[-1]))
