@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py
     .venv-peers/bin/python benchmarks/convex_program.py --output benchmarks/results/convex_program.json
-    .venv-peers-qpth/bin/python benchmarks/convex_program.py --output benchmarks/results/convex_program_qpth.json
+    .venv-peers-qpth/bin/python benchmarks/convex_program.py --output benchmarks/results/qpth.json
 
 Every solver that the environment has runs once a round, in turn, with as many vectors as its speed allows;
 times are per vector, and ratios are taken round by round to ours with 1024 vectors.
@@ -68,7 +68,7 @@ class Problem:
         return error + REGULARIZATION * (weights - self.vertex()).square().sum(1)
 
     def optimality(self, weights: Tensor) -> float:
-        """max |p - proj(p - gradient of the objective / 2)|: zero at the optimum alone."""
+        """The largest |p - proj(p - gradient of the objective / 2)|: zero at the optimum alone."""
         pull = (self.z - weights @ self.codebook) @ self.codebook.T
         stepped = weights + pull - REGULARIZATION * (weights - self.vertex())
         return float((weights - project_simplex(stepped)).abs().max())
@@ -78,8 +78,13 @@ class Problem:
         z, codebook = (t.clone().requires_grad_() for t in (self.z, self.codebook))
         weights = solver(replace(self, z=z, codebook=codebook))
         weights.backward(self.gradient)
-        assert z.grad is not None and codebook.grad is not None
-        return weights.detach(), z.grad, codebook.grad
+        return weights.detach(), _gradient(z), _gradient(codebook)
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    if tensor.grad is None:
+        raise RuntimeError("No gradient arrived.")
+    return tensor.grad
 
 
 def _normal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
@@ -117,7 +122,9 @@ def proxsuite() -> Solver:
 
     def solve(problem: Problem) -> Tensor:
         total = torch.ones(1, dtype=torch.float64)
-        weights: Tensor = layer(*problem.quadratic(), ones, total, eye, lower, torch.full_like(lower, 1e20))[0]
+        weights: Tensor = layer(*problem.quadratic(), ones, total, eye, lower, torch.full_like(lower, 1e20))[
+            0
+        ]
         return weights
 
     return solve
@@ -175,9 +182,7 @@ def time_row(problem: Problem, rounds: int, backward: bool) -> dict[str, Any]:
         name: _run(problem.first(count), solver, backward) for name, (solver, count) in candidates.items()
     }
     times = take_turns(methods, rounds)
-    each = {
-        name: [value / candidates[name][1] for value in values] for name, values in times.items()
-    }
+    each = {name: [value / candidates[name][1] for value in values] for name, values in times.items()}
     return {
         "what": "forward + backward" if backward else "forward",
         "vectors": {name: count for name, (_, count) in candidates.items()},
@@ -233,7 +238,9 @@ def main() -> None:
             print(json.dumps(row), flush=True)
         rows.append({"where": where, "what": "accuracy", "solvers": accuracy_rows(problem)})
         print(json.dumps(rows[-1], indent=1), flush=True)
-    packages = tuple(name for name in ("proxsuite", "qpth", "cvxpylayers", "diffcp") if importlib.util.find_spec(name))
+    packages = tuple(
+        name for name in ("proxsuite", "qpth", "cvxpylayers", "diffcp") if importlib.util.find_spec(name)
+    )
     if arguments.output:
         settings = {"dim": DIM, "codebook_size": SIZE, "regularization": REGULARIZATION, "accuracy": ACCURACY}
         save(arguments.output, report(rows, packages, rounds=arguments.rounds, **settings))
