@@ -84,6 +84,18 @@ def revive(
     return count
 
 
+def worst_served(
+    z: Float[Tensor, "*batch d"], quantized: Float[Tensor, "*batch d"], count: int
+) -> Float[Tensor, "m d"]:
+    """The `count` vectors (or all, of fewer) with the largest ||z - q||^2: candidates for `revive`.
+
+    A code vector moved onto one of them widens the hull of a convex codebook where it is too small.
+    """
+    vectors, codes = (x.detach().reshape(-1, z.shape[-1]) for x in (z, quantized))
+    errors = (vectors - codes).square().sum(1)
+    return vectors[errors.topk(min(count, len(vectors))).indices]
+
+
 def _forget_moments(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, rows: Tensor) -> None:
     for value in optimizer.state.get(parameter, {}).values():
         if isinstance(value, Tensor) and value.shape == parameter.shape:

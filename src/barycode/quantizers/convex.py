@@ -58,6 +58,7 @@ class SoftConvexQuantizer(SingleCodebook):
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         indices = self.encode_vectors(z)
+        weights: Assignment
         if self.training or self.code is None:
             weights = self._annealed(z, indices)
             quantized = weights.decode(self.codebook.vectors)
@@ -89,10 +90,16 @@ class SoftConvexQuantizer(SingleCodebook):
         ||e - sum p_k m_k||^2 <= sum p_k ||e - m_k||^2 (Jensen). At the vertices it is the step of k-means.
         """
         vectors = self.codebook.vectors.detach().double()
-        weights = self._annealed(z, self.encode_vectors(z)).dense().double().reshape(-1, self.codebook_size)
+        weights = self._weights_to_move_by(z).dense().double().reshape(-1, self.codebook_size)
         errors = z.double().reshape(-1, self.dim) - weights @ vectors
         counts = weights.sum(0)
         return (CodebookStatistics(counts, counts[:, None] * vectors + weights.T @ errors),)
+
+    def _weights_to_move_by(self, z: Tensor) -> Assignment:
+        indices = self.encode_vectors(z)
+        if self.code is not None and self.hardness == 1:
+            return self.code.weights(indices, self.codebook_size, z.dtype)
+        return self._annealed(z, indices)
 
     def _annealed(self, z: Tensor, indices: Tensor) -> Dense:
         """(1 - h) p of the program + h p of the code, with the gradient of the program."""

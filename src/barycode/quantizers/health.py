@@ -8,12 +8,14 @@ from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.assignment import Assignment
 
 
 class CodebookHealth(nn.Module):
     """A histogram of the codes chosen since the last `reset`: a whole epoch, whatever the batch size.
 
-    histogram: (K,) int64 buffer, saved and resumed with the state_dict.
+    Fed with indices it counts hard codes; fed with weights, the mass of each code vector under soft ones.
+    histogram: (K,) float64 buffer, saved and resumed with the state_dict.
     """
 
     histogram: Tensor
@@ -22,7 +24,7 @@ class CodebookHealth(nn.Module):
         super().__init__()
         if codebook_size < 1:
             raise InvalidInputError(f"A codebook has at least one vector, not {codebook_size}.")
-        self.register_buffer("histogram", torch.zeros(codebook_size, dtype=torch.int64))
+        self.register_buffer("histogram", torch.zeros(codebook_size, dtype=torch.float64))
 
     @torch.no_grad()
     def update(self, indices: Int64[Tensor, "..."]) -> None:
@@ -34,6 +36,16 @@ class CodebookHealth(nn.Module):
                 f"but the codebook has only {self.histogram.numel()} vectors."
             )
         self.histogram += counts
+
+    @torch.no_grad()
+    def update_weights(self, weights: Assignment) -> None:
+        """Add the weights of a batch: `perplexity` is then that of their mean, as for soft codes in papers."""
+        size = self.histogram.numel()
+        if weights.codebook_size != size:
+            raise InvalidInputError(
+                f"The weights are over {weights.codebook_size} code vectors, expected {size}."
+            )
+        self.histogram += weights.total().detach()
 
     def merge(self, other: CodebookHealth) -> None:
         """Add what another one has counted."""
@@ -66,6 +78,10 @@ class CodebookHealth(nn.Module):
     def dead_codes(self) -> Bool[Tensor, " k"]:
         """Which code vectors were never chosen, for `revive`."""
         return self.histogram == 0
+
+    def rare_codes(self, share: float) -> Bool[Tensor, " k"]:
+        """Which code vectors have less than this share of what each would have if all had the same."""
+        return self.histogram < share * self.histogram.mean()
 
     def summary(self) -> dict[str, float]:
         """Numbers to log: usage, perplexity, dead_codes, vectors."""

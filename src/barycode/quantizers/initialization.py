@@ -11,6 +11,7 @@ from barycode.quantizers.nearest import nearest
 from barycode.quantizers.statistics import CodebookStatistics
 
 SEED_CANDIDATES = 32  # vectors considered for each seed of k-means
+CANDIDATES = 128  # ... and for each of the farthest points
 
 
 def sample(
@@ -35,6 +36,26 @@ def uniform(
     low, high = vectors.detach().aminmax(dim=0)
     fractions = torch.rand(codebook_size, vectors.shape[1], generator=generator)
     return torch.lerp(low, high, fractions.to(vectors))
+
+
+@torch.no_grad()
+def farthest(
+    vectors: Float[Tensor, "n d"], codebook_size: int, *, generator: torch.Generator | None = None
+) -> Float[Tensor, "k d"]:
+    """K of the vectors that span the data: each the farthest from those before it (Gonzalez 1985).
+
+    The first is the farthest from the mean. Suits convex quantization, whose codes need a hull around the
+    data; at most CANDIDATES * K vectors, drawn at random, are looked at.
+    """
+    drawn = min(vectors.shape[0], CANDIDATES * codebook_size)
+    candidates = sample(vectors, max(codebook_size, drawn), generator=generator)
+    distances = (candidates - candidates.mean(0)).square().sum(1)
+    chosen = [distances.argmax()]
+    distances.fill_(torch.inf)
+    for _ in range(codebook_size - 1):
+        distances = torch.minimum(distances, (candidates - candidates[chosen[-1]]).square().sum(1))
+        chosen.append(distances.argmax())
+    return candidates[torch.stack(chosen)]
 
 
 @torch.no_grad()

@@ -20,7 +20,9 @@ from barycode.rate.tables import TOTAL, FrequencyTables
 
 MAX_ODDS = 255
 MAX_CODEBOOK, MAX_LEVELS = 2**11, 16
+MAX_VOTES = 2**25  # of one record
 _HEADER = struct.Struct("<HBB")
+_COUNTS = struct.Struct("<II")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,30 @@ class VoteTables:
             counts[start, start:] += [weight * budget // totals[start] for weight in weights[start:]]
         counts[np.arange(len(odds)), counts.argmax(1)] += TOTAL - counts.sum(1)
         return FrequencyTables(counts.astype(np.int32))
+
+
+def pack_votes(votes: ArrayLike, codebook_size: int, support: int) -> bytes:
+    """A whole record of codes (n, levels): their number, their own tables, and the coded votes."""
+    rows = np.asarray(votes)
+    tables = VoteTables.fit(rows, codebook_size, support)
+    if rows.size > MAX_VOTES:
+        raise InvalidInputError(f"{rows.size} votes are too many for one record: at most {MAX_VOTES} fit.")
+    encoder = SymbolEncoder()
+    tables.encode(encoder, rows)
+    head = tables.to_bytes()
+    return _COUNTS.pack(len(rows), len(head)) + head + encoder.finish()
+
+
+def unpack_votes(data: bytes) -> tuple[VoteTables, NDArray[np.int64]]:
+    """The tables and the codes of a record; CorruptFileError for anything that `pack_votes` did not write."""
+    _require(len(data) >= _COUNTS.size)
+    count, size = _COUNTS.unpack_from(data)
+    tables = VoteTables.from_bytes(data[_COUNTS.size : _COUNTS.size + size])
+    _require(count * tables.levels <= MAX_VOTES and len(data) >= _COUNTS.size + size)
+    decoder = SymbolDecoder(data[_COUNTS.size + size :])
+    votes = tables.decode(decoder, count)
+    decoder.finish()
+    return tables, votes
 
 
 def _sums_from(values: list[int]) -> list[int]:
