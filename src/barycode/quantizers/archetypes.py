@@ -8,8 +8,10 @@ from torch import Tensor
 
 from barycode.quantizers.initialization import farthest, sample
 from barycode.quantizers.programs import Exact, Program
+from barycode.quantizers.quantizer import Initialization
 
-CANDIDATES = 64  # vectors looked at for each code vector
+CANDIDATES = 256  # vectors looked at for each code vector
+BLOCK = 4096
 STIFFNESS = 1e-2  # of a code vector, as a share of the mean weight that stands behind one
 
 
@@ -19,28 +21,33 @@ def archetypes(
     codebook_size: int,
     *,
     program: Program = Exact(),  # noqa: B008  frozen
+    start: Initialization = farthest,
     iterations: int = 3,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "k d"]:
     """K points whose convex combinations are near the vectors: for `quantizer.initialize(z, archetypes)`.
 
-    Starts at `farthest` vectors and alternates, as k-means does, between the weights p of the program and the
-    code vectors argmin_C sum ||z - p C||^2, held a little to where they were. They may leave the data. Looks
-    at up to CANDIDATES * K vectors, drawn at random.
+    Alternates, as k-means does, between the weights p of the program and the code vectors
+    argmin_C sum ||z - p C||^2, held a little to where they were; they may leave the data. A `SparseCode` as
+    the program fits a codebook for that code; start it at `kmeans`. Looks at up to CANDIDATES * K vectors,
+    drawn at random.
     """
     drawn = sample(
         vectors, max(codebook_size, min(len(vectors), CANDIDATES * codebook_size)), generator=generator
     )
-    codebook = farthest(drawn, codebook_size, generator=generator)
+    codebook = start(drawn, codebook_size)
     for _ in range(iterations):
-        codebook = _refit(drawn, program(drawn, codebook), codebook)
+        codebook = _refit(drawn, program, codebook)
     return codebook
 
 
-def _refit(vectors: Tensor, weights: Tensor, codebook: Tensor) -> Tensor:
+def _refit(vectors: Tensor, program: Program, codebook: Tensor) -> Tensor:
     """argmin_C sum ||z - p C||^2 + r ||C - C_before||^2, in float64."""
-    p, before = weights.double(), codebook.double()
     stiffness = STIFFNESS * len(vectors) / len(codebook)
-    system = p.T @ p
-    system.diagonal().add_(stiffness)
-    return torch.linalg.solve(system, p.T @ vectors.double() + stiffness * before).to(codebook)
+    system = torch.diag(torch.full_like(codebook[:, 0], stiffness, dtype=torch.float64))
+    right = stiffness * codebook.double()
+    for block in vectors.split(BLOCK):
+        weights = program(block, codebook).double()
+        system += weights.T @ weights
+        right += weights.T @ block.double()
+    return torch.linalg.solve(system, right).to(codebook)

@@ -39,7 +39,7 @@ class CodebookHealth(nn.Module):
 
     @torch.no_grad()
     def update_weights(self, weights: Assignment) -> None:
-        """Add the weights of a batch: `perplexity` is then that of their mean, as for soft codes in papers."""
+        """Add the weights of a batch; `perplexity` is then that of the mean p, as in papers on soft codes."""
         size = self.histogram.numel()
         if weights.codebook_size != size:
             raise InvalidInputError(

@@ -53,6 +53,10 @@ class SparseCode:
         sizes = range(1, min(self.support, codebook_size) + 1)
         return log2(sum(comb(codebook_size, t) * comb(self.votes - 1, t - 1) for t in sizes))
 
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]:
+        """The weights of the codes of z, without gradient: a `Program` like those of the soft weights."""
+        return self.weights(self.encode(z, codebook), len(codebook), compute_dtype(z, codebook)).dense()
+
     @torch.no_grad()
     def encode(
         self, z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]
