@@ -171,7 +171,7 @@ def solvers() -> dict[str, tuple[Solver, int]]:
         found["qpth"] = qpth(), 128
     if importlib.util.find_spec("cvxpylayers"):
         found["cvxpylayers, default"] = cvxpylayers({}), 32
-        found["cvxpylayers, mode=dense"] = cvxpylayers({"mode": "dense"}), 16
+        found["cvxpylayers, mode=dense"] = cvxpylayers({"mode": "dense", "eps": 1e-9}), 16
     return found
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import Codebook, EmaUpdate, VectorQuantizer, revive
+from barycode.quantizers import Codebook, EmaUpdate, VectorQuantizer, revive, worst_served
 
 
 def trained(size: int = 8) -> VectorQuantizer:
@@ -76,3 +76,9 @@ def test_an_empty_codebook_is_a_typed_error(size: int, dim: int):
 def test_wrong_code_vectors_are_a_typed_error(vectors: torch.Tensor):
     with pytest.raises(InvalidInputError, match="new code vectors"):
         Codebook(4, 2).load(vectors)
+
+
+def test_the_worst_served_vectors_are_those_with_the_largest_error():
+    z = torch.tensor([[[0.0, 1.0]], [[5.0, 0.0]], [[0.0, 3.0]]])
+    assert worst_served(z, torch.zeros_like(z), 2).tolist() == [[5, 0], [0, 3]]
+    assert worst_served(z, torch.zeros_like(z), 9).shape == (3, 2)

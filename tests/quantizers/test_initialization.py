@@ -3,7 +3,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import kmeans, nearest, sample, uniform
+from barycode.quantizers import farthest, kmeans, nearest, sample, uniform
 
 
 def distortion(vectors: torch.Tensor, centers: torch.Tensor) -> float:
@@ -51,7 +51,7 @@ def test_uniform_fills_the_bounding_box():
     assert points[:, 1].std() > 2.5
 
 
-@pytest.mark.parametrize("method", [kmeans, sample])
+@pytest.mark.parametrize("method", [kmeans, sample, farthest])
 def test_too_few_vectors_are_a_typed_error(method):
     with pytest.raises(InvalidInputError, match="at least as many"):
         method(torch.zeros(3, 2), 4)
@@ -60,3 +60,15 @@ def test_too_few_vectors_are_a_typed_error(method):
 def test_a_box_of_nothing_is_a_typed_error():
     with pytest.raises(InvalidInputError, match="bounding box"):
         uniform(torch.zeros(0, 2), 4)
+
+
+def test_farthest_points_are_the_corners():
+    corners = torch.tensor([[9.0, 9.0], [-9.0, 9.0], [9.0, -9.0], [-9.0, -9.0]])
+    vectors = torch.cat([corners, torch.randn(200, 2, generator=torch.Generator().manual_seed(0))])
+    chosen = farthest(vectors, 4, generator=torch.Generator().manual_seed(1))
+    assert {tuple(row) for row in chosen.tolist()} == {tuple(row) for row in corners.tolist()}
+
+
+def test_farthest_points_are_distinct_while_the_data_are():
+    vectors = torch.tensor([[0.0], [0.0], [0.0], [1.0], [2.0]])
+    assert farthest(vectors, 3).unique().numel() == 3

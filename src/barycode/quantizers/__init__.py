@@ -2,12 +2,12 @@
 
 from barycode.quantizers.assignment import Assignment, Dense, OneHot, Parts, Sparse
 from barycode.quantizers.bypass import no_quantization
-from barycode.quantizers.codebook import Codebook, revive
+from barycode.quantizers.codebook import Codebook, revive, worst_served
 from barycode.quantizers.estimators import rotation_trick, straight_through
 from barycode.quantizers.feature_map import FeatureMap
 from barycode.quantizers.gumbel import GumbelQuantizer
 from barycode.quantizers.health import CodebookHealth
-from barycode.quantizers.initialization import kmeans, sample, uniform
+from barycode.quantizers.initialization import farthest, kmeans, sample, uniform
 from barycode.quantizers.nearest import nearest
 from barycode.quantizers.product import ProductQuantizer
 from barycode.quantizers.quantized import Quantized
@@ -16,6 +16,7 @@ from barycode.quantizers.residual import ResidualQuantizer
 from barycode.quantizers.schedules import Exponential, GapControlled, Linear, Schedule
 from barycode.quantizers.soft_assignment import SoftAssignment
 from barycode.quantizers.soft_to_hard import SoftToHardQuantizer
+from barycode.quantizers.sparse_code import SparseCode
 from barycode.quantizers.statistics import CodebookStatistics, sync
 from barycode.quantizers.updates import EmaUpdate
 from barycode.quantizers.vector import VectorQuantizer
@@ -43,7 +44,9 @@ __all__ = [
     "SoftAssignment",
     "SoftToHardQuantizer",
     "Sparse",
+    "SparseCode",
     "VectorQuantizer",
+    "farthest",
     "kmeans",
     "nearest",
     "no_quantization",
@@ -53,4 +56,5 @@ __all__ = [
     "straight_through",
     "sync",
     "uniform",
+    "worst_served",
 ]

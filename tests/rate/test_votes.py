@@ -1,0 +1,129 @@
+from itertools import combinations
+from math import comb, log2
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
+from barycode.rate.tables import TOTAL
+from barycode.rate.votes import MAX_VOTES, VoteTables, pack_votes, unpack_votes
+
+
+def draw_votes(seed: int, count: int, size: int, support: int, levels: int) -> np.ndarray:
+    """Codes of at most `support` of `size` code vectors, some of which are likelier than others."""
+    generator = np.random.default_rng(seed)
+    chosen = (size * generator.random((count, support)) ** 2).astype(np.int64)
+    return np.sort(np.take_along_axis(chosen, generator.integers(0, support, (count, levels)), 1), 1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**31),
+    count=st.integers(0, 60),
+    size=st.integers(1, 40),
+    support=st.integers(1, 5),
+    extra=st.integers(0, 3),
+)
+def test_a_record_gives_back_every_code(seed: int, count: int, size: int, support: int, extra: int):
+    support = min(support, size)
+    votes = draw_votes(seed, count, size, support, support + extra)
+    tables, decoded = unpack_votes(pack_votes(votes, size, support))
+    assert np.array_equal(decoded, votes)
+    assert (tables.support, tables.levels, len(tables.odds)) == (support, support + extra, size)
+
+
+def test_a_set_costs_no_order():
+    votes = np.sort([np.random.default_rng(i).choice(64, 3, replace=False) for i in range(4000)], 1)
+    tables = VoteTables.fit(votes, 64, 3)
+    encoder = SymbolEncoder()
+    tables.encode(encoder, votes)
+    assert 8 * len(encoder.finish()) / 4000 == pytest.approx(log2(comb(64, 3)), abs=0.05)
+
+
+def test_the_tables_are_the_probabilities_of_sets():
+    """Chained over the places, they give each set the product of its odds over the sum of all products."""
+    odds = np.array([1, 200, 3, 40, 17], np.int32)
+    tables = VoteTables(odds, FrequencyTables.from_counts(np.ones((1, 4))), 3)
+    sets = list(combinations(range(5), 3))
+    products = np.array([np.prod(odds[list(s)].astype(float)) for s in sets])
+    rows = {left: tables._next_tables(left).counts / TOTAL for left in (3, 2, 1)}
+    chained = [rows[3][0, a] * rows[2][a + 1, b] * rows[1][b + 1, c] for a, b, c in sets]
+    np.testing.assert_allclose(chained, products / products.sum(), rtol=1e-3)
+
+
+def test_frequent_code_vectors_are_cheap():
+    votes = np.minimum(draw_votes(0, 3000, 64, 2, 3), 5)
+    fitted = VoteTables.fit(votes, 64, 2)
+    uniform = VoteTables(np.ones(64, np.int32), fitted.shapes, 2)
+    sizes = []
+    for tables in (fitted, uniform):
+        encoder = SymbolEncoder()
+        tables.encode(encoder, votes)
+        sizes.append(len(encoder.finish()))
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_bytes_of_a_small_record():
+    """The format: numbers of codes and of table bytes; K, s, L; odds; the table of shapes; the stream."""
+    record = pack_votes([[0, 0, 2], [1, 1, 1]], 3, 2)
+    assert record[:8] == bytes([2, 0, 0, 0, len(record[8:]) - 4, 0, 0, 0])
+    assert record[8:12] == bytes([3, 0, 2, 3])
+    assert record[12:15] == bytes([255, 255, 255])
+    assert np.array_equal(unpack_votes(record)[1], [[0, 0, 2], [1, 1, 1]])
+
+
+def test_damaged_records_give_the_typed_error_or_other_codes():
+    record = pack_votes(draw_votes(1, 50, 20, 2, 3), 20, 2)
+    for size in range(0, 60):
+        with pytest.raises(CorruptFileError):
+            unpack_votes(record[:size])
+    generator = np.random.default_rng(0)
+    for place in generator.integers(0, len(record), 300):
+        damaged = bytearray(record)
+        damaged[place] ^= 1 << int(generator.integers(8))
+        try:
+            tables, votes = unpack_votes(bytes(damaged))
+        except CorruptFileError:
+            continue
+        assert votes.size == 0 or 0 <= votes.min() <= votes.max() < len(tables.odds)
+
+
+def test_a_record_cannot_claim_more_than_the_limit():
+    record = bytearray(pack_votes(np.zeros((3, 1), np.int64), 1, 1))
+    record[:4] = (MAX_VOTES + 1).to_bytes(4, "little")
+    with pytest.raises(CorruptFileError, match="damaged"):
+        unpack_votes(bytes(record))
+
+
+@pytest.mark.parametrize(
+    ("votes", "message"),
+    [
+        ([[1, 0]], "ascend"),
+        ([[0, 5]], "ascend"),
+        ([[-1, 2]], "ascend"),
+        ([[0, 1, 2]], "more than 2"),
+        ([0, 1], "shape"),
+        ([[0.5, 1.0]], "float64"),
+        (np.zeros((1, 17), np.int64), "at most 16"),
+    ],
+)
+def test_other_votes_are_a_typed_error(votes, message: str):
+    with pytest.raises(InvalidInputError, match=message):
+        VoteTables.fit(votes, 5, 2)
+
+
+def test_votes_of_another_grid_are_a_typed_error():
+    tables = VoteTables.fit([[0, 1]], 5, 2)
+    with pytest.raises(InvalidInputError, match="3 votes, but the tables are for 2"):
+        tables.encode(SymbolEncoder(), [[0, 1, 1]])
+    with pytest.raises(InvalidInputError, match="support of 1 to 2"):
+        VoteTables(tables.odds, tables.shapes, 3)
+
+
+def test_symbols_that_no_encoder_writes_are_corrupt():
+    tables = VoteTables(np.ones(4, np.int32), FrequencyTables.from_counts([[0, 1]]), 1)
+    with pytest.raises(CorruptFileError):
+        tables.decode(SymbolDecoder(b"\xff" * 8), 5)  # a shape of two vectors, where one is allowed
