@@ -1,0 +1,141 @@
+"""The directory of a file: what tensors there are, and which of them are one and the same."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from barycode.container import ByteReader, ByteWriter
+from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
+from barycode.weights.formats import DTYPES, dtype_code
+
+MAX_TENSORS = 2**20
+MAX_DIMENSIONS = 64
+MAX_ENTRIES = 2**34  # of one tensor
+MAX_BYTES = 2**26  # of the directory
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor's name and form. `tied_to` is the place of the earlier tensor that it shares its memory with."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    tied_to: int | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        product = 1
+        for extent in self.shape:
+            product *= extent
+        return product
+
+
+@dataclass(frozen=True)
+class Directory:
+    """All tensors in order, and the text that came along (`__metadata__` of a safetensors file)."""
+
+    entries: tuple[Entry, ...]
+    metadata: Mapping[str, str]
+
+    def to_bytes(self) -> bytes:
+        """Columns, deflated: names, dtypes, ties, shapes, metadata."""
+        writer = ByteWriter()
+        writer.varint(len(self.entries))
+        writer.text("\0".join(_checked_name(entry.name) for entry in self.entries))
+        writer.raw(bytes(dtype_code(entry.dtype, entry.name) for entry in self.entries))
+        for entry in self.entries:
+            writer.varint(0 if entry.tied_to is None else 1 + entry.tied_to)
+        for entry in self.entries:
+            writer.varint(len(entry.shape))
+            for extent in entry.shape:
+                writer.varint(extent)
+        writer.text(json.dumps(dict(self.metadata), ensure_ascii=False) if self.metadata else "")
+        return zlib.compress(writer.finish(), 9)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Directory":
+        """What `to_bytes` wrote; CorruptFileError for anything else, in bounded memory."""
+        reader = ByteReader(_inflate(data), "The directory")
+        count = reader.varint()
+        if count > min(MAX_TENSORS, reader.remaining):
+            raise CorruptFileError(f"The directory claims {count} tensors: the file is damaged or hostile.")
+        text = reader.text()
+        names = text.split("\0") if count else []
+        if len(names) != count or len(set(names)) != count:
+            raise CorruptFileError("The directory's names are not as many as its tensors, each its own.")
+        dtypes = [_dtype(code) for code in reader.raw(count)]
+        ties = [reader.varint() for _ in range(count)]
+        shapes = [_shape(reader) for _ in range(count)]
+        metadata = _metadata(reader.text())
+        reader.finish()
+        entries = [
+            Entry(name, shape, dtype, tie - 1 if tie else None)
+            for name, shape, dtype, tie in zip(names, shapes, dtypes, ties, strict=True)
+        ]
+        for place, entry in enumerate(entries):
+            _check_tie(entry, entries[:place])
+        return cls(tuple(entries), metadata)
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str) or "\0" in name:
+        raise InvalidInputError(f"The tensor name {name!r} is not a text without zero characters.")
+    return name
+
+
+def _dtype(code: int) -> torch.dtype:
+    dtype = DTYPES[code] if code < len(DTYPES) else None
+    if dtype is None:
+        raise UnsupportedFileError(
+            f"The file has tensors of number format {code}, which this Barycode or PyTorch does not know."
+        )
+    return dtype
+
+
+def _shape(reader: ByteReader) -> tuple[int, ...]:
+    dimensions = reader.varint()
+    if dimensions > MAX_DIMENSIONS:
+        raise CorruptFileError(f"A tensor claims {dimensions} dimensions: the file is damaged or hostile.")
+    shape = tuple(reader.varint() for _ in range(dimensions))
+    size = 1
+    for extent in shape:
+        size *= max(extent, 1)
+        if size > MAX_ENTRIES:
+            raise CorruptFileError(f"A tensor claims the shape {shape}: the file is damaged or hostile.")
+    return shape
+
+
+def _check_tie(entry: Entry, before: list[Entry]) -> None:
+    if entry.tied_to is None:
+        return
+    if entry.tied_to >= len(before):
+        raise CorruptFileError(f"The tensor {entry.name!r} is tied to a later one: the file is damaged.")
+    other = before[entry.tied_to]
+    if other.tied_to is not None or (other.shape, other.dtype) != (entry.shape, entry.dtype):
+        raise CorruptFileError(f"The tensor {entry.name!r} is tied to another kind: the file is damaged.")
+
+
+def _metadata(text: str) -> dict[str, str]:
+    try:
+        metadata = json.loads(text) if text else {}
+    except (ValueError, RecursionError) as error:
+        raise CorruptFileError("The metadata are not JSON: the file is damaged.") from error
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise CorruptFileError("The metadata are not texts by name: the file is damaged.")
+    return metadata
+
+
+def _inflate(data: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        plain = inflater.decompress(data, MAX_BYTES)
+    except zlib.error as error:
+        raise CorruptFileError("The directory is damaged.") from error
+    if not inflater.eof or inflater.unused_data:
+        raise CorruptFileError("The directory is truncated, too large, or followed by other data.")
+    return plain

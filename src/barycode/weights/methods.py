@@ -1,0 +1,82 @@
+"""The ways a tensor can be in a file, as values: what a decoder is told before the symbols."""
+
+import struct
+from dataclasses import dataclass
+
+from barycode.container import ByteReader, ByteWriter
+from barycode.errors import CorruptFileError
+
+MAX_SHIFT = 24
+_STEP = struct.Struct("<f")
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Every bit."""
+
+    words = "exact"
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Codes on a uniform grid: code * step. The low `shift` bits of a code are stored as they are."""
+
+    step: float
+    shift: int = 0
+    words = "uniform grid"
+
+
+@dataclass(frozen=True)
+class Trellis:
+    """Codes along a trellis: point * step."""
+
+    step: float
+    shift: int = 0
+    words = "trellis"
+
+
+@dataclass(frozen=True)
+class Centers:
+    """Codes are ranks in codebook number `book` of the file, less the rank of the center nearest to zero."""
+
+    book: int
+    shift: int = 0
+    words = "codebook"
+
+
+Method = Exact | Plain | Trellis | Centers
+_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers)
+
+
+def write_method(writer: ByteWriter, method: Method) -> None:
+    """Its number, then its parameters."""
+    writer.u8(_NUMBERS.index(type(method)))
+    if isinstance(method, Centers):
+        writer.varint(method.book)
+        writer.u8(method.shift)
+    elif not isinstance(method, Exact):
+        writer.raw(_STEP.pack(method.step))
+        writer.u8(method.shift)
+
+
+def read_method(reader: ByteReader) -> Method:
+    """What `write_method` wrote."""
+    number = reader.u8()
+    if number >= len(_NUMBERS):
+        raise CorruptFileError(f"A tensor is coded by method {number}, which does not exist: damaged file.")
+    kind = _NUMBERS[number]
+    if kind is Exact:
+        return Exact()
+    if kind is Centers:
+        return Centers(reader.varint(), _shift(reader))
+    (step,) = _STEP.unpack(reader.raw(_STEP.size))
+    if not 0 < step < float("inf"):
+        raise CorruptFileError(f"A tensor has the step {step}, which is not positive: the file is damaged.")
+    return kind(step, _shift(reader))
+
+
+def _shift(reader: ByteReader) -> int:
+    shift = reader.u8()
+    if shift > MAX_SHIFT:
+        raise CorruptFileError(f"A tensor has codes with {shift} low bits: the file is damaged.")
+    return shift

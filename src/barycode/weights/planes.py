@@ -1,0 +1,169 @@
+"""Lossless coding: what is predictable in a number (sign, exponent, leading mantissa bits) under tables that learn,
+the rest as it is.
+
+An exponent is coded relative to the scale of its row and column, so that all tensors share one set of tables.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from barycode.weights.adaptive import AdaptiveTables, flat
+from barycode.weights.exchange import Exchange
+from barycode.weights.formats import FloatFormat
+from barycode.weights.scales import PER_OCTAVE, Grid, ScaleCoder, Scales
+
+HEAD_BITS = 7  # leading bits of the mantissa whose distribution is learned
+NEARBY = 4  # octaves around the scale within which the mantissa's distribution depends on the exponent
+PLANE_BITS = 8
+FIRST_CALL = 64
+LAST_CALL = 2**18
+CONSTANT, LEARNED, RAW = range(3)  # how a plane is coded
+WORTH = 0.995  # of a plane's bits: learned below, raw above
+
+Bits = NDArray[np.unsignedinteger]
+
+
+@dataclass(frozen=True)
+class _Split:
+    """The numbers of a float tensor in fields; `None` everywhere while reading."""
+
+    signs: NDArray | None
+    exponents: NDArray | None
+    mantissas: NDArray | None
+    zeros: int | None  # trailing mantissa bits that are zero in every number
+
+    @classmethod
+    def of(cls, bits: Bits | None, form: FloatFormat) -> "_Split":
+        if bits is None:
+            return cls(None, None, None, None)
+        mantissas = bits & bits.dtype.type(2**form.mantissa_bits - 1)
+        exponents = (bits >> bits.dtype.type(form.mantissa_bits)).astype(np.int64)
+        used = int(np.bitwise_or.reduce(mantissas, initial=0)) | 1 << form.mantissa_bits
+        zeros = (used & -used).bit_length() - 1
+        signs = exponents >> form.exponent_bits
+        return cls(signs, exponents & 2**form.exponent_bits - 1, mantissas >> bits.dtype.type(zeros), zeros)
+
+
+class FloatCoder:
+    """Codes tensors of one float format."""
+
+    def __init__(self, form: FloatFormat) -> None:
+        self._form = form
+        self._scales = ScaleCoder()
+        head = min(form.mantissa_bits, HEAD_BITS)
+        self._exponents = AdaptiveTables(flat(PER_OCTAVE, 2**form.exponent_bits))
+        self._heads = AdaptiveTables(16 * flat((head + 1) * 2 * NEARBY, 2**head))
+
+    def code(self, exchange: Exchange, grid: Grid, bits: Bits | None) -> Bits:
+        """The numbers (grid.size,) as integers."""
+        form, width = self._form, np.dtype(f"u{(1 + self._form.exponent_bits + self._form.mantissa_bits) // 8}")
+        split = _Split.of(bits, form)
+        zeros = int(exchange.uniform(1, 6, None if split.zeros is None else np.array([split.zeros]))[0])
+        scales = self._scales.code(exchange, grid, self._measure(split.exponents, grid))
+        signs = code_plane(exchange, grid.size, 1, split.signs)
+        relative, exponents = self._code_exponents(exchange, scales.unbounded(), split.exponents)
+        mantissas = self._code_mantissas(exchange, relative, form.mantissa_bits - zeros, split.mantissas)
+        high = (signs.astype(width) << width.type(form.exponent_bits)) | exponents.astype(width)
+        return high << width.type(form.mantissa_bits) | mantissas.astype(width) << width.type(zeros)
+
+    def _measure(self, exponents: NDArray | None, grid: Grid) -> Scales | None:
+        if exponents is None:
+            return None
+        ordinary = (exponents > 0) & (exponents < 2**self._form.exponent_bits - 1)
+        magnitudes = np.ldexp(np.float64(1), (exponents - self._form.bias).astype(np.int32))
+        return Scales.measure(np.where(ordinary, magnitudes, 0), grid)
+
+    def _code_exponents(
+        self, exchange: Exchange, classes: NDArray[np.int32], exponents: NDArray | None
+    ) -> tuple[NDArray, NDArray]:
+        """Exponents less their octave, around zero, and exponents."""
+        octaves, rows = classes // PER_OCTAVE + self._form.bias, classes % PER_OCTAVE
+        mask = 2**self._form.exponent_bits - 1
+        symbols = None if exponents is None else ((exponents - octaves) & mask).astype(np.int32)
+        symbols = code_learning(exchange, self._exponents, rows, symbols)
+        half = (mask + 1) // 2
+        return (symbols + half & mask) - half, symbols + octaves & mask
+
+    def _code_mantissas(
+        self, exchange: Exchange, relative: NDArray, width: int, mantissas: NDArray | None
+    ) -> NDArray[np.uint64]:
+        head = min(width, HEAD_BITS)
+        rows = relative.clip(-NEARBY, NEARBY - 1) + NEARBY + head * 2 * NEARBY
+        rest = width - head
+        top = None if mantissas is None else (mantissas >> mantissas.dtype.type(rest)).astype(np.int32)
+        total = np.zeros(len(relative), np.uint64)
+        if head:
+            total |= code_learning(exchange, self._heads, rows, top).astype(np.uint64) << np.uint64(rest)
+        return total | code_planes(exchange, len(relative), rest, mantissas)
+
+
+class IntegerCoder:
+    """Codes integers of any width, and bits that have no better interpretation."""
+
+    def code(self, exchange: Exchange, count: int, width: int, bits: Bits | None) -> Bits:
+        """The numbers (count,) of `width` bits; as differences where those are the cheaper planes."""
+        kind = np.dtype(f"u{width // 8}")
+        steps = None if bits is None else np.diff(bits, prepend=kind.type(0))
+        better = None if bits is None else np.array([_plane_bits(steps, width) < _plane_bits(bits, width)])
+        differences = bool(exchange.uniform(1, 1, better)[0])
+        values = code_planes(exchange, count, width, steps if differences else bits).astype(kind)
+        return np.cumsum(values, dtype=kind) if differences else values
+
+
+def code_planes(exchange: Exchange, count: int, width: int, values: NDArray | None) -> NDArray[np.uint64]:
+    """The low `width` bits of values (count,), as planes of up to eight bits, low ones first."""
+    total = np.zeros(count, np.uint64)
+    for shift in range(0, width, PLANE_BITS):
+        bits = min(PLANE_BITS, width - shift)
+        plane = None if values is None else _plane(values, shift, bits)
+        total |= code_plane(exchange, count, bits, plane).astype(np.uint64) << np.uint64(shift)
+    return total
+
+
+def code_plane(exchange: Exchange, count: int, bits: int, values: NDArray | None) -> NDArray[np.int64]:
+    """Values (count,) of `bits` bits in the way that suits them."""
+    way = None if values is None else np.array([_way(values, bits)])
+    way = int(exchange.uniform(1, 2, way)[0])
+    if way == CONSTANT:
+        return np.repeat(exchange.uniform(1, bits, None if values is None else values[:1]), count)
+    if way == LEARNED:
+        tables = AdaptiveTables(flat(1, 2**bits))
+        symbols = None if values is None else values.astype(np.int32)
+        return code_learning(exchange, tables, np.zeros(count, np.int64), symbols).astype(np.int64)
+    return exchange.uniform(count, bits, values)
+
+
+def code_learning(
+    exchange: Exchange, tables: AdaptiveTables, rows: NDArray, symbols: NDArray[np.int32] | None
+) -> NDArray[np.int32]:
+    """Symbols (n,) in calls that double, so that the tables learn early and are rarely rebuilt."""
+    result, start, size = np.empty(len(rows), np.int32), 0, FIRST_CALL
+    while start < len(rows):
+        part = slice(start, start + size)
+        result[part] = exchange.symbols(tables.tables, rows[part], None if symbols is None else symbols[part])
+        tables.learn(result[part], rows[part])
+        start, size = start + size, min(2 * size, LAST_CALL)
+    return result
+
+
+def _plane(values: NDArray, shift: int, bits: int) -> NDArray[np.int64]:
+    return (values >> values.dtype.type(shift)).astype(np.int64) & 2**bits - 1
+
+
+def _way(values: NDArray, bits: int) -> int:
+    if not values.size or (values == values[0]).all():
+        return CONSTANT
+    return LEARNED if _entropy(values) < WORTH * bits else RAW
+
+
+def _entropy(values: NDArray) -> float:
+    counts = np.bincount(values)
+    odds = counts[counts > 0] / len(values)
+    return float(-(odds * np.log2(odds)).sum())
+
+
+def _plane_bits(values: NDArray, width: int) -> float:
+    planes = (_plane(values, shift, PLANE_BITS) for shift in range(0, width, PLANE_BITS))
+    return sum(_entropy(plane) for plane in planes) if values.size else 0.0
