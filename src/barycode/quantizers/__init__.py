@@ -1,10 +1,12 @@
 """Vector quantizers, drop-in replacements for each other: `quantized, indices, loss = quantizer(z)`."""
 
+from barycode.quantizers.affine import AffineVectorQuantizer
 from barycode.quantizers.assignment import Assignment, Dense, OneHot, Parts, Sparse
 from barycode.quantizers.bypass import no_quantization
 from barycode.quantizers.codebook import Codebook, revive, worst_served
 from barycode.quantizers.estimators import rotation_trick, straight_through
 from barycode.quantizers.feature_map import FeatureMap
+from barycode.quantizers.finite_scalar import FiniteScalarQuantizer
 from barycode.quantizers.gumbel import GumbelQuantizer
 from barycode.quantizers.health import CodebookHealth
 from barycode.quantizers.initialization import farthest, kmeans, sample, uniform
@@ -18,10 +20,12 @@ from barycode.quantizers.soft_assignment import SoftAssignment
 from barycode.quantizers.soft_to_hard import SoftToHardQuantizer
 from barycode.quantizers.sparse_code import SparseCode
 from barycode.quantizers.statistics import CodebookStatistics, sync
+from barycode.quantizers.stochastic import StochasticQuantizer
 from barycode.quantizers.updates import EmaUpdate
 from barycode.quantizers.vector import VectorQuantizer
 
 __all__ = [
+    "AffineVectorQuantizer",
     "Assignment",
     "Codebook",
     "CodebookHealth",
@@ -30,6 +34,7 @@ __all__ = [
     "EmaUpdate",
     "Exponential",
     "FeatureMap",
+    "FiniteScalarQuantizer",
     "GapControlled",
     "GumbelQuantizer",
     "Linear",
@@ -45,6 +50,7 @@ __all__ = [
     "SoftToHardQuantizer",
     "Sparse",
     "SparseCode",
+    "StochasticQuantizer",
     "VectorQuantizer",
     "farthest",
     "kmeans",

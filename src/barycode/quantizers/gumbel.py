@@ -54,7 +54,7 @@ class GumbelQuantizer(SingleCodebook):
             return Quantized(codes, indices, z.new_zeros(()), OneHot(indices, self.codebook_size))
         codebook = self.codebook.vectors.to(z.dtype)
         logits = 2 * z @ codebook.T - codebook.square().sum(1)  # -||z - c||^2 up to a constant of each z
-        weights = Dense(torch.softmax((logits + _gumbel_like(logits)) / self.temperature.to(z.dtype), -1))
+        weights = Dense(torch.softmax((logits + gumbel_like(logits)) / self.temperature.to(z.dtype), -1))
         indices = weights.vertex()
         soft = weights.decode(codebook)
         quantized = straight_through(soft, self.decode_indices(indices)) if self.hard_forward else soft
@@ -62,7 +62,8 @@ class GumbelQuantizer(SingleCodebook):
         return Quantized(quantized, indices, self.kl_weight * kl_loss, weights, {"kl_loss": kl_loss})
 
 
-def _gumbel_like(logits: Tensor) -> Tensor:
+def gumbel_like(logits: Tensor) -> Tensor:
+    """Standard Gumbel noise of the shape and dtype of the logits."""
     tiny = torch.finfo(logits.dtype).tiny
     return -torch.empty_like(logits).exponential_().clamp_min(tiny).log()
 

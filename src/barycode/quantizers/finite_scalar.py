@@ -1,0 +1,102 @@
+"""Finite scalar quantization: each coordinate is bounded and rounded; the codebook is the grid itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers.assignment import OneHot
+from barycode.quantizers.codebook import Codebook
+from barycode.quantizers.quantized import Quantized
+from barycode.quantizers.quantizer import Initialization, Quantizer
+from barycode.quantizers.statistics import CodebookStatistics
+
+SLACK = 1e-3  # of the bound beyond the outermost levels, so that they can be reached
+
+
+class FiniteScalarQuantizer(Quantizer):
+    """q_i = round(f_i(z_i)) / floor(L_i / 2), f_i a shifted tanh with L_i levels (Mentzer et al. 2023, FSQ).
+
+    K is the product of the levels; `dim` is their number, three to six in practice: a network maps its
+    features to so few channels before and back after. By default the levels are as even as K's factors allow.
+    The index of a grid point counts with the last coordinate fastest. Nothing is learned, nothing collapses:
+    `codebooks` is empty, the loss is 0, and gradients go straight through the rounding.
+    """
+
+    levels: Tensor
+
+    def __init__(self, codebook_size: int, dim: int, *, levels: Sequence[int] | None = None) -> None:
+        super().__init__(codebook_size, dim)
+        chosen = even_levels(codebook_size, dim) if levels is None else tuple(levels)
+        if len(chosen) != dim or min(chosen) < 1 or prod(chosen) != codebook_size:
+            raise InvalidInputError(
+                f"The levels {chosen} do not make a grid of {codebook_size} points in {dim} dimensions."
+            )
+        self.register_buffer("levels", torch.tensor(chosen), persistent=False)
+
+    @property
+    def codebooks(self) -> Sequence[Codebook]:
+        return ()
+
+    def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
+        bounded = self._bounded(z)
+        steps = bounded.detach().round()
+        indices = self._indices(steps)
+        points = self.decode_indices(indices).to(z.dtype)
+        through = (bounded - bounded.detach()) / self._half()
+        return Quantized(points + through, indices, z.new_zeros(()), OneHot(indices, self.codebook_size))
+
+    def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch"]:
+        return self._indices(self._bounded(z).round())
+
+    def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
+        digits = indices.unsqueeze(-1) // self._places() % self.levels
+        return (digits - self.levels // 2) / self._half()
+
+    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+        return ()
+
+    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+        """Do nothing: a grid has no codebook to start."""
+
+    def _half(self) -> Tensor:
+        """The number of levels below 0, which a point is divided by; 1 where there is none."""
+        return (self.levels // 2).clamp_min(1)
+
+    def _bounded(self, z: Tensor) -> Tensor:
+        """f(z): from -floor(L / 2) to the highest level below L / 2, with f(0) = 0."""
+        reach = (self.levels - 1).to(z.dtype) * (1 + SLACK) / 2
+        offset = (self.levels % 2 == 0).to(z.dtype) / 2
+        shift = torch.atanh(offset / reach.clamp_min(1 / 2 + SLACK / 2))
+        return torch.tanh(z + shift) * reach - offset
+
+    def _indices(self, steps: Tensor) -> Tensor:
+        digits = steps.long() + self.levels // 2
+        return (digits * self._places()).sum(-1)
+
+    def _places(self) -> Tensor:
+        """What a digit of each coordinate is worth."""
+        return self.levels.flip(0).cumprod(0).flip(0) // self.levels
+
+
+def even_levels(codebook_size: int, dim: int) -> tuple[int, ...]:
+    """`dim` factors of K, as even as its prime factors allow, the largest first."""
+    levels = [1] * dim
+    for prime in sorted(_prime_factors(codebook_size), reverse=True):
+        levels[levels.index(min(levels))] *= prime
+    return tuple(sorted(levels, reverse=True))
+
+
+def _prime_factors(number: int) -> list[int]:
+    factors, candidate = [], 2
+    while number > 1:
+        while number % candidate == 0:
+            factors.append(candidate)
+            number //= candidate
+        candidate += 1
+    return factors
