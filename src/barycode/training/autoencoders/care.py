@@ -1,0 +1,169 @@
+"""What happens to a codebook around the steps of the network: averages, revival, annealing, alternation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers import (
+    CodebookHealth,
+    EmaUpdate,
+    Quantized,
+    Quantizer,
+    Schedule,
+    SingleCodebook,
+    revive,
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is known after a step of the network: its number from 1, the latents (..., d), the result."""
+
+    number: int
+    z: Tensor
+    result: Quantized
+    optimizer: torch.optim.Optimizer
+
+
+class Care(Protocol):
+    """One habit; `before` and `after` surround each step of the network."""
+
+    def attach(self, quantizer: Quantizer) -> None:
+        """Take the parameters that this habit moves away from the network's optimizer."""
+
+    def before(self, quantizer: Quantizer, z: Tensor) -> None:
+        """Act on latents without gradient, before they are quantized."""
+
+    def after(self, quantizer: Quantizer, step: Step) -> None:
+        """Act after the optimizer moved."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+
+
+class Habit:
+    """A `Care` that does nothing: what the others start from."""
+
+    def attach(self, quantizer: Quantizer) -> None:
+        return None
+
+    def before(self, quantizer: Quantizer, z: Tensor) -> None:
+        return None
+
+    def after(self, quantizer: Quantizer, step: Step) -> None:
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        return None
+
+
+class MovingAverage(Habit):
+    """Codebooks follow the averages of their vectors (`EmaUpdate`) instead of a gradient."""
+
+    def __init__(self, decay: float = 0.99) -> None:
+        self.update = EmaUpdate(decay)
+
+    def attach(self, quantizer: Quantizer) -> None:
+        for codebook in quantizer.codebooks:
+            codebook.requires_grad_(False)
+
+    def after(self, quantizer: Quantizer, step: Step) -> None:
+        self.update(quantizer, quantizer.statistics(step.z))
+
+
+class Revival(Habit):
+    """Every `every` steps, code vectors that nothing chose meanwhile move onto vectors of the batch."""
+
+    def __init__(self, every: int = 50, health: CodebookHealth | None = None) -> None:
+        self.every = every
+        self.health = health
+
+    def after(self, quantizer: Quantizer, step: Step) -> None:
+        if not isinstance(quantizer, SingleCodebook):
+            raise InvalidInputError(f"Revival needs one codebook, which {type(quantizer).__name__} has not.")
+        health = self._health(quantizer)
+        health.update(step.result.indices)
+        if step.number % self.every == 0:
+            revive(quantizer.codebook, health.dead_codes, step.z, optimizer=step.optimizer)
+            health.reset()
+
+    def _health(self, quantizer: Quantizer) -> CodebookHealth:
+        if self.health is None:
+            self.health = CodebookHealth(quantizer.codebook_size)
+        return self.health
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.health is None else {"histogram": self.health.histogram}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if "histogram" in state:
+            self.health = CodebookHealth(len(state["histogram"]))
+            self.health.histogram.copy_(state["histogram"])
+
+
+class Annealing(Habit):
+    """The quantizer's temperature, sigma or hardness follows a schedule."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+
+    def after(self, quantizer: Quantizer, step: Step) -> None:
+        quantizer.anneal(self.schedule.step())  # type: ignore[operator]
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.schedule.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.schedule.load_state_dict(state)
+
+
+class Alternation(Habit):
+    """Codebooks take `steps` steps of their own before each step of the network (Huh et al. 2023).
+
+    Each minimises the codebook loss for the latents as they are, with fresh assignments, so that the network
+    always sees a codebook that fits. The optimizer of the codebook is stochastic gradient descent with
+    momentum; the network's optimizer never moves the codebook.
+    """
+
+    def __init__(self, learning_rate: float, steps: int = 4, momentum: float = 0.9) -> None:
+        self.learning_rate, self.steps, self.momentum = learning_rate, steps, momentum
+        self.optimizer: torch.optim.Optimizer | None = None
+
+    def attach(self, quantizer: Quantizer) -> None:
+        self.parameters = list(quantizer.parameters())
+        self.optimizer = torch.optim.SGD(self.parameters, self.learning_rate, momentum=self.momentum)
+        quantizer.requires_grad_(False)
+
+    def before(self, quantizer: Quantizer, z: Tensor) -> None:
+        if self.optimizer is None:
+            raise InvalidInputError("Alternation was not attached to its quantizer before training.")
+        quantizer.requires_grad_(True)
+        for _ in range(self.steps):
+            self.optimizer.zero_grad()
+            quantizer(z).losses["codebook_loss"].backward()
+            self.optimizer.step()
+        quantizer.requires_grad_(False)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.optimizer is None else {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.optimizer is not None and "optimizer" in state:
+            self.optimizer.load_state_dict(state["optimizer"])
+
+
+def states(cares: Sequence[Care]) -> list[dict[str, Any]]:
+    """What all habits need to be resumed."""
+    return [care.state_dict() for care in cares]
