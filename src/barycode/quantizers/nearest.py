@@ -8,8 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 BLOCK_ELEMENTS = 1 << 18  # scores in flight: 1 MB of float32, which stays in the cache of one core
-MIN_ROWS, MAX_ROWS = 128, 2048  # a product amortises packing the codebook; one vector alone stays cheap
-GROUP = 128  # columns searched at a time
+MIN_ROWS, MAX_ROWS = (
+    128,
+    2048,
+)  # of vectors: a product amortises packing the codebook; one vector alone stays cheap
+RUNS, WORTHWHILE = 8, 64  # scores are searched in so many runs, from so many codes on
 
 
 def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int64[Tensor, "*batch"]:
@@ -24,13 +27,14 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
         codes, half_norms, origin = _prepare(codebook.detach().to(dtype))
         vectors = z.detach().reshape(-1, z.shape[-1])
         indices = torch.empty(vectors.shape[0], dtype=torch.int64, device=z.device)
-        rows = block_rows(codes.shape[0])
-        scores = torch.empty(rows, codes.shape[0], dtype=dtype, device=z.device)
+        rows = block_rows(codebook.shape[0])
+        scores = torch.empty(codes.shape[0], rows, dtype=dtype, device=z.device)
         for block, out in zip(vectors.split(rows), indices.split(rows), strict=True):
             centered = block.to(dtype) - origin
             if block.shape[0] < rows:  # a matrix product of another shape may round differently
                 centered = functional.pad(centered, (0, 0, 0, rows - block.shape[0]))
-            torch.addmm(half_norms, centered, codes.T, alpha=-1, out=scores)
+            torch.mm(codes, centered.T, out=scores)
+            scores.add_(half_norms)  # faster than addmm with a broadcast sum
             out.copy_(_first_minimum(scores)[: block.shape[0]])
         return indices.reshape(z.shape[:-1])
 
@@ -49,40 +53,50 @@ def compute_dtype(*tensors: Tensor) -> torch.dtype:
 
 
 def _prepare(codebook: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes around their mean, padded to whole groups; |c|^2 / 2, infinite in the padding; and the mean.
+    """-c around the codes' mean, |c|^2 / 2 as a column, and the mean.
 
-    Distances do not change when both sides move by the same vector, but rounding errors shrink.
+    Distances do not change when both sides move by the same vector, but rounding errors shrink. Code
+    w * RUNS + g stands at row g * W + w, padding codes are infinitely long: see `_first_minimum`.
     """
     origin = codebook.mean(0)
     codes = codebook - origin
-    padding = -codes.shape[0] % _group_count(codes.shape[0])
-    half_norms = functional.pad(codes.square().sum(1) / 2, (0, padding), value=torch.inf)
-    return functional.pad(codes, (0, 0, 0, padding)), half_norms, origin
+    half_norms = codes.square().sum(1, keepdim=True) / 2
+    return _in_runs(-codes, 0), _in_runs(half_norms, torch.inf), origin
 
 
-def _group_count(columns: int) -> int:
-    return max(1, columns // GROUP)
+def _in_runs(rows: Tensor, padding: float) -> Tensor:
+    if _run_count(len(rows)) == 1:
+        return rows
+    padded = functional.pad(rows, (0, 0, 0, -len(rows) % RUNS), value=padding)
+    return padded.view(-1, RUNS, rows.shape[1]).transpose(0, 1).flatten(0, 1)
+
+
+def _run_count(codes: int) -> int:
+    return RUNS if codes >= WORTHWHILE else 1
 
 
 def _first_minimum(scores: Tensor) -> Tensor:
-    """Argmin over each row, by minima of contiguous groups: `amin` is vectorised, `argmin` is not."""
-    rows, columns = scores.shape
-    count = _group_count(columns)
+    """The lowest code of the least score in each column, from scores (K, n) in the order of `_prepare`.
+
+    The minimum over runs is one pass at the speed of memory; what it leaves is RUNS times less, and then RUNS
+    candidates a vector. `argmin` is not vectorised. Overwrites nothing of the scores where there are runs.
+    """
+    count = _run_count(scores.shape[0])
     if count == 1:
-        return _first_minimum_of_few(scores)
-    groups = scores.view(rows * count, columns // count)
-    best_group = _first_minimum_of_few(groups.amin(1).view(rows, count))
-    first_group = torch.arange(0, rows * count, count, device=scores.device)
-    best_scores = groups.index_select(0, first_group + best_group)
-    return best_group * (columns // count) + _first_minimum_of_few(best_scores)
+        return _first_minimal_row(scores)
+    columns = scores.shape[1]
+    best = _first_minimal_row(scores.view(count, -1, columns).amin(0))
+    place = best * columns + torch.arange(columns, device=scores.device)
+    runs = torch.arange(0, scores.numel(), scores.numel() // count, device=scores.device)
+    return best * count + _first_minimal_row(scores.take(runs[:, None] + place))
 
 
-def _first_minimum_of_few(scores: Tensor) -> Tensor:
-    """The lowest column whose score is the row's minimum: every other gets an infinite penalty, or nearly.
+def _first_minimal_row(scores: Tensor) -> Tensor:
+    """The lowest row with the minimum of each column: every other gets an infinite penalty, or nearly.
 
     Overwrites the scores: a second block of them would push the first out of the cache.
     """
-    columns = torch.arange(scores.shape[1], dtype=scores.dtype, device=scores.device)
-    excess = scores.sub_(scores.amin(1, keepdim=True))
+    rows = torch.arange(scores.shape[0], dtype=scores.dtype, device=scores.device)[:, None]
+    excess = scores.sub_(scores.amin(0))
     penalty = torch.finfo(torch.float32).max
-    return torch.add(columns, excess, alpha=penalty, out=scores).amin(1).nan_to_num(0.0).long()
+    return torch.add(rows, excess, alpha=penalty, out=scores).amin(0).nan_to_num(0.0).long()
