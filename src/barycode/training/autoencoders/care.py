@@ -32,7 +32,12 @@ class Step:
 
 
 class Care(Protocol):
-    """One habit; `before` and `after` surround each step of the network."""
+    """One habit; `before` and `after` surround each step of the network.
+
+    needs_latents: whether `before` does anything.
+    """
+
+    needs_latents: bool
 
     def attach(self, quantizer: Quantizer) -> None:
         """Take the parameters that this habit moves away from the network's optimizer."""
@@ -52,6 +57,8 @@ class Care(Protocol):
 
 class Habit:
     """A `Care` that does nothing: what the others start from."""
+
+    needs_latents = False
 
     def attach(self, quantizer: Quantizer) -> None:
         return None
@@ -137,13 +144,14 @@ class Alternation(Habit):
     momentum; the network's optimizer never moves the codebook.
     """
 
+    needs_latents = True
+
     def __init__(self, learning_rate: float, steps: int = 4, momentum: float = 0.9) -> None:
         self.learning_rate, self.steps, self.momentum = learning_rate, steps, momentum
         self.optimizer: torch.optim.Optimizer | None = None
 
     def attach(self, quantizer: Quantizer) -> None:
-        self.parameters = list(quantizer.parameters())
-        self.optimizer = torch.optim.SGD(self.parameters, self.learning_rate, momentum=self.momentum)
+        self.optimizer = torch.optim.SGD(quantizer.parameters(), self.learning_rate, momentum=self.momentum)
         quantizer.requires_grad_(False)
 
     def before(self, quantizer: Quantizer, z: Tensor) -> None:

@@ -1,0 +1,137 @@
+"""Every way to quantize that the experiments compare, each as its paper trains it, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers import (
+    AffineVectorQuantizer,
+    Exponential,
+    FiniteScalarQuantizer,
+    GumbelQuantizer,
+    Linear,
+    ProductQuantizer,
+    Quantizer,
+    ResidualQuantizer,
+    SparseCode,
+    StochasticQuantizer,
+    VectorQuantizer,
+    kmeans,
+    rotation_trick,
+)
+from barycode.quantizers.convex import SoftConvexQuantizer
+from barycode.quantizers.programs import Exact, Program, Relaxed
+from barycode.quantizers.quantizer import Initialization
+from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Revival
+
+DIM = 64
+PIXELS_A_VECTOR = 4 * 4 * 3  # values of a picture behind one latent vector
+HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
+
+
+def near_zero(vectors: Tensor, codebook_size: int) -> Tensor:
+    """The start of the first VQ-VAE: uniform in [-1/K, 1/K], whatever the vectors."""
+    return (2 * torch.rand(codebook_size, vectors.shape[1]) - 1) / codebook_size
+
+
+@dataclass(frozen=True)
+class Method:
+    """A quantizer and how its codebook is started and kept.
+
+    build: (K, d) -> quantizer; None for the plain autoencoder. start: its first codebook from latents.
+    care: steps -> the habits of a run of so many steps. log_likelihood: reconstruct by (1/2) log MSE, as
+    SQ-VAE must, instead of MSE / variance. dim: channels of the latents; 0 for one a digit of K in base 8.
+    """
+
+    title: str
+    build: Callable[[int, int], Quantizer] | None
+    start: Initialization | None = None
+    care: Callable[[int], Sequence[Care]] = lambda steps: ()
+    log_likelihood: bool = False
+    dim: int = DIM
+
+    def latent_dim(self, codebook_size: int) -> int:
+        """d for a codebook of so many vectors."""
+        return self.dim or scalar_dim(codebook_size)
+
+
+def scalar_dim(codebook_size: int) -> int:
+    """How many coordinates of about eight levels make a grid of K points."""
+    return max(1, round((codebook_size - 1).bit_length() / 3))
+
+
+def convex(program: Program, code: SparseCode | None = None) -> Callable[[int, int], Quantizer]:
+    """Soft Convex Quantization by a program; continuous without a code."""
+    return partial(SoftConvexQuantizer, program=program, code=code)
+
+
+def sparse(support: int, levels: int) -> Method:
+    """SCQ annealed to sparse convex codes."""
+    return Method(
+        f"SCQ hardened, {support} of K, {levels} votes",
+        convex(Exact(tolerance=1e-3), SparseCode(support, levels)),
+        kmeans,
+        lambda steps: (Annealing(Linear(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))),),
+    )
+
+
+def _averaged(steps: int) -> Sequence[Care]:
+    return (MovingAverage(),)
+
+
+def _revived(steps: int) -> Sequence[Care]:
+    return (MovingAverage(), Revival())
+
+
+def _alternated(steps: int) -> Sequence[Care]:
+    return (Alternation(learning_rate=50.0), Revival())
+
+
+def _cooled(steps: int) -> Sequence[Care]:
+    """Temperature 1 to 1/16, reached after four fifths of the steps."""
+    return (Annealing(Exponential(1.0, 16 ** (-1 / max(1, 0.8 * steps)), stop=1 / 16)),)
+
+
+METHODS = {
+    "none": Method("no quantization", None),
+    "vq": Method("VQ-VAE", VectorQuantizer, near_zero),
+    "vq-ema": Method("VQ-VAE, EMA", VectorQuantizer, near_zero, _averaged),
+    "vq-revive": Method("VQ-VAE, EMA, k-means, replacement", VectorQuantizer, kmeans, _revived),
+    "vq-affine": Method(
+        "VQ-VAE, affine + alternated", partial(AffineVectorQuantizer, rate=0.3), kmeans, _alternated
+    ),
+    "rotation": Method(
+        "VQ-VAE, rotation trick", partial(VectorQuantizer, estimator=rotation_trick), kmeans, _revived
+    ),
+    "gumbel": Method("Gumbel", GumbelQuantizer, kmeans, _cooled),
+    "sq-vae": Method(
+        "SQ-VAE",
+        partial(StochasticQuantizer, loss_weight=1 / PIXELS_A_VECTOR),
+        kmeans,
+        _cooled,
+        log_likelihood=True,
+    ),
+    "residual-2": Method("residual, 2 stages", partial(ResidualQuantizer, stages=2), kmeans, _averaged),
+    "residual-4": Method("residual, 4 stages", partial(ResidualQuantizer, stages=4), kmeans, _averaged),
+    "product-2": Method("product, 2 groups", partial(ProductQuantizer, groups=2), kmeans, _averaged),
+    "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
+    "scq-relaxed": Method("SCQ relaxed (continuous)", convex(Relaxed()), kmeans),
+    "scq-exact": Method("SCQ exact (continuous)", convex(Exact(tolerance=1e-3)), kmeans),
+    "sparse-2-2": sparse(2, 2),
+    "sparse-2-3": sparse(2, 3),
+    "sparse-3-4": sparse(3, 4),
+    "sparse-4-4": sparse(4, 4),
+}
+
+
+def find_method(name: str) -> Method:
+    """A method by its name; InvalidInputError if there is none."""
+    if name not in METHODS:
+        raise InvalidInputError(f"There is no method {name!r}; choose from {', '.join(METHODS)}.")
+    return METHODS[name]
