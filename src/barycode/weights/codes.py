@@ -1,6 +1,6 @@
 """Signed codes under classes of magnitude: the entropy coder of every lossy or hardened tensor.
 
-A part of a tensor is cut into lanes that run side by side: a call of the coder takes one code from every lane,
+A piece of a sequence is cut into lanes that run side by side: a call of the coder takes one code from every lane,
 and the tables learn between calls. On the trellis, the grid of a code is part of its context.
 """
 
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from barycode.weights.adaptive import INCREMENT, AdaptiveTables
 from barycode.weights.exchange import Exchange
-from barycode.weights.trellis import GRIDS, Prices, advance, grid_of, points
+from barycode.weights.trellis import GRIDS, Prices, advance, best_path, grid_of, points
 
+PIECE = 2**20  # codes that run together
 TIME = 64  # codes in a lane
 CLASSES = 40
 ZERO_CLASS = 16  # the class of a mean magnitude of one code
@@ -18,72 +19,76 @@ LIMIT = 31  # codes beyond are escapes
 PRIOR_WEIGHT = 24  # symbols that the prior of a row counts for
 PLAIN = GRIDS  # the third family of rows: codes without a trellis
 FAMILIES = GRIDS + 1
+TRADE = 0.22  # squared steps that a bit is worth on the trellis
 _QUARTERS = (65536, 77936, 92682, 110218)  # 2**(n/4), 16 bits behind the point
 _ONE = 1 << 16
 
 
 def _prior() -> NDArray[np.int64]:
-    """Two-sided geometric rows (FAMILIES * CLASSES, 2 LIMIT + 1) of the classes' mean magnitudes: integers only."""
+    """Rows (FAMILIES * CLASSES, 2 LIMIT + 1): two-sided geometric, of the classes' mean magnitudes."""
     table = np.empty((CLASSES, 2 * LIMIT + 1), np.int64)
     for index in range(CLASSES):
-        octave, quarter = divmod(index - ZERO_CLASS, 4)
+        octave, quarter = divmod(index - ZERO_CLASS, len(_QUARTERS))
         mean = _QUARTERS[quarter] << octave if octave >= 0 else _QUARTERS[quarter] >> -octave
         weights = [_ONE * _ONE]
         for _ in range(LIMIT):
             weights.append(weights[-1] * mean // (_ONE + mean))
-        weights[0] *= 2
-        both = weights[:0:-1] + weights
+        both = weights[:0:-1] + [2 * weights[0]] + weights[1:]
         table[index] = [1 + PRIOR_WEIGHT * INCREMENT * weight // sum(both) for weight in both]
     return np.concatenate([table] * FAMILIES)
 
 
 class CodeCoder:
-    """Codes, with tables that last as long as this object."""
+    """Codes sequences, with tables that last as long as this object."""
 
     def __init__(self) -> None:
         self._tables = AdaptiveTables(_prior())
 
-    def prices(self, trade: float) -> Prices:
-        """What the trellis would pay now, by magnitude: both signs cost the same."""
-        lengths = self._tables.tables.code_lengths()[: GRIDS * CLASSES]
-        by_class = lengths.reshape(GRIDS, CLASSES, -1).transpose(1, 0, 2).reshape(GRIDS * CLASSES, -1)
-        return Prices((by_class[:, LIMIT:] + by_class[:, LIMIT::-1]) / 2, trade)
-
-    def plain(self, exchange: Exchange, classes: NDArray[np.uint8], codes: NDArray | None) -> NDArray[np.int32]:
-        """Codes (n,) that stand for themselves."""
-        rows = classes.astype(np.int64) + PLAIN * CLASSES
-        result = np.empty(len(classes), np.int32)
-        for part in chunks(len(classes)):
-            result[part] = self._call(exchange, rows[part], None if codes is None else codes[part])
-        return result
-
-    def trellis(
-        self, exchange: Exchange, classes: NDArray[np.uint8], codes: NDArray | None
+    def code(
+        self, exchange: Exchange, classes: NDArray[np.uint8], source: NDArray | None, on_trellis: bool, shift: int
     ) -> NDArray[np.int32]:
-        """The points (n,) that codes (n,) along the trellis stand for."""
+        """Codes (n,) as they came or, on the trellis, the points (n,) closest to the weights (n,) in steps."""
         result = np.empty(len(classes), np.int32)
-        states = np.zeros(lanes(len(classes)), np.uint8)
-        for part in chunks(len(classes)):
-            states = states[: part.stop - part.start]
-            grids = grid_of(states)
-            rows = classes[part] + grids.astype(np.int64) * CLASSES
-            taken = self._call(exchange, rows, None if codes is None else codes[part])
-            result[part] = points(taken, grids)
-            states = advance(states, taken)
+        for start in range(0, len(classes), PIECE):
+            piece = slice(start, start + PIECE)
+            codes = None if source is None else source[piece]
+            if codes is not None and on_trellis:
+                codes = self._choose(codes, classes[piece], shift)
+            result[piece] = self._piece(exchange, classes[piece], codes, on_trellis, shift)
         return result
 
-    def _call(self, exchange: Exchange, rows: NDArray, codes: NDArray | None) -> NDArray[np.int32]:
-        taken = exchange.signed(self._tables.tables, rows, codes)
-        self._tables.learn_signed(taken, rows)
-        return taken
+    def _choose(self, weights: NDArray[np.float32], classes: NDArray, shift: int) -> NDArray[np.int32]:
+        """The codes of the best path, at the prices of now."""
+        lengths = self._tables.tables.code_lengths()[: GRIDS * CLASSES]
+        prices = Prices((lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) / 2 + np.float32(shift), shift, TRADE)
+        time, lanes = len(_calls(len(weights))), _lanes(len(weights))
+        padding = (0, time * lanes - len(weights))
+        targets, rows = (np.pad(array, padding).reshape(time, lanes) for array in (weights, classes))
+        return best_path(targets, rows, prices).ravel()[: len(weights)]
+
+    def _piece(
+        self, exchange: Exchange, classes: NDArray, codes: NDArray | None, on_trellis: bool, shift: int
+    ) -> NDArray[np.int32]:
+        mask = 2**shift - 1
+        low = exchange.uniform(len(classes), shift, None if codes is None else codes & mask)
+        result, states = np.empty(len(classes), np.int32), np.zeros(_lanes(len(classes)), np.uint8)
+        for call in _calls(len(classes)):
+            states = states[: call.stop - call.start]
+            grids = grid_of(states) if on_trellis else np.full_like(states, PLAIN)
+            rows = classes[call] + grids.astype(np.int64) * CLASSES
+            high = exchange.signed(self._tables.tables, rows, None if codes is None else codes[call] >> shift)
+            self._tables.learn_signed(high, rows)
+            taken = (high << shift) + low[call].astype(np.int32)
+            result[call] = points(taken, grids) if on_trellis else taken
+            states = advance(states, taken) if on_trellis else states
+        return result
 
 
-def lanes(count: int) -> int:
-    """Lanes of a part of `count` codes."""
+def _lanes(count: int) -> int:
     return -(-count // TIME)
 
 
-def chunks(count: int) -> list[slice]:
-    """The calls of a part: one code of every lane each; the last may be short."""
-    width = max(lanes(count), 1)
+def _calls(count: int) -> list[slice]:
+    """One code of every lane each; the last may be short."""
+    width = max(_lanes(count), 1)
     return [slice(start, min(start + width, count)) for start in range(0, count, width)]

@@ -1,21 +1,111 @@
 """A part of a file: some tensors under one coder, whose tables learn from one tensor for the next.
 
-In the stream: the exact tensors in order, the scales of all others in order, then their codes, the tensors of one
-method and shift as one sequence.
+In the stream: the exact tensors in order, the scales of all others in order, then their codes; tensors of the same
+kind of method and the same shift are one sequence.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from barycode.weights.codes import CLASSES, ZERO_CLASS, CodeCoder
+from barycode.weights.codes import CLASSES, PIECE, ZERO_CLASS, CodeCoder
 from barycode.weights.directory import Entry
 from barycode.weights.exchange import Exchange
 from barycode.weights.formats import FLOATS, element_bytes, real_dtype
+from barycode.weights.meter import Metered
 from barycode.weights.methods import Exact, Method, Trellis
 from barycode.weights.planes import Bits, FloatCoder, IntegerCoder
 from barycode.weights.scales import Grid, ScaleCoder, Scales
 
-PART_CODES = 2**20  # codes that run through the lanes together
+
+@dataclass(frozen=True)
+class Item:
+    """A tensor and the way it is coded."""
+
+    entry: Entry
+    method: Method
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The shape, with a complex number as two."""
+        dtype = self.entry.dtype
+        return (*self.entry.shape, 2) if real_dtype(dtype) != dtype else self.entry.shape
+
+
+class PartCoder:
+    """Codes the tensors of one part.
+
+    A tensor's source and result are one array (n,): its bits for an exact one; integer codes for a uniform grid
+    or a codebook; for the trellis, weights in steps in, points out.
+    """
+
+    def __init__(self, exchange: Exchange, meter: Metered | None = None) -> None:
+        self._exchange = exchange if meter is None else meter
+        self._meter = meter
+        self.bits: dict[int, float] = {}  # of each item so far, where there is a meter
+        self._floats = {dtype: FloatCoder(form) for dtype, form in FLOATS.items()}
+        self._integers = IntegerCoder()
+        self._scales = ScaleCoder()
+        self._codes = CodeCoder()
+
+    def code(self, items: Sequence[Item], sources: Sequence[NDArray] | None) -> list[NDArray]:
+        """The results of all items; `sources` while writing."""
+        results: dict[int, NDArray] = {}
+        classes: dict[int, NDArray[np.uint8]] = {}
+        exact = [i for i, item in enumerate(items) if isinstance(item.method, Exact)]
+        for i in exact:
+            results[i] = self._exact(items[i], None if sources is None else sources[i])
+            self._charge([i], [1])
+        for i in sorted(set(range(len(items))) - set(exact)):
+            classes[i] = self._classes(items[i], None if sources is None else sources[i])
+            self._charge([i], [1])
+        for on_trellis, shift, members in _sequences(items):
+            joined = np.concatenate([classes.pop(i) for i in members])
+            source = None if sources is None else np.concatenate([sources[i] for i in members])
+            codes = self._codes.code(self._exchange, joined, source, on_trellis, shift)
+            sizes = [items[i].entry.size for i in members]
+            self._charge(members, sizes)
+            results |= dict(zip(members, np.split(codes, np.cumsum(sizes)[:-1]), strict=True))
+        return [results[i] for i in range(len(items))]
+
+    def _charge(self, members: Sequence[int], sizes: Sequence[int]) -> None:
+        """Share the bits spent since the last time among items: all to one, or by the codes of a sequence."""
+        if self._meter is None:
+            return
+        spent = self._meter.take()
+        ends = np.cumsum(sizes)
+        parts = [spent] if len(members) == 1 else np.split(_by_code(spent, int(ends[-1])), ends[:-1])
+        for member, part in zip(members, parts, strict=True):
+            self.bits[member] = self.bits.get(member, 0.0) + float(part.sum(dtype=np.float64))
+
+    def _exact(self, item: Item, bits: Bits | None) -> Bits:
+        dtype = real_dtype(item.entry.dtype)
+        if dtype in self._floats:
+            return self._floats[dtype].code(self._exchange, Grid.of(item.numbers), bits)
+        size = Grid.of(item.numbers).size
+        return self._integers.code(self._exchange, size, 8 * element_bytes(dtype), bits)
+
+    def _classes(self, item: Item, source: NDArray | None) -> NDArray[np.uint8]:
+        assert not isinstance(item.method, Exact)
+        grid, scales = Grid.of(item.entry.shape), None
+        unit = 2.0**item.method.shift * (2 if isinstance(item.method, Trellis) else 1)
+        if source is not None:
+            scales = Scales.measure(np.abs(source) * np.float32(1 / unit), grid)
+        return self._scales.code(self._exchange, grid, scales).classes(CLASSES, ZERO_CLASS)
+
+
+def _by_code(spent: NDArray, count: int) -> NDArray:
+    """What each code of a sequence cost: of every piece, first the low bits are told and then the rest."""
+    pieces = [spent[2 * start : 2 * min(start + PIECE, count)] for start in range(0, count, PIECE)]
+    return np.concatenate([piece.reshape(2, -1).sum(0) for piece in pieces] or [spent])
+
+
+def _sequences(items: Sequence[Item]) -> list[tuple[bool, int, list[int]]]:
+    """(on the trellis, shift, places of the items), in that order."""
+    found: dict[tuple[bool, int], list[int]] = {}
+    for i, item in enumerate(items):
+        if not isinstance(item.method, Exact):
+            found.setdefault((isinstance(item.method, Trellis), item.method.shift), []).append(i)
+    return [(*key, members) for key, members in sorted(found.items())]

@@ -68,9 +68,10 @@ class Scales:
         classes = [_classes(r) if n else _NONE for r, n in zip((rows, columns), grid.lines, strict=True)]
         return cls(grid, int(_classes(np.array([mean]), BASE_LIMIT - 1)[0]), *classes)
 
-    def classes(self, count: int) -> NDArray[np.uint8]:
-        """The class of every entry (grid.size,), cut to 0 ... count - 1."""
-        return np.repeat(self._table().clip(0, count - 1).astype(np.uint8).ravel(), self.grid.inner)
+    def classes(self, count: int, origin: int) -> NDArray[np.uint8]:
+        """origin + the class of every entry (grid.size,), cut to 0 ... count - 1."""
+        cut = (self._table() + origin).clip(0, count - 1).astype(np.uint8)
+        return np.repeat(cut.ravel(), self.grid.inner)
 
     def unbounded(self) -> NDArray[np.int32]:
         """base + row + column of every entry (grid.size,)."""

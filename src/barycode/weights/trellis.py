@@ -35,17 +35,22 @@ def advance(states: NDArray[np.uint8], codes: NDArray) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Prices:
-    """What codes cost: bits (rows, L + 1) of magnitudes 0 ... L, and lambda, the squared steps a bit is worth.
+    """What codes cost: bits (GRIDS * classes, L + 1) of magnitudes less their `shift` low bits, grid by grid.
 
-    Row `GRIDS * c + g` is class c on grid g.
+    `trade` is lambda: the squared steps that one bit is worth.
     """
 
     bits: NDArray[np.float32]
+    shift: int
     trade: float
 
-    def costs(self, magnitudes: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        limit = self.bits.shape[1] - 1
-        return np.float32(self.trade) * self.bits[rows, np.minimum(magnitudes, limit)]
+    def costs(self, magnitudes: NDArray[np.int32], classes: NDArray, grid: int) -> NDArray[np.float32]:
+        """lambda * bits of magnitudes (lanes,) of classes (lanes,) on a grid."""
+        rows, columns = self.bits.shape
+        of_grid = np.float32(self.trade) * self.bits[grid * rows // GRIDS : (grid + 1) * rows // GRIDS].ravel()
+        places = np.minimum(magnitudes >> self.shift, columns - 1)
+        places += classes.astype(np.int32) * columns
+        return of_grid.take(places)
 
 
 def best_path(targets: NDArray[np.float32], classes: NDArray, prices: Prices) -> NDArray[np.int32]:
@@ -79,23 +84,22 @@ def _options(size: NDArray, classes: NDArray, prices: Prices) -> tuple[NDArray, 
     magnitudes = np.empty((OPTIONS, len(size)), np.int32)
     costs = np.empty((OPTIONS, len(size)), np.float32)
     for grid in range(GRIDS):
-        rows = GRIDS * classes.astype(np.int64) + grid
         below = ((size + grid) * np.float32(0.5)).astype(np.int32)
-        low = _cost(below, size, grid, rows, prices), below
-        high = _cost(below + 1, size, grid, rows, prices), below + 1
+        low = _cost(below, size, grid, classes, prices), below
+        high = _cost(below + 1, size, grid, classes, prices), below + 1
         smaller = np.maximum(below - 1, 1 - (below & 1))  # of high's parity; for below = 0 it is 1 again
-        high = _cheaper(high, (_cost(smaller, size, grid, rows, prices), smaller))
+        high = _cheaper(high, (_cost(smaller, size, grid, classes, prices), smaller))
         is_even = (below & 1) == 0
-        even = _cheaper(_pick(is_even, low, high), (_cost(np.zeros_like(below), size, grid, rows, prices), 0))
+        even = _cheaper(_pick(is_even, low, high), (_cost(np.zeros_like(below), size, grid, classes, prices), 0))
         odd = _pick(is_even, high, low)
         for parity, (cost, magnitude) in enumerate((even, odd)):
             costs[2 * grid + parity], magnitudes[2 * grid + parity] = cost, magnitude
     return magnitudes, costs
 
 
-def _cost(magnitudes: NDArray, size: NDArray, grid: int, rows: NDArray, prices: Prices) -> NDArray[np.float32]:
+def _cost(magnitudes: NDArray, size: NDArray, grid: int, classes: NDArray, prices: Prices) -> NDArray[np.float32]:
     reached = (2 * magnitudes - np.minimum(magnitudes, grid)).astype(np.float32)
-    return (size - reached) ** 2 + prices.costs(magnitudes, rows)
+    return (size - reached) ** 2 + prices.costs(magnitudes, classes, grid)
 
 
 def _cheaper(one: tuple, other: tuple) -> tuple:

@@ -1,0 +1,138 @@
+"""State dicts to `.bary` bytes and back.
+
+Sections: HEAD (names, forms, ties, metadata), BOOK (codebooks, before their first use), PART (tensors under one
+coder). docs/format.md specifies them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+from torch import Tensor
+
+from barycode.weights.decoding import NetworkReader
+from barycode.weights.encoding import Settings, write_file
+from barycode.weights.formats import element_bytes
+from barycode.weights.hardened import Hardened
+from barycode.weights.plan import (
+    DEFAULT_RULES,
+    LOSSLESS_RULES,
+    BitsPerWeight,
+    Lossless,
+    MaxError,
+    Rule,
+    Size,
+    Step,
+    Target,
+)
+from barycode.weights.prepare import Budget
+from barycode.weights.report import Report
+from barycode.weights.search import Sample, fitting_step
+from barycode.weights.sources import Source, StateDict
+
+DEFAULT_TARGET = BitsPerWeight(4)
+ATTEMPTS = 5  # whole passes over a large source until the file is below its limit
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The bytes of a file, and what became of each tensor."""
+
+    data: bytes
+    report: Report
+
+
+def compress(
+    state_dict: Mapping[str, Tensor],
+    target: Target = DEFAULT_TARGET,
+    *,
+    rules: Sequence[Rule] = DEFAULT_RULES,
+    hardened: Mapping[str, Hardened] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Compress a state dict to the bytes of a `.bary` file.
+
+    `target` says how small or how exact: Lossless(), BitsPerWeight(4), Size(bytes), MaxError(error),
+    Step(step). `rules` say which tensors are kept finer; `hardened` gives tensors that are on their
+    codebooks already, coded with no further loss. Raises InvalidInputError.
+    """
+    return explain(state_dict, target, rules=rules, hardened=hardened, metadata=metadata).data
+
+
+def explain(
+    state_dict: Mapping[str, Tensor],
+    target: Target = DEFAULT_TARGET,
+    *,
+    rules: Sequence[Rule] = DEFAULT_RULES,
+    hardened: Mapping[str, Hardened] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Compressed:
+    """`compress` with its report: what each tensor was coded as and why, its bits, its errors."""
+    stream = BytesIO()
+    source = StateDict(state_dict, metadata)
+    report = compress_to(stream, source, target, rules=rules, hardened=hardened)
+    return Compressed(stream.getvalue(), report)
+
+
+def compress_to(
+    stream: BinaryIO,
+    source: Source,
+    target: Target = DEFAULT_TARGET,
+    *,
+    rules: Sequence[Rule] = DEFAULT_RULES,
+    hardened: Mapping[str, Hardened] | None = None,
+) -> Report:
+    """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory."""
+    if isinstance(target, BitsPerWeight | Size):
+        return _fit(stream, source, _limit(source, target), Settings(Budget(1.0), rules, hardened or {}))
+    return _write(stream, source, _settings(target, rules, hardened or {}))
+
+
+def decompress(data: bytes) -> dict[str, Tensor]:
+    """The tensors of `.bary` bytes: names, order, shapes, dtypes and ties as they were.
+
+    Raises CorruptFileError for damaged files, UnsupportedFileError for files of another kind.
+    """
+    reader = NetworkReader(BytesIO(data))
+    tensors = {entry.name: tensor for entry, tensor in reader.tensors()}
+    entries = reader.directory.entries
+    names = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
+    return {name: tensors[origin] for name, origin in names.items()}
+
+
+def _settings(
+    target: Lossless | Step | MaxError, rules: Sequence[Rule], hardened: Mapping[str, Hardened]
+) -> Settings:
+    if isinstance(target, Lossless):
+        return Settings(Budget(1.0), LOSSLESS_RULES, hardened)
+    if isinstance(target, MaxError):
+        return Settings(Budget(2 * target.error, target.error), rules, hardened)
+    return Settings(Budget(target.step), rules, hardened)
+
+
+def _limit(source: Source, target: BitsPerWeight | Size) -> int:
+    if isinstance(target, Size):
+        return target.bytes
+    return int(target.bits * sum(e.size for e in source.directory.entries if e.tied_to is None) / 8)
+
+
+def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Report:
+    """Write the finest file of at most `limit` bytes: found on a sample, corrected by what it really takes."""
+    goal, step, sample = limit, None, Sample(source)
+    for _ in range(ATTEMPTS):
+        step = fitting_step(sample, settings, goal, step)
+        report = _write(stream, source, settings.at(step))
+        if report.size <= limit:
+            break
+        goal = int(goal * limit / report.size * 0.999)
+    return report
+
+
+def _write(stream: BinaryIO, source: Source, settings: Settings) -> Report:
+    stream.seek(0)
+    stream.truncate()
+    fates = [fate for part in write_file(stream, source, settings) for fate in part]
+    entries = [entry for entry in source.directory.entries if entry.tied_to is None]
+    before = sum(entry.size * element_bytes(entry.dtype) for entry in entries)
+    return Report(stream.tell(), before, tuple(fates))

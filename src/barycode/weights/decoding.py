@@ -1,0 +1,88 @@
+"""The sections of a file to tensors, one part at a time."""
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from torch import Tensor
+
+from barycode.container import ByteReader, ContainerReader, Section
+from barycode.errors import CorruptFileError, UnsupportedFileError
+from barycode.rate import SymbolDecoder
+from barycode.weights.books import book_from_bytes
+from barycode.weights.directory import Directory, Entry
+from barycode.weights.encoding import KIND
+from barycode.weights.exchange import Reading
+from barycode.weights.meter import Metered
+from barycode.weights.methods import read_method
+from barycode.weights.part import Item, PartCoder
+from barycode.weights.rebuild import rebuild
+
+MAX_GROWTH = 2**20  # entries that a byte of a part may stand for: a million zeros cost a few bytes
+
+
+class NetworkReader:
+    """Reads the directory of a file at once, and the tensors part by part.
+
+    Raises CorruptFileError for damaged files, UnsupportedFileError for files of a newer or another kind.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        reader = ContainerReader(stream)
+        if reader.kind != KIND:
+            raise UnsupportedFileError(f"This file holds {reader.kind!r}, not a network.")
+        self._sections = iter(reader)
+        first = next(self._sections, None)
+        if first is None or first.tag != "HEAD":
+            raise CorruptFileError("The file does not start with a directory: it is damaged.")
+        self.directory = Directory.from_bytes(first.payload)
+        self._books: list[Tensor] = []
+
+    def tensors(self) -> Iterator[tuple[Entry, Tensor]]:
+        """The tensors that are not tied to another, in order; then the file has been read to its end."""
+        for _, items, results, _ in self._parts(metered=False):
+            for item, result in zip(items, results, strict=True):
+                yield item.entry, rebuild(item, result, self._books)
+
+    def shares(self) -> Iterator[tuple[Item, float]]:
+        """Every tensor, how it is coded, and the bits of its symbols: the file is decoded for it."""
+        for _, items, _, bits in self._parts(metered=True):
+            yield from zip(items, bits, strict=True)
+
+    def _parts(self, metered: bool) -> Iterator[tuple[Section, list[Item], list, list[float]]]:
+        waiting = [entry for entry in self.directory.entries if entry.tied_to is None]
+        for section in self._sections:
+            if section.tag == "BOOK":
+                self._books.append(book_from_bytes(section.payload))
+            elif section.tag == "PART":
+                items, data = _open(section.payload, waiting)
+                del waiting[: len(items)]
+                results, bits = _decode(items, data, metered)
+                yield section, items, results, bits
+            elif section.tag[0].isupper():
+                raise UnsupportedFileError(
+                    f"The file has a {section.tag} section that this Barycode does not know: update Barycode."
+                )
+        if waiting:
+            raise CorruptFileError(f"The file ends before the tensor {waiting[0].name!r}: it is damaged.")
+
+
+def _open(payload: bytes, waiting: Sequence[Entry]) -> tuple[list[Item], bytes]:
+    reader = ByteReader(payload, "A part")
+    count = reader.varint()
+    if not 0 < count <= len(waiting):
+        raise CorruptFileError(f"A part claims {count} tensors where {len(waiting)} are left: damaged file.")
+    items = [Item(entry, read_method(reader)) for entry in waiting[:count]]
+    if sum(item.entry.size for item in items) > MAX_GROWTH * (reader.remaining + 1):
+        raise CorruptFileError(
+            f"A part claims too many entries for its {len(payload)} bytes: the file is damaged or hostile."
+        )
+    return items, reader.raw(reader.remaining)
+
+
+def _decode(items: Sequence[Item], data: bytes, metered: bool) -> tuple[list, list[float]]:
+    decoder = SymbolDecoder(data)
+    exchange = Reading(decoder)
+    coder = PartCoder(exchange, Metered(exchange) if metered else None)
+    results = coder.code(items, None)
+    decoder.finish()
+    return results, [coder.bits.get(place, 0.0) for place in range(len(items))]

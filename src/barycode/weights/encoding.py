@@ -1,0 +1,123 @@
+"""Tensors to the sections of a file, one part at a time."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+from torch import Tensor
+
+from barycode.container import ByteWriter, ContainerWriter, Section
+from barycode.errors import InvalidInputError
+from barycode.rate import SymbolEncoder
+from barycode.weights.books import Books, book_to_bytes
+from barycode.weights.directory import Entry
+from barycode.weights.exchange import Writing
+from barycode.weights.formats import to_bits
+from barycode.weights.hardened import Hardened
+from barycode.weights.meter import Metered
+from barycode.weights.methods import write_method
+from barycode.weights.part import PartCoder
+from barycode.weights.plan import DEFAULT_RULES, Rule, rule_for
+from barycode.weights.prepare import Budget, Prepared, prepare, prepare_hardened
+from barycode.weights.rebuild import rebuild
+from barycode.weights.report import Fate, errors
+from barycode.weights.sources import Source
+
+KIND = "wght"
+PART_ENTRIES = 2**20  # tensors are collected until they have so many
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done to each tensor: rules, how fine, and tensors that are on their codebooks already."""
+
+    budget: Budget
+    rules: Sequence[Rule] = DEFAULT_RULES
+    hardened: Mapping[str, Hardened] = field(default_factory=dict)
+
+    def at(self, step: float) -> "Settings":
+        """The same with another step."""
+        return replace(self, budget=replace(self.budget, step=step))
+
+
+def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator[list[Fate]]:
+    """Write a whole file to a binary stream, and give the fates of the tensors of each part once it is written.
+
+    Memory is bounded by the largest tensor and PART_ENTRIES.
+    """
+    entries = [entry for entry in source.directory.entries if entry.tied_to is None]
+    _check_hardened(settings.hardened, entries)
+    books, told = Books(), 0
+    with ContainerWriter(stream, KIND) as writer:
+        writer.add(Section("HEAD", source.directory.to_bytes()))
+        for group in _groups(entries):
+            tensors = [_load(source, entry, settings.hardened) for entry in group]
+            prepared = [
+                _prepare(entry, tensor, settings, books) for entry, tensor in zip(group, tensors, strict=True)
+            ]
+            for book in books.books[told:]:
+                writer.add(Section("BOOK", book_to_bytes(book)))
+            told = len(books.books)
+            payload, fates = _encode_part(prepared, tensors, books)
+            writer.add(Section("PART", payload))
+            yield fates
+
+
+def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    group: list[Entry] = []
+    for entry in entries:
+        group.append(entry)
+        if sum(member.size for member in group) >= PART_ENTRIES:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _load(source: Source, entry: Entry, hardened: Mapping[str, Hardened]) -> Tensor:
+    known = hardened.get(entry.name)
+    return (source.load(entry.name) if known is None else known.tensor()).detach().cpu()
+
+
+def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Books) -> Prepared:
+    known = settings.hardened.get(entry.name)
+    if known is not None:
+        return prepare_hardened(entry, known, books)
+    return prepare(entry, tensor, rule_for(entry, settings.rules), settings.budget, books)
+
+
+def _encode_part(
+    prepared: Sequence[Prepared], tensors: Sequence[Tensor], books: Books
+) -> tuple[bytes, list[Fate]]:
+    writer, encoder = ByteWriter(), SymbolEncoder()
+    writer.varint(len(prepared))
+    for each in prepared:
+        write_method(writer, each.item.method)
+    exchange = Writing(encoder)
+    coder = PartCoder(exchange, Metered(exchange))
+    results = coder.code([each.item for each in prepared], [each.source for each in prepared])
+    writer.raw(encoder.finish())
+    fates = [
+        _fate(each, before, rebuild(each.item, result, books.books), coder.bits[place])
+        for place, (each, before, result) in enumerate(zip(prepared, tensors, results, strict=True))
+    ]
+    return writer.finish(), fates
+
+
+def _fate(prepared: Prepared, before: Tensor, after: Tensor, bits: float) -> Fate:
+    entry, method = prepared.item.entry, prepared.item.method
+    same = bool((to_bits(before) == to_bits(after)).all())
+    off, noise, signal = (0.0, 0.0, 0.0) if same else errors(before, after)
+    return Fate(entry.name, entry.size, method.words, prepared.reason, bits, off, noise, signal)
+
+
+def _check_hardened(hardened: Mapping[str, Hardened], entries: Sequence[Entry]) -> None:
+    known = {entry.name: entry for entry in entries}
+    for name, tensor in hardened.items():
+        entry = known.get(name)
+        form = (tuple(tensor.indices.shape), tensor.centers.dtype)
+        if entry is None or (entry.shape, entry.dtype) != form:
+            raise InvalidInputError(
+                f"The hardened tensor {name!r} is {form[1]} of shape {form[0]}: the state dict has "
+                f"{'none of that name' if entry is None else f'{entry.dtype} of shape {entry.shape}'}."
+            )

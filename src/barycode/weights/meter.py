@@ -1,0 +1,37 @@
+"""What symbols cost, counted while they are coded."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from barycode.rate import FrequencyTables
+from barycode.weights.exchange import Exchange, Integers
+
+
+class Metered:
+    """An exchange that keeps the bits of every symbol until they are taken."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._spent: list[NDArray[np.float32]] = []
+
+    def symbols(self, tables: FrequencyTables, rows: NDArray, values: Integers | None) -> Integers:
+        symbols = self._exchange.symbols(tables, rows, values)
+        self._spent.append(tables.code_lengths()[rows, symbols])
+        return symbols
+
+    def signed(self, tables: FrequencyTables, rows: NDArray, values: Integers | None) -> Integers:
+        values = self._exchange.signed(tables, rows, values)
+        limit = tables.alphabet // 2
+        excess = np.maximum(np.abs(values.astype(np.int64)) - limit + 1, 0)  # 0: no escape
+        escape = np.where(excess > 0, 2 * np.log2(np.maximum(excess, 1)).astype(np.int64) + 1, 0)
+        self._spent.append(tables.code_lengths()[rows, values.clip(-limit, limit) + limit] + escape)
+        return values
+
+    def uniform(self, count: int, bits: int, values: NDArray | None) -> NDArray[np.int64]:
+        self._spent.append(np.full(count, bits, np.float32))
+        return self._exchange.uniform(count, bits, values)
+
+    def take(self) -> NDArray[np.float32]:
+        """The bits of the symbols since the last time, in the order in which they were coded."""
+        spent, self._spent = self._spent, []
+        return np.concatenate([*spent, np.zeros(0, np.float32)])

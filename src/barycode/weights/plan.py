@@ -1,0 +1,145 @@
+"""What a user asks for: how small or how exact, and which tensors are kept finer.
+
+A *target* says what the file is to reach; *rules* say, tensor by tensor, what may be done to it. The first rule
+that applies counts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from barycode.errors import InvalidInputError
+from barycode.weights.directory import Entry
+from barycode.weights.formats import FLOATS
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Every bit of the tensor."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Round the mantissa to `bits` bits: a relative error of at most 2**-(bits + 1)."""
+
+    bits: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bits <= 52:
+            raise InvalidInputError(f"Round to {self.bits} bits of mantissa: expected 0 to 52.")
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """Quantize with the step that the target asks for, divided by `fineness`."""
+
+    fineness: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fineness < float("inf"):
+            raise InvalidInputError(f"A fineness of {self.fineness}: expected a positive number.")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The K centers of least squared error (exact one-dimensional k-means), and an index for each weight."""
+
+    centers: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.centers <= 256:
+            raise InvalidInputError(f"{self.centers} centers: expected 1 to 256.")
+
+
+Treatment = Keep | Round | Quantize | Cluster
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A treatment for the tensors whose name matches a pattern (of `fnmatch`: * and ?).
+
+    `dimensions` and `entries`, where given, are the most that a tensor may have for the rule to apply.
+    """
+
+    pattern: str
+    treatment: Treatment
+    reason: str
+    dimensions: int | None = None
+    entries: int | None = None
+
+    def applies(self, entry: Entry) -> bool:
+        return (
+            fnmatchcase(entry.name, self.pattern)
+            and (self.dimensions is None or len(entry.shape) <= self.dimensions)
+            and (self.entries is None or entry.size <= self.entries)
+        )
+
+
+NOT_FLOATS = Rule("*", Keep(), "not real floating-point numbers")
+WEIGHTS = Rule("*", Quantize(), "weights")
+DEFAULT_RULES = (
+    Rule("*", Round(7), "vectors (normalisation, biases) are few and sensitive", dimensions=1),
+    Rule("*", Round(7), "few entries", entries=256),
+    WEIGHTS,
+)
+LOSSLESS_RULES = (Rule("*", Keep(), "lossless"),)
+
+
+def rule_for(entry: Entry, rules: Iterable[Rule]) -> Rule:
+    """The first rule that applies; tensors that are not real floats are always kept."""
+    if entry.dtype not in FLOATS:
+        return NOT_FLOATS
+    return next((rule for rule in rules if rule.applies(entry)), WEIGHTS)
+
+
+@dataclass(frozen=True)
+class Lossless:
+    """Every bit of every tensor, whatever the rules."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Quantize with this step: 0.01 means errors of about 0.003."""
+
+    step: float
+
+    def __post_init__(self) -> None:
+        _check_positive("step", self.step)
+
+
+@dataclass(frozen=True)
+class BitsPerWeight:
+    """At most so many bits per entry of the state dict, the whole file counted."""
+
+    bits: float
+
+    def __post_init__(self) -> None:
+        _check_positive("number of bits per weight", self.bits)
+
+
+@dataclass(frozen=True)
+class Size:
+    """At most so many bytes."""
+
+    bytes: int
+
+    def __post_init__(self) -> None:
+        _check_positive("size", self.bytes)
+
+
+@dataclass(frozen=True)
+class MaxError:
+    """No quantized weight is off by more than this."""
+
+    error: float
+
+    def __post_init__(self) -> None:
+        _check_positive("error", self.error)
+
+
+Target = Lossless | Step | BitsPerWeight | Size | MaxError
+
+
+def _check_positive(what: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise InvalidInputError(f"The target asks for a {what} of {value}: expected a positive number.")

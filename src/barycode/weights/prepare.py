@@ -1,0 +1,139 @@
+"""The encoder's side of a tensor: from what may be done to it to what is coded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from barycode.quantizers.kmeans_1d import kmeans_1d
+from barycode.weights.books import Books
+from barycode.weights.directory import Entry
+from barycode.weights.formats import FLOATS, to_bits
+from barycode.weights.hardened import Hardened
+from barycode.weights.methods import MAX_SHIFT, Centers, Exact, Method, Plain, Trellis
+from barycode.weights.part import Item
+from barycode.weights.plan import Cluster, Keep, Quantize, Round, Rule
+from barycode.weights.rebuild import rebuild
+
+MAX_CODE = 2**23  # so that float32 holds the codes
+USUAL_CODE = 8  # mean magnitude above which low bits of codes are as good as random
+ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A tensor on its way into a part: the item, its source as `PartCoder` wants it, and why it is so."""
+
+    item: Item
+    source: NDArray
+    reason: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The step of a tensor with fineness 1, and the largest error where one is promised."""
+
+    step: float
+    max_error: float | None = None
+
+
+def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Books) -> Prepared:
+    """Treat a tensor as its rule says, or exactly where that cannot be done."""
+    treatment = rule.treatment
+    if isinstance(treatment, Keep):
+        return _exact(entry, tensor, rule.reason)
+    if not bool(tensor.isfinite().all()):
+        return _exact(entry, tensor, "infinite or not a number somewhere")
+    if isinstance(treatment, Round):
+        return _exact(entry, rounded(tensor, _bits(tensor, treatment, budget)), rule.reason)
+    if isinstance(treatment, Cluster):
+        return _clustered(entry, tensor, treatment, rule.reason, books)
+    if budget.max_error is not None:
+        return _bounded(entry, tensor, treatment, rule.reason, budget.max_error)
+    return _on_trellis(entry, tensor, budget.step / treatment.fineness, rule.reason)
+
+
+def prepare_hardened(entry: Entry, hardened: Hardened, books: Books) -> Prepared:
+    """Indices as ranks among the sorted centers, counted from the center nearest to zero."""
+    centers, order = hardened.centers.sort(stable=True)
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(order))
+    book = books.place_of(centers)
+    codes = ranks[hardened.indices.long()].numpy().ravel().astype(np.int32) - books.origin(book)
+    shift = _shift(float(np.abs(codes).mean()) if codes.size else 0.0)
+    return Prepared(Item(entry, Centers(book, shift)), codes, "hardened")
+
+
+def rounded(tensor: Tensor, bits: int) -> Tensor:
+    """The nearest numbers with `bits` bits of mantissa; those that would become infinite are cut instead."""
+    form = FLOATS[tensor.dtype]
+    drop = form.mantissa_bits - bits
+    if drop <= 0:
+        return tensor
+    patterns = to_bits(tensor)
+    kind = patterns.dtype.type
+    low = kind(2**drop - 1)
+    up = patterns + kind(2 ** (drop - 1)) & ~low
+    infinite = kind(2**form.exponent_bits - 1 << form.mantissa_bits)
+    result = np.where(up & infinite == infinite, patterns & ~low, up)
+    return torch.from_numpy(result.view(np.uint8)).view(tensor.dtype).reshape(tensor.shape)
+
+
+def _bits(tensor: Tensor, treatment: Round, budget: Budget) -> int:
+    """Bits of mantissa: more than asked where the promised error needs them."""
+    if budget.max_error is None or not tensor.numel():
+        return treatment.bits
+    largest = float(tensor.double().abs().max())
+    return max(treatment.bits, int(np.ceil(np.log2(max(largest / budget.max_error, 1e-300)))))
+
+
+def _exact(entry: Entry, tensor: Tensor, reason: str) -> Prepared:
+    return Prepared(Item(entry, Exact()), to_bits(tensor), reason)
+
+
+def _on_trellis(entry: Entry, tensor: Tensor, step: float, reason: str) -> Prepared:
+    stored = float(np.float32(step))
+    targets = (tensor.double() if tensor.dtype == torch.float64 else tensor.float()).numpy().ravel() / stored
+    if _extreme(targets, stored):
+        return _exact(entry, tensor, "range too wide for the step")
+    shift = _shift(float(np.abs(targets).mean()) / 2 if targets.size else 0.0)
+    return Prepared(Item(entry, Trellis(stored, shift)), targets.astype(np.float32), reason)
+
+
+def _bounded(entry: Entry, tensor: Tensor, treatment: Quantize, reason: str, error: float) -> Prepared:
+    """On a uniform grid, with no error above `error`, that of the number format included."""
+    step = 2 * error / max(treatment.fineness, 1.0)
+    for attempt in range(ATTEMPTS):
+        stored = float(np.float32(step * (1 - 2.0**-10) / 2**attempt))
+        codes = np.rint(tensor.double().numpy().ravel() / stored) if stored else np.full(1, np.inf)
+        if _extreme(codes, stored):
+            break
+        method = Plain(stored, _shift(float(np.abs(codes).mean()) if codes.size else 0.0))
+        source = codes.astype(np.int32)
+        back = rebuild(Item(entry, method), source, [])
+        if not codes.size or float((back.double() - tensor.double()).abs().max()) <= error:
+            return Prepared(Item(entry, method), source, reason)
+    return _exact(entry, tensor, "the error asked for is finer than the number format")
+
+
+def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, books: Books) -> Prepared:
+    if not tensor.numel():
+        return _exact(entry, tensor, reason)
+    values = tensor.detach().flatten()
+    centers = kmeans_1d(values.float(), treatment.centers).to(tensor.dtype).unique()
+    middles = (centers[1:].double() + centers[:-1].double()) / 2
+    indices = torch.bucketize(values.double(), middles).reshape(tensor.shape)
+    prepared = prepare_hardened(entry, Hardened(indices, centers), books)
+    return Prepared(prepared.item, prepared.source, reason)
+
+
+def _extreme(codes: NDArray, step: float) -> bool:
+    return not 0 < step < float("inf") or bool(codes.size and np.abs(codes).max() >= MAX_CODE)
+
+
+def _shift(mean: float) -> int:
+    return int(np.clip(np.ceil(np.log2(max(mean / USUAL_CODE, 1e-9))), 0, MAX_SHIFT))
+
+

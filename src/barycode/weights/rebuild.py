@@ -1,0 +1,40 @@
+"""From decoded integers to tensors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from barycode.errors import CorruptFileError
+from barycode.weights.books import origin
+from barycode.weights.formats import from_bits
+from barycode.weights.methods import Centers, Exact
+from barycode.weights.part import Item
+
+
+def rebuild(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
+    """The tensor of an item from what `PartCoder` gives for it: one multiplication or one look-up an entry."""
+    entry, method = item.entry, item.method
+    if isinstance(method, Exact):
+        return from_bits(result, entry.dtype, entry.shape)
+    if isinstance(method, Centers):
+        return _look_up(item, result, books)
+    wide = np.float64 if entry.dtype == torch.float64 else np.float32
+    weights = torch.from_numpy(result.astype(wide) * wide(method.step))
+    if entry.dtype != weights.dtype:
+        largest = torch.finfo(entry.dtype).max
+        weights = weights.clamp_(-largest, largest).to(entry.dtype)
+    return weights.reshape(entry.shape)
+
+
+def _look_up(item: Item, codes: NDArray, books: Sequence[Tensor]) -> Tensor:
+    assert isinstance(item.method, Centers)
+    if item.method.book >= len(books) or books[item.method.book].dtype != item.entry.dtype:
+        raise CorruptFileError(f"The tensor {item.entry.name!r} has no codebook of its kind: damaged file.")
+    centers = books[item.method.book]
+    ranks = codes.astype(np.int64) + origin(centers)
+    if ranks.size and (ranks.min() < 0 or ranks.max() >= len(centers)):
+        raise CorruptFileError(f"The tensor {item.entry.name!r} has codes outside its codebook: damaged file.")
+    return centers[torch.from_numpy(ranks)].reshape(item.entry.shape)

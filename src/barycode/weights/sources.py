@@ -1,0 +1,49 @@
+"""Where tensors come from: a state dict in memory, or a file of which one tensor at a time is read."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from barycode.errors import InvalidInputError
+from barycode.weights.directory import Directory, Entry
+
+
+class Source(Protocol):
+    """Tensors in order, each loaded when it is asked for."""
+
+    directory: Directory
+
+    def load(self, name: str) -> Tensor: ...
+
+
+class StateDict:
+    """The tensors of a mapping. Two names for the same memory and form are tied: stored once, tied again."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+        self._tensors = tensors
+        self.directory = Directory(tuple(_entries(tensors)), dict(metadata or {}))
+
+    def load(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+
+def _entries(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
+    seen: dict[tuple, int] = {}
+    for place, (name, tensor) in enumerate(tensors.items()):
+        _check(name, tensor)
+        key = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
+        first = seen.setdefault(key, place)
+        tied = first if first < place and tensor.numel() else None
+        yield Entry(name, tuple(tensor.shape), tensor.dtype, tied)
+
+
+def _check(name: str, tensor: Tensor) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        raise InvalidInputError(f"The entry {name!r} is a {type(tensor).__name__}: expected a tensor.")
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        raise InvalidInputError(
+            f"The tensor {name!r} is sparse, quantized or has no data: make it a plain tensor first "
+            "(to_dense, dequantize, or its integers and scales as tensors of their own)."
+        )
