@@ -17,8 +17,12 @@ from barycode.quantizers import (
     GumbelQuantizer,
     ProductQuantizer,
     Quantizer,
+    Relaxed,
     ResidualQuantizer,
+    SoftConvexQuantizer,
     SoftToHardQuantizer,
+    Sparse,
+    SparseCode,
     StochasticQuantizer,
     VectorQuantizer,
     kmeans,
@@ -39,6 +43,9 @@ QUANTIZERS: dict[str, Callable[..., Quantizer]] = {
     "gumbel": GumbelQuantizer,
     "gumbel_soft": partial(GumbelQuantizer, hard_forward=False),
     "stochastic": StochasticQuantizer,
+    "convex": SoftConvexQuantizer,
+    "convex_relaxed": partial(SoftConvexQuantizer, program=Relaxed()),
+    "convex_sparse": partial(SoftConvexQuantizer, code=SparseCode(support=2, levels=3)),
     "residual": ResidualQuantizer,
     "product": ProductQuantizer,
     "product_soft": partial(ProductQuantizer, groups=4, quantizer=SoftToHardQuantizer),
@@ -79,7 +86,13 @@ def test_evaluation_forward_is_what_the_decoder_gets(quantizer: Quantizer, dtype
     assert quantized.dtype == dtype
     assert torch.equal(indices, quantizer.encode(z))
     assert torch.equal(quantized, quantizer.decode(indices).to(dtype))
-    assert torch.equal(result.weights.vertex().flatten(), indices.flatten())
+    if isinstance(result.weights, Sparse):  # the indices are votes, and a weight is a share of them
+        counts = torch.bincount(indices.flatten(), minlength=16)
+        torch.testing.assert_close(
+            result.weights.total(), counts * (150 / indices.numel()), check_dtype=False
+        )
+    else:
+        assert torch.equal(result.weights.vertex().flatten(), indices.flatten())
 
 
 def test_training_indices_are_the_code_of_a_quantizer_without_noise(quantizer: Quantizer):

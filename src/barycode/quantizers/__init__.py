@@ -1,9 +1,11 @@
 """Vector quantizers, drop-in replacements for each other: `quantized, indices, loss = quantizer(z)`."""
 
 from barycode.quantizers.affine import AffineVectorQuantizer
+from barycode.quantizers.archetypes import archetypes
 from barycode.quantizers.assignment import Assignment, Dense, OneHot, Parts, Sparse
 from barycode.quantizers.bypass import no_quantization
 from barycode.quantizers.codebook import Codebook, revive, worst_served
+from barycode.quantizers.convex import SoftConvexQuantizer
 from barycode.quantizers.estimators import rotation_trick, straight_through
 from barycode.quantizers.feature_map import FeatureMap
 from barycode.quantizers.finite_scalar import FiniteScalarQuantizer
@@ -12,6 +14,7 @@ from barycode.quantizers.health import CodebookHealth
 from barycode.quantizers.initialization import farthest, kmeans, sample, uniform
 from barycode.quantizers.nearest import nearest
 from barycode.quantizers.product import ProductQuantizer
+from barycode.quantizers.programs import Exact, Program, Relaxed
 from barycode.quantizers.quantized import Quantized
 from barycode.quantizers.quantizer import Quantizer, SingleCodebook
 from barycode.quantizers.residual import ResidualQuantizer
@@ -32,6 +35,7 @@ __all__ = [
     "CodebookStatistics",
     "Dense",
     "EmaUpdate",
+    "Exact",
     "Exponential",
     "FeatureMap",
     "FiniteScalarQuantizer",
@@ -41,17 +45,21 @@ __all__ = [
     "OneHot",
     "Parts",
     "ProductQuantizer",
+    "Program",
     "Quantized",
     "Quantizer",
+    "Relaxed",
     "ResidualQuantizer",
     "Schedule",
     "SingleCodebook",
     "SoftAssignment",
+    "SoftConvexQuantizer",
     "SoftToHardQuantizer",
     "Sparse",
     "SparseCode",
     "StochasticQuantizer",
     "VectorQuantizer",
+    "archetypes",
     "farthest",
     "kmeans",
     "nearest",

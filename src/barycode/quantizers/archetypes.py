@@ -47,7 +47,7 @@ def _refit(vectors: Tensor, program: Program, codebook: Tensor) -> Tensor:
     system = torch.diag(torch.full_like(codebook[:, 0], stiffness, dtype=torch.float64))
     right = stiffness * codebook.double()
     for block in vectors.split(BLOCK):
-        weights = program(block, codebook).double()
+        weights = program(block, codebook).dense().double()
         system += weights.T @ weights
         right += weights.T @ block.double()
     return torch.linalg.solve(system, right).to(codebook)

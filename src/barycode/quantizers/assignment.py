@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
+from barycode.simplex.sparse import combine
 
 
 class Assignment(ABC):
@@ -76,7 +77,10 @@ class OneHot(Assignment):
 
 @dataclass(frozen=True)
 class Sparse(Assignment):
-    """A point with at most s non-zero weights, held as s pairs (index, weight); spare pairs weigh 0."""
+    """A point with few non-zero weights, held as s pairs (index, weight).
+
+    Spare pairs weigh 0; the weights of pairs with the same index add up.
+    """
 
     indices: Int64[Tensor, "*batch s"]
     values: Float[Tensor, "*batch s"]
@@ -92,17 +96,27 @@ class Sparse(Assignment):
 
     def decode(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d"]:
         _require_rows(codebook, self.size)
-        return (functional.embedding(self.indices, codebook) * self.values.unsqueeze(-1)).sum(-2)
+        values, indices = (part.reshape(-1, part.shape[-1]) for part in (self.values, self.indices))
+        decoded = combine(values, indices, codebook.to(self.values.dtype))
+        return decoded.reshape(*self.values.shape[:-1], codebook.shape[1])
 
     def total(self) -> Float[Tensor, " k"]:
         return self.values.new_zeros(self.size).index_add(0, self.indices.flatten(), self.values.flatten())
 
     def vertex(self) -> Int64[Tensor, "*batch"]:
-        heaviest = self.values == self.values.amax(-1, keepdim=True)
+        values = self.merged().values
+        heaviest = values == values.amax(-1, keepdim=True)
         return self.indices.masked_fill(~heaviest, self.size).amin(-1)
 
     def entropy(self) -> Float[Tensor, "*batch"]:
-        return _entropy_bits(self.values)
+        return _entropy_bits(self.merged().values)
+
+    def merged(self) -> Sparse:
+        """The same point with the weights of equal indices added up at the first of them."""
+        same = self.indices.unsqueeze(-1) == self.indices.unsqueeze(-2)
+        repeated = same.tril(-1).any(-1)
+        values = (same * self.values.unsqueeze(-2)).sum(-1).masked_fill(repeated, 0)
+        return Sparse(self.indices, values, self.size)
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Assignment, Dense
-from barycode.quantizers.nearest import compute_dtype
+from barycode.quantizers.assignment import Assignment, Sparse
 from barycode.quantizers.programs import Exact, Program
 from barycode.quantizers.quantized import Quantized
 from barycode.quantizers.quantizer import SingleCodebook, mean_squared_error
 from barycode.quantizers.sparse_code import SparseCode
 from barycode.quantizers.statistics import CodebookStatistics
+from barycode.simplex.sparse import scatter
 
+STATISTICS_ROWS = 1024
 VERTEX = SparseCode()  # what the indices name when there is no code
 
 
@@ -28,7 +31,7 @@ class SoftConvexQuantizer(SingleCodebook):
     stays continuous, evaluation too, and the indices merely name p~.
 
     loss = codebook_loss + commitment_weight * commitment_loss, the mean of (p C - z)^2 twice: the first moves
-    only the codebook (with p held), the second only z.
+    only the codebook (in training, with p held), the second only z.
     """
 
     hardness: Tensor
@@ -58,7 +61,6 @@ class SoftConvexQuantizer(SingleCodebook):
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         indices = self.encode_vectors(z)
-        weights: Assignment
         if self.training or self.code is None:
             weights = self._annealed(z, indices)
             quantized = weights.decode(self.codebook.vectors)
@@ -67,15 +69,15 @@ class SoftConvexQuantizer(SingleCodebook):
             quantized = self.decode_indices(indices)
         losses = {"commitment_loss": mean_squared_error(z, quantized.detach())}
         loss = self.commitment_weight * losses["commitment_loss"]
-        if self.codebook.vectors.requires_grad:
-            held = Dense(weights.dense().detach()).decode(self.codebook.vectors)
+        if self.codebook.vectors.requires_grad and self.training:
+            held = replace(weights, values=weights.values.detach()).decode(self.codebook.vectors)
             losses["codebook_loss"] = mean_squared_error(held, z.detach())
             loss = loss + losses["codebook_loss"]
         return Quantized(quantized, indices, loss, weights, losses)
 
     def soft(self, z: Float[Tensor, "*batch d"]) -> Assignment:
         """The program's weights, whatever the mode and the hardness."""
-        return Dense(self._solve(z.to(compute_dtype(z))))
+        return self._solve(self._checked(z))
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_votes"]:
         return (self.code or VERTEX).encode(z, self.codebook.vectors)
@@ -90,26 +92,33 @@ class SoftConvexQuantizer(SingleCodebook):
         ||e - sum p_k m_k||^2 <= sum p_k ||e - m_k||^2 (Jensen). At the vertices it is the step of k-means.
         """
         vectors = self.codebook.vectors.detach().double()
-        weights = self._weights_to_move_by(z).dense().double().reshape(-1, self.codebook_size)
-        errors = z.double().reshape(-1, self.dim) - weights @ vectors
-        counts = weights.sum(0)
-        return (CodebookStatistics(counts, counts[:, None] * vectors + weights.T @ errors),)
+        weights = self._weights_to_move_by(z)
+        counts, asked = torch.zeros_like(vectors[:, 0]), torch.zeros_like(vectors)
+        places = weights.indices.reshape(-1, weights.indices.shape[-1])
+        parts = (z.reshape(-1, self.dim), places, weights.values.reshape(places.shape))
+        for block, indices, values in zip(*(part.split(STATISTICS_ROWS) for part in parts), strict=True):
+            p = scatter(values.double(), indices, self.codebook_size)
+            counts += p.sum(0)
+            asked += p.T @ (block.double() - p @ vectors)
+        return (CodebookStatistics(counts, counts[:, None] * vectors + asked),)
 
-    def _weights_to_move_by(self, z: Tensor) -> Assignment:
+    def _weights_to_move_by(self, z: Tensor) -> Sparse:
         indices = self.encode_vectors(z)
         if self.code is not None and self.hardness == 1:
             return self.code.weights(indices, self.codebook_size, z.dtype)
         return self._annealed(z, indices)
 
-    def _annealed(self, z: Tensor, indices: Tensor) -> Dense:
+    def _annealed(self, z: Tensor, indices: Tensor) -> Sparse:
         """(1 - h) p of the program + h p of the code, with the gradient of the program."""
         soft = self._solve(z)
-        if self.code is None or not self.hardness:
-            return Dense(soft)
-        hard = self.code.weights(indices, self.codebook_size, z.dtype).dense()
+        if self.code is None or self.hardness == 0:
+            return soft
+        hard = self.code.weights(indices, self.codebook_size, z.dtype)
         hardness = self.hardness.to(z.dtype)
-        return Dense(hardness * hard + (soft - hardness * soft.detach()))
+        values = torch.cat([soft.values - hardness * soft.values.detach(), hardness * hard.values], -1)
+        return Sparse(torch.cat([soft.indices, hard.indices], -1), values, self.codebook_size)
 
-    def _solve(self, z: Tensor) -> Tensor:
+    def _solve(self, z: Tensor) -> Sparse:
         weights = self.program(z.reshape(-1, self.dim), self.codebook.vectors.to(z.dtype))
-        return weights.reshape(*z.shape[:-1], self.codebook_size)
+        shape = (*z.shape[:-1], weights.values.shape[-1])
+        return Sparse(weights.indices.reshape(shape), weights.values.reshape(shape), self.codebook_size)

@@ -9,39 +9,34 @@ from jaxtyping import Float
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.assignment import Sparse
 from barycode.simplex import solve_convex_program
 
 
 class Program(Protocol):
-    """Weights (n, K) of z (n, d) over a codebook (K, d): rows of the simplex, differentiable in both."""
+    """Weights of vectors z (n, d) over a codebook C (K, d): points of the simplex."""
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]: ...
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse: ...
 
 
 @dataclass(frozen=True)
 class Exact:
     """p* = argmin over the simplex of ||z - p C||^2 + lambda ||p - p~||^2 (Algorithm 1 of the paper).
 
-    p~ is the vertex of the nearest code vector, `regularization` is lambda; the solver stops at `tolerance`.
+    p~ is the vertex of the nearest code vector, `regularization` is lambda. The optimality conditions hold to
+    `tolerance`, and they are what the gradient comes from.
     """
 
     regularization: float = 0.1
-    tolerance: float = 1e-4
-    max_iterations: int = 100
+    tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
         _require_positive(self.regularization)
+        _require_positive(self.tolerance)
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]:
-        solution = solve_convex_program(
-            z,
-            codebook,
-            self.regularization,
-            tolerance=self.tolerance,
-            max_iterations=self.max_iterations,
-        )
-        weights: Tensor = solution.weights
-        return weights
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
+        solution = solve_convex_program(z, codebook, self.regularization, tolerance=self.tolerance)
+        return Sparse(solution.indices, solution.values, len(codebook))
 
 
 @dataclass(frozen=True)
@@ -53,11 +48,11 @@ class Relaxed:
     def __post_init__(self) -> None:
         _require_positive(self.regularization)
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]:
-        weights: Tensor = solve_convex_program(z, codebook, self.regularization, max_iterations=0).weights
-        return weights
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
+        solution = solve_convex_program(z, codebook, self.regularization, max_iterations=0)
+        return Sparse(solution.indices, solution.values, len(codebook))
 
 
-def _require_positive(regularization: float) -> None:
-    if not 0 < regularization < float("inf"):
-        raise InvalidInputError(f"lambda must be a finite number > 0, not {regularization}.")
+def _require_positive(value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise InvalidInputError(f"lambda and the tolerance must be finite numbers > 0, not {value}.")

@@ -53,9 +53,9 @@ class SparseCode:
         sizes = range(1, min(self.support, codebook_size) + 1)
         return log2(sum(comb(codebook_size, t) * comb(self.votes - 1, t - 1) for t in sizes))
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]:
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
         """The weights of the codes of z, without gradient: a `Program` like those of the soft weights."""
-        return self.weights(self.encode(z, codebook), len(codebook), compute_dtype(z, codebook)).dense()
+        return self.weights(self.encode(z, codebook), len(codebook), compute_dtype(z, codebook))
 
     @torch.no_grad()
     def encode(
@@ -92,7 +92,7 @@ class SparseCode:
         """The point of the simplex that was voted for."""
         indices = votes if self.support > 1 else votes.unsqueeze(-1)
         shares = torch.full(indices.shape, 1 / self.votes, dtype=dtype, device=votes.device)
-        return merge(Sparse(indices, shares, codebook_size))
+        return Sparse(indices, shares, codebook_size)
 
     def _votes(self, search: _BeamSearch, z: Tensor) -> Tensor:
         best_error = z.new_full((len(z),), torch.inf)
@@ -104,14 +104,6 @@ class SparseCode:
             best = torch.where(better[:, None], slots.repeat_interleave(repeats, dim=1), best)
             best_error = torch.where(better, error, best_error)
         return best.sort(-1).values
-
-
-def merge(weights: Sparse) -> Sparse:
-    """The same point with the weights of equal indices added up at the first of them; the others weigh 0."""
-    same = weights.indices.unsqueeze(-1) == weights.indices.unsqueeze(-2)
-    repeated = same.tril(-1).any(-1)
-    values = (same * weights.values.unsqueeze(-2)).sum(-1)
-    return Sparse(weights.indices, values.masked_fill(repeated, 0), weights.size)
 
 
 def partitions(total: int, parts: int, largest: int | None = None) -> Iterator[list[int]]:
