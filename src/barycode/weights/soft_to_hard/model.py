@@ -1,0 +1,163 @@
+"""Soft-to-hard quantization of the weights of any module, for any training loop."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from barycode.errors import InvalidInputError
+from barycode.rate.entropy import soft_cross_entropy
+from barycode.weights.hardened import Hardened
+from barycode.weights.soft_to_hard.centers import Centers, CentersFor
+from barycode.weights.soft_to_hard.parametrization import SoftToHard
+
+Choice = Callable[[str, Tensor], bool]
+"""Says by name and value whether a parameter is quantized."""
+
+
+def matrices(name: str, parameter: Tensor) -> bool:
+    """Parameters of two dimensions or more: not biases, not normalisation."""
+    return parameter.ndim >= 2
+
+
+def compressible(  # the one function that sees everything a user may choose
+    model: nn.Module,
+    centers: CentersFor,
+    *,
+    choose: Choice = matrices,
+    shared: bool = False,
+    sigma: float = 2.0,
+    hard_forward: bool = False,
+) -> nn.Module:
+    """Put the chosen parameters of `model` under soft-to-hard quantizers, in place, and return it.
+
+    Every tensor gets its own centers, or all of them the same ones if `shared`. Train as ever, with
+    `beta * rate_loss(model)` added to the loss; `anneal(model, sigma)` from a schedule; `harden(model)` in the
+    end. May be called again for further parameters. Its state_dict holds everything that a resumed run needs
+    but the schedule's own. Raises InvalidInputError where there is nothing to quantize, or a tied parameter.
+    """
+    chosen = [place for place in _places(model) if choose(place.path, place.value)]
+    _check(chosen)
+    common = centers(torch.cat([place.value.detach().flatten() for place in chosen])) if shared else None
+    for place in chosen:
+        own = common if common is not None else centers(place.value.detach().flatten())
+        quantizer = SoftToHard(own.to(place.value.device), sigma, hard_forward=hard_forward)
+        parametrize.register_parametrization(place.module, place.name, quantizer.to(place.value.device))
+        quantizer.train(model.training)
+    return model
+
+
+def rate_loss(model: nn.Module) -> Float[Tensor, ""]:
+    """Bits a weight: the mean over all quantized weights of -sum_j q_j log2 p_j (Agustsson et al. 2017).
+
+    q are the soft histograms, p the hard ones, of all weights that share their centers. What an entropy coder
+    without contexts pays when sigma is infinite.
+    """
+    soft, hard = defaultdict(list), defaultdict(list)
+    for quantizer, weights in quantizers(model):
+        counts = quantizer.counts(weights)
+        soft[quantizer.centers].append(counts[0])
+        hard[quantizer.centers].append(counts[1])
+    if not soft:
+        raise InvalidInputError("No weight of the model is quantized: call compressible(model, ...) first.")
+    totals = [(torch.stack(soft[book]).sum(0), torch.stack(hard[book]).sum(0)) for book in soft]
+    bits = [q.sum() * soft_cross_entropy(q / q.sum(), p / p.sum()) for q, p in totals if len(p)]
+    weights_in_all = sum(float(p.sum()) for _, p in totals)
+    return torch.stack(bits).sum() / max(weights_in_all, 1.0)
+
+
+def anneal(model: nn.Module, sigma: float) -> None:
+    """Set sigma of all quantizers of the model."""
+    for quantizer, _ in quantizers(model):
+        quantizer.anneal(sigma)
+
+
+def prune(model: nn.Module, fraction: float) -> None:
+    """Set the given fraction of all quantized weights to zero for good: those smallest against their spacing."""
+    if not 0 <= fraction < 1:
+        raise InvalidInputError(f"Pruning a fraction of {fraction}: expected at least 0 and less than 1.")
+    pairs = list(quantizers(model))
+    sizes = torch.cat([(weights / q.centers.spacing()).detach().abs().flatten() for q, weights in pairs])
+    if not fraction or not len(sizes):
+        return
+    limit = sizes.kthvalue(max(1, int(fraction * len(sizes)))).values
+    for quantizer, weights in pairs:
+        quantizer.kept = (weights / quantizer.centers.spacing()).detach().abs() > limit
+
+
+@torch.no_grad()
+def harden(model: nn.Module) -> dict[str, Hardened]:
+    """Make every quantized weight its nearest center, a plain parameter again, and return the codes by name.
+
+    `compress(model.state_dict(), hardened=harden(model))` with the calls in the other order: harden first.
+    """
+    codes = {}
+    for place in list(_quantized(model)):
+        codes[place.path] = place.quantizer.hardened(place.value)
+        trained = place.quantizer.training
+        place.quantizer.eval()
+        parametrize.remove_parametrizations(place.module, place.name, leave_parametrized=True)
+        place.quantizer.train(trained)
+    return codes
+
+
+def quantizers(model: nn.Module) -> Iterator[tuple[SoftToHard, Tensor]]:
+    """Every quantizer with the weights that are under it, those that the optimizer moves."""
+    for place in _quantized(model):
+        yield place.quantizer, place.value
+
+
+def center_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The learned parameters of centers and grids, each once: give them a learning rate of their own."""
+    found = {book for quantizer, _ in quantizers(model) for book in (quantizer.centers,)}
+    return [p for book in found for p in book.parameters() if p.requires_grad]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a parameter is: module.name, known to the whole model as `path`."""
+
+    module: nn.Module
+    name: str
+    path: str
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class _QuantizedPlace(_Place):
+    quantizer: SoftToHard
+
+
+def _places(model: nn.Module) -> Iterator[_Place]:
+    """Plain parameters of floating point, tied ones at every place they have."""
+    for prefix, module in model.named_modules():
+        if isinstance(module, parametrize.ParametrizationList | Centers | SoftToHard):
+            continue
+        for name, value in module.named_parameters(recurse=False, remove_duplicate=False):
+            if value.dtype.is_floating_point:
+                yield _Place(module, name, f"{prefix}.{name}".lstrip("."), value)
+
+
+def _quantized(model: nn.Module) -> Iterator[_QuantizedPlace]:
+    for prefix, module in model.named_modules():
+        if not parametrize.is_parametrized(module):
+            continue
+        for name, chain in module.parametrizations.items():
+            if len(chain) == 1 and isinstance(chain[0], SoftToHard):
+                yield _QuantizedPlace(module, name, f"{prefix}.{name}".lstrip("."), chain.original, chain[0])
+
+
+def _check(chosen: list[_Place]) -> None:
+    if not chosen:
+        raise InvalidInputError("No parameter of the model was chosen: nothing to quantize.")
+    seen: dict[int, str] = {}
+    for place in chosen:
+        first = seen.setdefault(id(place.value), place.path)
+        if first != place.path:
+            raise InvalidInputError(
+                f"{first!r} and {place.path!r} are the same parameter: quantize a tied parameter as one module's."
+            )

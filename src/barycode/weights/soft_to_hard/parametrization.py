@@ -1,0 +1,74 @@
+"""A weight as training sees it: soft, or hard with the gradient of soft; always hard in evaluation."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers.estimators import straight_through
+from barycode.weights.hardened import Hardened
+from barycode.weights.soft_to_hard.centers import Centers
+from barycode.weights.soft_to_hard.soft_scalar import nearest_rank, soft_counts, soft_scalar
+
+
+class SoftToHard(nn.Module):
+    """w -> sum_j phi_j c_j, phi = softmax(-sigma (w - c_j)^2 / spacing^2); in evaluation the nearest center.
+
+    For `torch.nn.utils.parametrize`. sigma has no unit: at 2 the soft weight is close to w itself, at 20 it is
+    hard but for weights near a threshold. With `hard_forward`, training sees the nearest center, with the
+    gradient of the soft weight. Weights that are pruned are zero in every mode.
+    """
+
+    sigma: Tensor
+    kept: Tensor | None
+
+    def __init__(self, centers: Centers, sigma: float, *, hard_forward: bool = False) -> None:
+        super().__init__()
+        self.centers = centers
+        self.hard_forward = hard_forward
+        self.register_buffer("sigma", torch.ones(()))
+        self.register_buffer("kept", None)
+        self.anneal(sigma)
+
+    def anneal(self, sigma: float) -> None:
+        """Set sigma > 0; infinity is hard."""
+        if not sigma > 0:
+            raise InvalidInputError(f"sigma must be a number > 0, not {sigma}.")
+        self.sigma.fill_(sigma)
+
+    def forward(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        weights = self.pruned(weights)
+        centers = self._centers(weights)
+        if not self.training or bool(self.sigma.isinf()):
+            return centers.detach()[nearest_rank(weights, centers)]
+        soft = self.pruned(soft_scalar(weights, centers, self._precision(weights)))
+        if not self.hard_forward:
+            return soft
+        return straight_through(soft, centers[nearest_rank(weights, centers)])
+
+    def counts(self, weights: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
+        """(soft, hard): how many weights each center has; the soft ones are differentiable."""
+        weights = self.pruned(weights)
+        centers = self._centers(weights)
+        ranks = nearest_rank(weights.detach(), centers.detach()).flatten()
+        hard = torch.bincount(ranks, minlength=len(centers)).to(weights.dtype)
+        if bool(self.sigma.isinf()):
+            return hard, hard
+        return soft_counts(weights, centers, self._precision(weights)), hard
+
+    def pruned(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return weights if self.kept is None else weights * self.kept
+
+    @torch.no_grad()
+    def hardened(self, weights: Float[Tensor, "*shape"]) -> Hardened:
+        """The codes of the weights and what they mean."""
+        weights = self.pruned(weights)
+        centers = self._centers(weights)
+        indices: Int64[Tensor, "*shape"] = nearest_rank(weights, centers)
+        return Hardened(indices.cpu(), centers.cpu())
+
+    def _centers(self, weights: Tensor) -> Tensor:
+        return self.centers.values().to(weights.dtype)
+
+    def _precision(self, weights: Tensor) -> Tensor:
+        return (self.sigma / self.centers.spacing().square()).to(weights.dtype)
