@@ -19,13 +19,13 @@ from barycode.quantizers import (
     ProductQuantizer,
     Quantizer,
     ResidualQuantizer,
+    SoftConvexQuantizer,
     SparseCode,
     StochasticQuantizer,
     VectorQuantizer,
     kmeans,
     rotation_trick,
 )
-from barycode.quantizers.convex import SoftConvexQuantizer
 from barycode.quantizers.programs import Exact, Program, Relaxed
 from barycode.quantizers.quantizer import Initialization
 from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Revival
@@ -75,7 +75,7 @@ def sparse(support: int, levels: int) -> Method:
     """SCQ annealed to sparse convex codes."""
     return Method(
         f"SCQ hardened, {support} of K, {levels} votes",
-        convex(Exact(tolerance=1e-3), SparseCode(support, levels)),
+        convex(Exact(), SparseCode(support, levels)),
         kmeans,
         lambda steps: (Annealing(Linear(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))),),
     )
@@ -122,7 +122,14 @@ METHODS = {
     "product-2": Method("product, 2 groups", partial(ProductQuantizer, groups=2), kmeans, _averaged),
     "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
     "scq-relaxed": Method("SCQ relaxed (continuous)", convex(Relaxed()), kmeans),
-    "scq-exact": Method("SCQ exact (continuous)", convex(Exact(tolerance=1e-3)), kmeans),
+    "scq-exact": Method("SCQ exact (continuous)", convex(Exact()), kmeans),
+    **{
+        f"scq-lambda-{value}": Method(f"SCQ exact, lambda {value} (continuous)", convex(Exact(value)), kmeans)
+        for value in (0.01, 1.0)
+    },
+    "scq-tolerance-0.1": Method(
+        "SCQ to a tolerance of 0.1 (continuous)", convex(Exact(tolerance=0.1)), kmeans
+    ),
     "sparse-2-2": sparse(2, 2),
     "sparse-2-3": sparse(2, 3),
     "sparse-3-4": sparse(3, 4),

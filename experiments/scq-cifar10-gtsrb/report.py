@@ -1,0 +1,69 @@
+"""Tables and plots of the rows; the README's text around them is written by hand."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from barycode.evaluation.campaign_report import Column, group, plot_training, table
+from barycode.training.autoencoders.methods import find_method
+
+TITLES = {"cifar10": "CIFAR-10", "gtsrb": "GTSRB"}
+COLUMNS = (
+    Column("MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
+    Column("MSE / variance", lambda row: row["mse_over_variance"], "{:.4f}"),
+    Column("quantization error x 1e3", lambda row: _scaled(row, "quantization_error"), "{:.3g}"),
+    Column("/ latents' variance", lambda row: row.get("quantization_error_over_variance"), "{:.2g}"),
+    Column("perplexity, nearest code", lambda row: row.get("perplexity"), "{:.0f}"),
+    Column("of mean weights", lambda row: row.get("perplexity_of_weights"), "{:.0f}"),
+    Column("usage", lambda row: row.get("usage"), "{:.2f}"),
+    Column("bits a vector", lambda row: row.get("bits_a_vector"), "{:.2f}"),
+    Column("step, ms", lambda row: _scaled(row, "step_seconds"), "{:.0f}"),
+)
+RATIOS = ("mse", "quantization_error", "quantization_error_over_variance")
+
+
+def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
+    """report.md and a plot a data set, from the rows alone."""
+    parts = ["# Soft Convex Quantization at equal K: the rows", ""]
+    for (data, steps), found in _sets(rows).items():
+        groups = group(found, lambda row: find_method(row["method"]).title)
+        title = f"{TITLES[data]}, {steps} steps of {found[0]['batch']}, K = {found[0]['codebook_size']}"
+        plot = f"{data}-{steps}.png"
+        plot_training(groups, title, folder / plot)
+        parts += [
+            f"## {title}",
+            "",
+            table(groups, "method", COLUMNS),
+            "",
+            *_ratios(groups),
+            f"![{title}]({plot})",
+            "",
+        ]
+    (folder / "report.md").write_text("\n".join(parts))
+
+
+def _sets(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:
+    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["data"], row["steps"])):
+        found.setdefault((row["data"], row["steps"]), []).append(row)
+    return found
+
+
+def _ratios(groups: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
+    """SCQ over each VQ-VAE, for the figures that the paper compares."""
+    lines = []
+    for convex in ("scq-exact", "scq-relaxed"):
+        for plain in ("vq", "vq-ema", "vq-revive"):
+            over, under = (groups.get(find_method(name).title) for name in (convex, plain))
+            if over and under:
+                told = ", ".join(f"{name} {_mean(over, name) / _mean(under, name):.3f}" for name in RATIOS)
+                lines.append(f"- {convex} / {plain}: {told}")
+    return [*lines, ""] if lines else []
+
+
+def _mean(rows: list[Mapping[str, Any]], name: str) -> float:
+    return sum(row[name] for row in rows) / len(rows)
+
+
+def _scaled(row: Mapping[str, Any], name: str) -> float | None:
+    return None if row.get(name) is None else 1e3 * row[name]

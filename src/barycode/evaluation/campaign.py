@@ -1,0 +1,125 @@
+"""Many autoencoder runs in order of importance: claimed, resumed, measured, one row each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from barycode.errors import MissingDataError
+from barycode.evaluation.autoencoders import measure, step_seconds
+from barycode.evaluation.ledger import Ledger, Row, claim
+from barycode.training.autoencoders.pictures import Pictures, load_pictures
+from barycode.training.autoencoders.train import Recipe, Run, build
+
+COMPARED = ("mse", "quantization_error", "perplexity_of_weights", "bytes")
+TOLERANCE = 1e-3  # relative: another machine sums in another order
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """The runs of one experiment.
+
+    folder: where results.json and weights/ are. runs: checkpoints and logs, shared by experiments so that a
+    recipe is trained once. recipes: the most important first. headline: names of runs whose weights are kept.
+    """
+
+    folder: Path
+    runs: Path
+    data: Path
+    recipes: Sequence[Recipe]
+    headline: frozenset[str] = frozenset()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The rows so far."""
+        return Ledger(self.folder / "results.json")
+
+    def run(self, deadline: float = math.inf) -> bool:
+        """Train and measure what has no row yet, until `deadline` (as `time.time()`); whether all is done.
+
+        Several processes may do so at once, each with its own runs.
+        """
+        loaded: dict[str, Pictures] = {}
+        for recipe in self.missing():
+            if time.time() > deadline:
+                break
+            with claim(self.runs / f"{recipe.name}.lock") as mine:
+                if mine and recipe.name not in self.ledger.rows():
+                    self._run_one(recipe, _pictures(loaded, recipe.data, self.data), deadline)
+        return not list(self.missing())
+
+    def missing(self) -> Iterator[Recipe]:
+        """The recipes without a row, the most important first."""
+        known = self.ledger.rows()
+        return (recipe for recipe in self.recipes if recipe.name not in known)
+
+    def open(self, recipe: Recipe, pictures: Pictures) -> Run:
+        """The run of a recipe where it stands."""
+        return Run(recipe, pictures, self.runs)
+
+    def _run_one(self, recipe: Recipe, pictures: Pictures, deadline: float) -> None:
+        run = self.open(recipe, pictures)
+        if not run.train(deadline):
+            return
+        row = {"name": recipe.name, **recipe.row(), **measure(run.model, pictures.test, run.variance)}
+        row |= {"train_seconds": round(run.seconds, 1), "curve": run.curve()}
+        if recipe.name in self.headline:
+            weights = self.folder / "weights"
+            weights.mkdir(parents=True, exist_ok=True)
+            save_file(_plain(run.model.state_dict()), weights / f"{recipe.name}.safetensors")
+        self.ledger.add(row)
+
+    def time_steps(self, recipes: Sequence[Recipe]) -> None:
+        """Add the seconds of a training step, measured in turns in one process, to the rows of `recipes`."""
+        loaded: dict[str, Pictures] = {}
+        known = self.ledger.rows()
+        runs = [self.open(r, _pictures(loaded, r.data, self.data)) for r in recipes if r.name in known]
+        for name, seconds in step_seconds(runs).items():
+            self.ledger.add({**known[name], "step_seconds": seconds})
+
+    def evaluate_only(self) -> list[str]:
+        """Measure the committed weights again; a sentence for every figure that is not the row's."""
+        known, faults = self.ledger.rows(), []
+        loaded: dict[str, Pictures] = {}
+        for path in sorted((self.folder / "weights").glob("*.safetensors")):
+            if path.stem not in known:
+                raise MissingDataError(f"{path.name} has no row in {self.ledger.path.name}.")
+            row = known[path.stem]
+            recipe = recipe_of(row)
+            pictures = _pictures(loaded, recipe.data, self.data)
+            model = build(recipe)
+            model.load_state_dict(load_file(path))
+            again = measure(model, pictures.test, pictures.variance)
+            print(path.stem, {name: again.get(name) for name in COMPARED})
+            faults += [f"{path.stem}: {fault}" for fault in _differences(row, again)]
+        return faults
+
+
+def recipe_of(row: Row) -> Recipe:
+    """The recipe that a row came from."""
+    return Recipe(**{field.name: row[field.name] for field in fields(Recipe)})
+
+
+def _pictures(loaded: dict[str, Pictures], name: str, folder: Path) -> Pictures:
+    if name not in loaded:
+        loaded[name] = load_pictures(name, folder)
+    return loaded[name]
+
+
+def _plain(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.contiguous() for name, value in state.items()}
+
+
+def _differences(row: Row, again: dict[str, Any]) -> list[str]:
+    return [
+        f"{name} is {again[name]} instead of {row[name]}"
+        for name in COMPARED
+        if row.get(name) is not None and abs(again[name] - row[name]) > TOLERANCE * abs(row[name])
+    ]

@@ -1,0 +1,82 @@
+"""Tables and plots of autoencoder rows: means over seeds with their spread, and curves over training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Row = Mapping[str, Any]
+# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, the figure of a row (None where it has none), and how it is printed."""
+
+    heading: str
+    value: Callable[[Row], float | None]
+    form: str = "{:.4g}"
+
+    def cell(self, rows: Sequence[Row]) -> str:
+        """The mean over the rows, with the half width of its 95 % confidence interval from two rows on."""
+        values = [value for row in rows if (value := self.value(row)) is not None]
+        if not values:
+            return "-"
+        text = self.form.format(mean(values))
+        half = half_width(values)
+        return f"{text} ± {self.form.format(half)}" if math.isfinite(half) else text
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Of the 95 % confidence interval of the mean, by Student's t; infinite for a single value."""
+    if len(values) < 2:
+        return math.inf
+    quantile = STUDENT[min(len(values) - 2, len(STUDENT) - 1)]
+    return quantile * stdev(values) / math.sqrt(len(values))
+
+
+def group(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:
+    """Rows by a label, in the order in which the labels come."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
+
+
+def table(groups: Mapping[str, Sequence[Row]], first: str, columns: Sequence[Column]) -> str:
+    """A markdown table: a line a group, with the number of its rows (seeds)."""
+    headings = [first, "seeds", *(column.heading for column in columns)]
+    lines = [headings, ["---"] * len(headings)]
+    for label, rows in groups.items():
+        lines.append([label, str(len(rows)), *(column.cell(rows) for column in columns)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def plot_training(groups: Mapping[str, Sequence[Row]], title: str, path: Path) -> None:
+    """Squared error on the pictures held out over the steps, one line a run."""
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (label, rows) in enumerate(groups.items()):
+        for row in rows:
+            axes.plot(*zip(*row["curve"], strict=True), color=f"C{number % 10}", linewidth=1.3)
+        axes.plot([], [], color=f"C{number % 10}", label=label)
+    axes.set(xlabel="steps", ylabel="mean squared error, held out, pictures in [0, 1]", title=title)
+    axes.set_yscale("log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, without global state or a display."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110, metadata={"Software": None})

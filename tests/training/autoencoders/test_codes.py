@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.training.autoencoders.codes import pack_codes, unpack_codes
+from barycode.training.autoencoders.methods import METHODS
+
+CODED = [name for name, method in METHODS.items() if method.build and not name.startswith("scq")]
+
+
+def quantizer_of(name):
+    method = METHODS[name]
+    return method.build(16, method.latent_dim(16))
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_codes_come_back_from_their_bytes(name):
+    quantizer = quantizer_of(name)
+    indices = quantizer.encode(torch.randn(3, 2, 2, quantizer.dim))
+    data = pack_codes(quantizer, indices)
+    assert torch.equal(unpack_codes(quantizer, data), indices)
+
+
+def test_a_file_is_about_as_long_as_the_entropy_of_its_codes():
+    quantizer = quantizer_of("vq")
+    indices = torch.arange(16).repeat(500).reshape(20, 20, 20)
+    assert 4 * 8000 / 8 < len(pack_codes(quantizer, indices)) < 4 * 8000 / 8 + 150
+
+
+def test_continuous_weights_fit_in_no_file():
+    quantizer = quantizer_of("scq-relaxed")
+    with pytest.raises(InvalidInputError, match="fit in no file"):
+        pack_codes(quantizer, torch.zeros(2, 2, 2, dtype=torch.int64))
+
+
+def test_a_damaged_file_is_a_typed_error():
+    quantizer = quantizer_of("vq")
+    data = pack_codes(quantizer, torch.zeros(2, 2, 2, dtype=torch.int64))
+    for place in range(0, len(data), 7):
+        broken = bytearray(data)
+        broken[place] ^= 0x10
+        with pytest.raises(CorruptFileError):
+            unpack_codes(quantizer, bytes(broken))

@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers import ResidualQuantizer, VectorQuantizer
+from barycode.training.autoencoders.network import Autoencoder
+
+
+def test_it_has_the_size_of_the_standard_network():
+    model = Autoencoder(None)
+    assert sum(p.numel() for p in model.parameters()) == 662_083
+    assert model(torch.rand(2, 3, 32, 32)).latents.shape == (2, 64, 8, 8)
+
+
+@pytest.mark.parametrize("quantizer", [VectorQuantizer(8, 5), ResidualQuantizer(8, 5, stages=2)])
+def test_decoded_codes_are_the_output_of_evaluation(quantizer):
+    model = Autoencoder(quantizer, hidden=16, residual=4).eval()
+    pictures = torch.rand(2, 3, 8, 12)
+    output = model(pictures)
+    assert output.pictures.shape == pictures.shape
+    torch.testing.assert_close(model.decode(model.encode(pictures)), output.pictures)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 9, 8), (2, 1, 8, 8), (3, 8, 8)])
+def test_pictures_that_do_not_fit_are_a_typed_error(shape):
+    with pytest.raises(InvalidInputError, match="multiples of 4"):
+        Autoencoder(None)(torch.rand(shape))
+
+
+def test_without_a_quantizer_there_are_no_codes():
+    with pytest.raises(InvalidInputError, match="no codes"):
+        Autoencoder(None).encode(torch.rand(1, 3, 8, 8))
