@@ -1,17 +1,15 @@
-"""`barycode compress`: pictures into .bary files."""
+"""`barycode compress`: pictures and networks into .bary files."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from barycode.cli import batch, pictures
-from barycode.errors import InvalidInputError, UnsupportedFileError
-
-NETWORKS = frozenset({".safetensors", ".pt", ".pth"})
+from barycode.cli import batch, networks, pictures
+from barycode.errors import InvalidInputError
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917 (a command's options)
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders or quoted globs.")],
     output: Annotated[
         Path | None,
@@ -32,9 +30,22 @@ def main(
     model: Annotated[
         str, typer.Option(help="A shipped model (photo, photo-msssim) or a .safetensors file of your own.")
     ] = "photo",
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Networks: every bit of every tensor.")
+    ] = False,
+    bits_per_weight: Annotated[
+        float | None, typer.Option(help="Networks: at most so many bits per weight. Default: 4.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Networks: at most so many bytes.")] = None,
+    max_error: Annotated[
+        float | None, typer.Option(help="Networks: no weight is off by more than this.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Networks: store tensors with such names exactly (* and ?).")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
 ) -> None:
-    """Compress pictures into .bary files.
+    """Compress pictures and networks into .bary files.
 
     For example:
 
@@ -45,22 +56,30 @@ def main(
     - `barycode compress holiday/ -o holiday-bary/` takes all pictures below a folder
 
     - `barycode compress "scans/*.tif" --force`
+
+    - `barycode compress model.safetensors --bits-per-weight 3` (also .pt, or a sharded .index.json)
+
+    - `barycode compress model.safetensors --lossless`
     """
-    jobs = batch.plan(inputs, output, pictures.SUFFIXES, ".bary")
-    batch.run_jobs(jobs, lambda job: _compress(job, quality, model, force))
+    target = networks.target_of(lossless, bits_per_weight, size, max_error)
+
+    def act(job: batch.Job) -> str:
+        kind = job.source.suffix.lower()
+        if kind == ".bary":
+            raise InvalidInputError(
+                f"{job.source} is compressed already; did you mean: barycode decompress {job.source}"
+            )
+        batch.refuse_existing(job.target, force)
+        if kind in networks.SUFFIXES:
+            return networks.compress(job, target, keep or (), force)
+        if target is not None or keep:
+            raise InvalidInputError(f"{job.source} is not a network: pictures take --quality.")
+        return _compress_picture(job, quality, model, force)
+
+    batch.run_jobs(batch.plan(inputs, output, pictures.SUFFIXES, ".bary"), act)
 
 
-def _compress(job: batch.Job, quality: float, model: str, force: bool) -> str:
-    kind = job.source.suffix.lower()
-    if kind == ".bary":
-        raise InvalidInputError(
-            f"{job.source} is compressed already; did you mean: barycode decompress {job.source}"
-        )
-    if kind in NETWORKS:
-        raise UnsupportedFileError(
-            f"{job.source} is a network; this version of Barycode compresses pictures only."
-        )
-    batch.refuse_existing(job.target, force)
+def _compress_picture(job: batch.Job, quality: float, model: str, force: bool) -> str:
     from barycode.images import compress
 
     with pictures.open_picture(job.source) as image:

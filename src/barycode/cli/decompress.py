@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from barycode.cli import batch, pictures
+from barycode.cli import batch, networks, pictures
 from barycode.errors import UnsupportedFileError
 
-PICTURE_KIND = "imag"
+SUFFIXES = {"imag": ".png", networks.KIND: ".safetensors"}
+UNKNOWN = ".unpacked"  # until the file says what it holds
 
 
 def main(
@@ -18,7 +19,7 @@ def main(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The picture, or a folder for several. Default: a PNG beside the input."
+            "--output", "-o", help="The file, or a folder for several. Default: PNG or safetensors, beside."
         ),
     ] = None,
     model: Annotated[
@@ -26,7 +27,7 @@ def main(
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
 ) -> None:
-    """Decompress .bary files: pictures become PNG, or what the name after --output says.
+    """Decompress .bary files: to PNG and safetensors, or to what the name after --output says.
 
     For example:
 
@@ -35,23 +36,37 @@ def main(
     - `barycode decompress photo.bary -o photo.tiff`
 
     - `barycode decompress holiday-bary/ -o holiday/`
+
+    - `barycode decompress model.bary` writes model.safetensors beside it
     """
-    jobs = batch.plan(inputs, output, frozenset({".bary"}), ".png")
+    jobs = batch.plan(inputs, output, frozenset({".bary"}), UNKNOWN)
     batch.run_jobs(jobs, lambda job: _decompress(job, model, force))
 
 
 def _decompress(job: batch.Job, model: str | None, force: bool) -> str:
-    batch.refuse_existing(job.target, force)
-    data = job.source.read_bytes()
-    from barycode.container import unpack
-
-    kind = unpack(data).kind
-    if kind != PICTURE_KIND:
+    kind = _kind(job.source)
+    if kind not in SUFFIXES:
         raise UnsupportedFileError(
             f"{job.source} holds {kind!r}, which this version of Barycode does not decompress."
         )
+    if job.target.suffix == UNKNOWN:
+        job = batch.Job(job.source, job.target.with_suffix(SUFFIXES[kind]))
+    batch.refuse_existing(job.target, force)
+    if kind == networks.KIND:
+        return networks.decompress(job, force)
+    return _decompress_picture(job, model, force)
+
+
+def _kind(path: Path) -> str:
+    from barycode.container import ContainerReader
+
+    with path.open("rb") as file:
+        return ContainerReader(file).kind
+
+
+def _decompress_picture(job: batch.Job, model: str | None, force: bool) -> str:
     from barycode.images import decompress
 
-    image = decompress(data, model=model)
+    image = decompress(job.source.read_bytes(), model=model)
     batch.write(job.target, pictures.picture_bytes(image, job.target.suffix), force)
     return f"{job.source} -> {job.target}  {image.width}x{image.height} {image.mode}"

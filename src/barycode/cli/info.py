@@ -1,6 +1,6 @@
 """`barycode info`: where the bits of a file went."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,12 +8,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from barycode.container import Container
+from barycode.cli import networks
 
+if TYPE_CHECKING:
+    from barycode.container import ContainerReader
+
+NUMBERS = frozenset({"count", "bits", "share", "per weight"})
 MEANINGS = {
-    "HEAD": "size, mode, quality step, model",
+    "HEAD": "what is in the file: sizes, names, forms",
     "TILE": "codes of up to 1024x1024 pixels",
+    "BOOK": "a codebook: sorted centers",
+    "PART": "codes of some tensors",
     "ALPH": "alpha, lossless",
     "EXIF": "EXIF, as it came",
     "ICCP": "colour profile, as it came",
@@ -23,40 +28,46 @@ MEANINGS = {
 def main(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .bary file.")],
 ) -> None:
-    """Explain a .bary file, section by section, in bits.
+    """Explain a .bary file in bits: section by section and, for a network, tensor by tensor.
 
     For example:
 
     - `barycode info photo.bary`
+
+    - `barycode info model.bary`
     """
-    from barycode.container import describe, unpack
+    from barycode.container import ContainerReader, describe
 
-    data = file.read_bytes()
-    container = unpack(data)
-    console = Console()
-    for line in _facts(container, len(data)):
+    console, size = Console(), file.stat().st_size
+    with file.open("rb") as stream:
+        reader = ContainerReader(stream)
+        shares = describe(reader, MEANINGS)
+    for line in _facts(file, reader, size):
         console.print(line, highlight=False)
+    rows = [(s.tag, f"{s.sections or ''}", f"{s.bits:,}", f"{s.fraction:.1%}", s.meaning) for s in shares]
+    console.print(_table(("section", "count", "bits", "share", "what it holds"), rows))
+    if reader.kind == networks.KIND:
+        console.print(_table(networks.HEADINGS, networks.rows(file)))
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table()
-    for heading in ("section", "count", "bits", "share", "what it holds"):
-        table.add_column(heading, justify="right" if heading in ("count", "bits", "share") else "left")
-    for share in describe(container.sections, MEANINGS):
-        cells = (
-            share.tag,
-            f"{share.sections or ''}",
-            f"{share.bits:,}",
-            f"{share.fraction:.1%}",
-            share.meaning,
-        )
-        table.add_row(*cells)
-    console.print(table)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in NUMBERS else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
-def _facts(container: "Container", size: int) -> Iterator[str]:
-    yield f"kind {container.kind}, version {container.version}, {size:,} bytes = {8 * size:,} bits"
-    if container.kind == "imag":
+def _facts(file: Path, reader: "ContainerReader", size: int) -> Iterator[str]:
+    yield f"kind {reader.kind}, version {reader.version}, {size:,} bytes = {8 * size:,} bits"
+    if reader.kind == networks.KIND:
+        yield networks.fact(file, size)
+    if reader.kind == "imag":
+        from barycode.container import unpack
         from barycode.images.codec import read_header
 
-        header = read_header(container)
+        header = read_header(unpack(file.read_bytes()))
         pixels = header.width * header.height
         yield f"picture {header.width}x{header.height} {header.mode}, {8 * size / pixels:.4f} bits per pixel"
         yield f"quality step {header.index}, model {header.fingerprint.hex()}"

@@ -18,8 +18,8 @@ def kmeans_1d(
     """The sorted centers c of least sum_i w_i min_k (v_i - c_k)**2; at most K of them.
 
     On a line clusters are intervals, so a dynamic program over sorted values is exact (Bellman 1973; Wang and
-    Song 2011): D_k(j) = min over i of D_{k-1}(i) + cost(i, j), O(K cells**2). Up to 1024 distinct values it is
-    exact. Beyond, cluster boundaries are restricted to the edges of about 1024 cells, half of them of equal
+    Song 2011): D_k(j) = min over i of D_{k-1}(i) + cost(i, j), O(K cells**2). Up to 1024 distinct values it
+    is exact. Beyond, cluster boundaries are restricted to the edges of about 1024 cells, half of them of equal
     width and half of equal count; within that restriction it is exact too. With fewer distinct values than K,
     those values are the centers. Weights must be non-negative. Raises InvalidInputError.
     """
@@ -79,7 +79,7 @@ def _boundaries(places: Tensor, masses: Tensor, clusters: int) -> list[int]:
 
 
 def _interval_costs(places: Tensor, masses: Tensor) -> Tensor:
-    """(cells + 1, cells + 1): squared error of one center for the cells i ... j - 1; infinite unless i < j."""
+    """(cells + 1, cells + 1): squared error of one center for cells i ... j - 1; infinite unless i < j."""
     centered = places - (places * masses).sum() / masses.sum()  # so that differences of squares stay accurate
     zero = torch.zeros(1, dtype=places.dtype)
     sums = [torch.cat([zero, (masses * centered**power).cumsum(0)]) for power in range(3)]

@@ -41,9 +41,9 @@ class AdaptiveTables:
 
 
 def apportion(counts: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Counts (T, A) below 2**38 a row to integers of at least 1 that sum to TOTAL, what is left to the largest.
+    """Counts (T, A) to integers of at least 1 that sum to TOTAL; what is left goes to the largest.
 
-    A row of zeros is uniform.
+    A row of zeros is uniform; a row may sum to 2**38.
     """
     alphabet = counts.shape[1]
     counts = counts + (counts.sum(1, keepdims=True) == 0)

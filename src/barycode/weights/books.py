@@ -1,5 +1,6 @@
 """Codebooks of a file: sorted centers, each set stored once however many tensors use it."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +29,7 @@ class Books:
 
 
 def origin(centers: Tensor) -> int:
-    """The rank of the center nearest to zero: codes count from there. The lower of two at the same distance."""
+    """The rank from which codes count: of the center nearest to zero, the lower of two as near."""
     return int(centers.double().abs().argmin())
 
 
@@ -43,8 +44,6 @@ def book_to_bytes(centers: Tensor) -> bytes:
 
 def book_from_bytes(data: bytes) -> Tensor:
     """Sorted, finite centers; CorruptFileError for anything else."""
-    import numpy as np
-
     reader = ByteReader(data, "A codebook")
     code, count = reader.u8(), reader.varint() + 1
     dtype = DTYPES[code] if code < len(DTYPES) else None

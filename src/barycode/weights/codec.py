@@ -1,7 +1,7 @@
 """State dicts to `.bary` bytes and back.
 
-Sections: HEAD (names, forms, ties, metadata), BOOK (codebooks, before their first use), PART (tensors under one
-coder). docs/format.md specifies them.
+Sections: HEAD (names, forms, ties, metadata), BOOK (codebooks, before their first use), PART (tensors under
+one coder). docs/format.md specifies them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,11 +94,7 @@ def decompress(data: bytes) -> dict[str, Tensor]:
 
     Raises CorruptFileError for damaged files, UnsupportedFileError for files of another kind.
     """
-    reader = NetworkReader(BytesIO(data))
-    tensors = {entry.name: tensor for entry, tensor in reader.tensors()}
-    entries = reader.directory.entries
-    names = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
-    return {name: tensors[origin] for name, origin in names.items()}
+    return NetworkReader(BytesIO(data)).state_dict()
 
 
 def _settings(
@@ -118,7 +114,7 @@ def _limit(source: Source, target: BitsPerWeight | Size) -> int:
 
 
 def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Report:
-    """Write the finest file of at most `limit` bytes: found on a sample, corrected by what it really takes."""
+    """Write the finest file of at most `limit` bytes: found on a sample, corrected by what it takes."""
     goal, step, sample = limit, None, Sample(source)
     for _ in range(ATTEMPTS):
         step = fitting_step(sample, settings, goal, step)

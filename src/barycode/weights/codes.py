@@ -1,7 +1,7 @@
 """Signed codes under classes of magnitude: the entropy coder of every lossy or hardened tensor.
 
-A piece of a sequence is cut into lanes that run side by side: a call of the coder takes one code from every lane,
-and the tables learn between calls. On the trellis, the grid of a code is part of its context.
+A piece of a sequence is cut into lanes that run side by side: a call of the coder takes one code from every
+lane, and the tables learn between calls. On the trellis, the grid of a code is part of its context.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def _prior() -> NDArray[np.int64]:
         weights = [_ONE * _ONE]
         for _ in range(LIMIT):
             weights.append(weights[-1] * mean // (_ONE + mean))
-        both = weights[:0:-1] + [2 * weights[0]] + weights[1:]
+        both = [*weights[:0:-1], 2 * weights[0], *weights[1:]]
         table[index] = [1 + PRIOR_WEIGHT * INCREMENT * weight // sum(both) for weight in both]
     return np.concatenate([table] * FAMILIES)
 
@@ -45,9 +45,14 @@ class CodeCoder:
         self._tables = AdaptiveTables(_prior())
 
     def code(
-        self, exchange: Exchange, classes: NDArray[np.uint8], source: NDArray | None, on_trellis: bool, shift: int
+        self,
+        exchange: Exchange,
+        classes: NDArray[np.uint8],
+        source: NDArray | None,
+        on_trellis: bool,
+        shift: int,
     ) -> NDArray[np.int32]:
-        """Codes (n,) as they came or, on the trellis, the points (n,) closest to the weights (n,) in steps."""
+        """Codes (n,) as they came or, on the trellis, the points (n,) for weights (n,) in steps."""
         result = np.empty(len(classes), np.int32)
         for start in range(0, len(classes), PIECE):
             piece = slice(start, start + PIECE)
@@ -60,7 +65,8 @@ class CodeCoder:
     def _choose(self, weights: NDArray[np.float32], classes: NDArray, shift: int) -> NDArray[np.int32]:
         """The codes of the best path, at the prices of now."""
         lengths = self._tables.tables.code_lengths()[: GRIDS * CLASSES]
-        prices = Prices((lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) / 2 + np.float32(shift), shift, TRADE)
+        bits = (lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) * np.float32(0.5) + np.float32(shift)
+        prices = Prices(bits.astype(np.float32), shift, TRADE)
         time, lanes = len(_calls(len(weights))), _lanes(len(weights))
         padding = (0, time * lanes - len(weights))
         targets, rows = (np.pad(array, padding).reshape(time, lanes) for array in (weights, classes))

@@ -43,6 +43,13 @@ class NetworkReader:
             for item, result in zip(items, results, strict=True):
                 yield item.entry, rebuild(item, result, self._books)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors by name, in order; tied ones are the same object."""
+        tensors = {entry.name: tensor for entry, tensor in self.tensors()}
+        entries = self.directory.entries
+        origins = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
+        return {name: tensors[origin] for name, origin in origins.items()}
+
     def shares(self) -> Iterator[tuple[Item, float]]:
         """Every tensor, how it is coded, and the bits of its symbols: the file is decoded for it."""
         for _, items, _, bits in self._parts(metered=True):

@@ -19,7 +19,7 @@ MAX_BYTES = 2**26  # of the directory
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor's name and form. `tied_to` is the place of the earlier tensor that it shares its memory with."""
+    """A tensor's name and form. `tied_to` is the place of the earlier tensor whose memory it shares."""
 
     name: str
     shape: tuple[int, ...]

@@ -41,7 +41,7 @@ class Settings:
 
 
 def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator[list[Fate]]:
-    """Write a whole file to a binary stream, and give the fates of the tensors of each part once it is written.
+    """Write a whole file to a binary stream; gives the fates of each part's tensors once it is written.
 
     Memory is bounded by the largest tensor and PART_ENTRIES.
     """

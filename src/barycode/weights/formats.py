@@ -1,4 +1,4 @@
-"""Number formats as integers: how a tensor's bits split into fields, and which code a file has for its dtype."""
+"""Number formats: how a number's bits split into fields, and which number a dtype has in files."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,10 @@ class FloatFormat:
 
 # The position of a name is its number in files: only ever append.
 _NAMES = (
-    "float32 float16 bfloat16 float64 complex64 complex128 complex32 float8_e4m3fn float8_e5m2 "
-    "float8_e4m3fnuz float8_e5m2fnuz bool uint8 int8 int16 int32 int64 uint16 uint32 uint64"
-).split()
+    *("float32", "float16", "bfloat16", "float64", "complex64", "complex128", "complex32"),
+    *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"),
+    *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
+)
 DTYPES: tuple[torch.dtype | None, ...] = tuple(getattr(torch, name, None) for name in _NAMES)
 _FLOATS = {
     "float32": FloatFormat(8, 23),

@@ -14,8 +14,8 @@ MAX_CENTERS = 2**16
 class Hardened:
     """A tensor given by codes: `tensor = centers[indices]`, coded with no further loss.
 
-    `indices` int64 of the tensor's shape, in 0 ... K - 1; `centers` (K,) of the tensor's dtype, finite, in any
-    order, K from 1 to 65536. Tensors with the same centers share one codebook in the file.
+    `indices` int64 of the tensor's shape, in 0 ... K - 1; `centers` (K,) of the tensor's dtype, finite, in
+    any order, K from 1 to 65536. Tensors with the same centers share one codebook in the file.
     """
 
     indices: Tensor
@@ -24,7 +24,7 @@ class Hardened:
     def __post_init__(self) -> None:
         if self.centers.ndim != 1 or not 1 <= len(self.centers) <= MAX_CENTERS:
             raise InvalidInputError(
-                f"The centers have shape {tuple(self.centers.shape)}: expected (K,), K from 1 to {MAX_CENTERS}."
+                f"The centers have shape {tuple(self.centers.shape)}: expected (K,), K up to {MAX_CENTERS}."
             )
         if not self.centers.dtype.is_floating_point or not bool(self.centers.isfinite().all()):
             raise InvalidInputError("The centers are not finite floating-point numbers.")

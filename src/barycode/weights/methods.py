@@ -14,7 +14,7 @@ _STEP = struct.Struct("<f")
 class Exact:
     """Every bit."""
 
-    words = "exact"
+    words = "bit planes"
 
 
 @dataclass(frozen=True)

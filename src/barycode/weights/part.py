@@ -1,7 +1,7 @@
 """A part of a file: some tensors under one coder, whose tables learn from one tensor for the next.
 
-In the stream: the exact tensors in order, the scales of all others in order, then their codes; tensors of the same
-kind of method and the same shift are one sequence.
+In the stream: the exact tensors in order, the scales of all others in order, then their codes; tensors of the
+same kind of method and the same shift are one sequence.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ class Item:
 class PartCoder:
     """Codes the tensors of one part.
 
-    A tensor's source and result are one array (n,): its bits for an exact one; integer codes for a uniform grid
-    or a codebook; for the trellis, weights in steps in, points out.
+    A tensor's source and result are one array (n,): its bits for an exact one; integer codes for a uniform
+    grid or a codebook; for the trellis, weights in steps in, points out.
     """
 
     def __init__(self, exchange: Exchange, meter: Metered | None = None) -> None:

@@ -1,7 +1,7 @@
 """What a user asks for: how small or how exact, and which tensors are kept finer.
 
-A *target* says what the file is to reach; *rules* say, tensor by tensor, what may be done to it. The first rule
-that applies counts.
+A *target* says what the file is to reach; *rules* say, tensor by tensor, what may be done to it. The first
+rule that applies counts.
 """
 
 from collections.abc import Iterable

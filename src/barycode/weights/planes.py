@@ -1,5 +1,5 @@
-"""Lossless coding: what is predictable in a number (sign, exponent, leading mantissa bits) under tables that learn,
-the rest as it is.
+"""Lossless coding: what is predictable in a number (sign, exponent, leading mantissa bits) under tables that
+learn, the rest as it is.
 
 An exponent is coded relative to the scale of its row and column, so that all tensors share one set of tables.
 """
@@ -58,7 +58,10 @@ class FloatCoder:
 
     def code(self, exchange: Exchange, grid: Grid, bits: Bits | None) -> Bits:
         """The numbers (grid.size,) as integers."""
-        form, width = self._form, np.dtype(f"u{(1 + self._form.exponent_bits + self._form.mantissa_bits) // 8}")
+        form, width = (
+            self._form,
+            np.dtype(f"u{(1 + self._form.exponent_bits + self._form.mantissa_bits) // 8}"),
+        )
         split = _Split.of(bits, form)
         zeros = int(exchange.uniform(1, 6, None if split.zeros is None else np.array([split.zeros]))[0])
         scales = self._scales.code(exchange, grid, self._measure(split.exponents, grid))
@@ -106,7 +109,9 @@ class IntegerCoder:
         """The numbers (count,) of `width` bits; as differences where those are the cheaper planes."""
         kind = np.dtype(f"u{width // 8}")
         steps = None if bits is None else np.diff(bits, prepend=kind.type(0))
-        better = None if bits is None else np.array([_plane_bits(steps, width) < _plane_bits(bits, width)])
+        better = None
+        if bits is not None and steps is not None:
+            better = np.array([_plane_bits(steps, width) < _plane_bits(bits, width)])
         differences = bool(exchange.uniform(1, 1, better)[0])
         values = code_planes(exchange, count, width, steps if differences else bits).astype(kind)
         return np.cumsum(values, dtype=kind) if differences else values
@@ -124,8 +129,8 @@ def code_planes(exchange: Exchange, count: int, width: int, values: NDArray | No
 
 def code_plane(exchange: Exchange, count: int, bits: int, values: NDArray | None) -> NDArray[np.int64]:
     """Values (count,) of `bits` bits in the way that suits them."""
-    way = None if values is None else np.array([_way(values, bits)])
-    way = int(exchange.uniform(1, 2, way)[0])
+    told = None if values is None else np.array([_way(values, bits)])
+    way = int(exchange.uniform(1, 2, told)[0])
     if way == CONSTANT:
         return np.repeat(exchange.uniform(1, bits, None if values is None else values[:1]), count)
     if way == LEARNED:

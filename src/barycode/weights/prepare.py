@@ -12,7 +12,7 @@ from barycode.weights.books import Books
 from barycode.weights.directory import Entry
 from barycode.weights.formats import FLOATS, to_bits
 from barycode.weights.hardened import Hardened
-from barycode.weights.methods import MAX_SHIFT, Centers, Exact, Method, Plain, Trellis
+from barycode.weights.methods import MAX_SHIFT, Centers, Exact, Plain, Trellis
 from barycode.weights.part import Item
 from barycode.weights.plan import Cluster, Keep, Quantize, Round, Rule
 from barycode.weights.rebuild import rebuild
@@ -135,5 +135,3 @@ def _extreme(codes: NDArray, step: float) -> bool:
 
 def _shift(mean: float) -> int:
     return int(np.clip(np.ceil(np.log2(max(mean / USUAL_CODE, 1e-9))), 0, MAX_SHIFT))
-
-

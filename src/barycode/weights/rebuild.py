@@ -15,14 +15,14 @@ from barycode.weights.part import Item
 
 
 def rebuild(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
-    """The tensor of an item from what `PartCoder` gives for it: one multiplication or one look-up an entry."""
+    """The tensor of an item from what `PartCoder` gives for it: a product or a look-up for every entry."""
     entry, method = item.entry, item.method
     if isinstance(method, Exact):
         return from_bits(result, entry.dtype, entry.shape)
     if isinstance(method, Centers):
         return _look_up(item, result, books)
-    wide = np.float64 if entry.dtype == torch.float64 else np.float32
-    weights = torch.from_numpy(result.astype(wide) * wide(method.step))
+    wide = torch.float64 if entry.dtype == torch.float64 else torch.float32
+    weights = torch.from_numpy(result).to(wide).mul_(method.step)
     if entry.dtype != weights.dtype:
         largest = torch.finfo(entry.dtype).max
         weights = weights.clamp_(-largest, largest).to(entry.dtype)
@@ -36,5 +36,7 @@ def _look_up(item: Item, codes: NDArray, books: Sequence[Tensor]) -> Tensor:
     centers = books[item.method.book]
     ranks = codes.astype(np.int64) + origin(centers)
     if ranks.size and (ranks.min() < 0 or ranks.max() >= len(centers)):
-        raise CorruptFileError(f"The tensor {item.entry.name!r} has codes outside its codebook: damaged file.")
+        raise CorruptFileError(
+            f"The tensor {item.entry.name!r} has codes outside its codebook: damaged file."
+        )
     return centers[torch.from_numpy(ranks)].reshape(item.entry.shape)

@@ -10,8 +10,8 @@ from torch import Tensor
 class Fate:
     """One tensor: what it was coded as and why, what it costs, and how far its entries are off.
 
-    `bits` are those of its symbols; tables, directory and framing belong to no tensor. `noise` and `signal` are
-    the sums of squares of the errors and of the entries; zero for tensors that are exact.
+    `bits` are those of its symbols; directory and framing belong to no tensor. `noise` and `signal` are the
+    sums of squares of the errors and of the entries; zero for tensors that are exact.
     """
 
     name: str

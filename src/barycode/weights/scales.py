@@ -1,7 +1,7 @@
 """How large the codes of a matrix are expected to be: a class of magnitude for every row and every column.
 
-Rows of a network's weights (output channels) and columns (input channels) have their own scales; told once, they
-spare every code the doubt. A class is a quarter of an octave.
+Rows of a network's weights (output channels) and columns (input channels) have their own scales; told once,
+they spare every code the doubt. A class is a quarter of an octave.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Scales:
 
     @classmethod
     def measure(cls, magnitudes: NDArray[np.float32], grid: Grid) -> "Scales":
-        """The classes of non-negative magnitudes (grid.size,): quarter octaves of their means, alternating."""
+        """The classes of magnitudes (grid.size,): quarter octaves of means, rows and columns in turn."""
         table = magnitudes.reshape(grid.rows, grid.columns, grid.inner).mean(2, dtype=np.float64)
         mean = float(table.mean()) if table.size else 0.0
         rows, columns = np.ones(grid.rows), np.ones(grid.columns)

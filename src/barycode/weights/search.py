@@ -54,9 +54,7 @@ class Sample:
 
 def fitting_step(sample: Sample, settings: Settings, limit: int, start: float | None) -> float:
     """The finest step whose file, judged by the sample, has at most `limit` bytes."""
-    return largest_below(
-        lambda step: sample.file_size(settings.at(step)), limit, start or first_step(sample)
-    )
+    return largest_below(lambda step: sample.file_size(settings.at(step)), limit, start or first_step(sample))
 
 
 def first_step(source: Source) -> float:
@@ -72,8 +70,8 @@ def first_step(source: Source) -> float:
 def largest_below(size_at: Callable[[float], int], limit: int, start: float) -> float:
     """The finest step found with `size_at(step) <= limit`, up to half a percent of the size.
 
-    `size_at` falls with the step. A secant in logarithms, kept inside a bracket. Raises InvalidInputError when
-    even the coarsest step is not small enough.
+    `size_at` falls with the step. A secant in logarithms, kept inside a bracket. Raises InvalidInputError
+    when even the coarsest step is not small enough.
     """
     large: tuple[float, float] | None = None  # log2 of a step and of its size above the limit
     small: tuple[float, float] | None = None

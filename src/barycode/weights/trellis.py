@@ -1,8 +1,8 @@
-"""Trellis-coded quantization: which of two grids a code stands on follows from the parity of the codes before.
+"""Trellis-coded quantization: the parities of the codes so far say on which of two grids the next one stands.
 
 Grid 0 has the points 2 k, grid 1 the points 2 k - sign(k), in units of the step. Their union is twice as fine
 as either, so a path of codes comes closer to the weights than one grid can at the same rate (Marcellin and
-Fischer 1990). Zero is on both, so that it stays cheap. Eight states; lanes run side by side, all from state 0.
+Fischer 1990). Zero is on both, so that it stays cheap. Eight states; lanes run side by side from state 0.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _UNREACHED = np.float32(1e30)
 
 def grid_of(states: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The grid that each state stands on."""
-    return states & 1
+    return states & np.uint8(1)
 
 
 def points(codes: NDArray, grids: NDArray) -> NDArray[np.int32]:
@@ -47,7 +47,9 @@ class Prices:
     def costs(self, magnitudes: NDArray[np.int32], classes: NDArray, grid: int) -> NDArray[np.float32]:
         """lambda * bits of magnitudes (lanes,) of classes (lanes,) on a grid."""
         rows, columns = self.bits.shape
-        of_grid = np.float32(self.trade) * self.bits[grid * rows // GRIDS : (grid + 1) * rows // GRIDS].ravel()
+        of_grid = (
+            np.float32(self.trade) * self.bits[grid * rows // GRIDS : (grid + 1) * rows // GRIDS].ravel()
+        )
         places = np.minimum(magnitudes >> self.shift, columns - 1)
         places += classes.astype(np.int32) * columns
         return of_grid.take(places)
@@ -90,14 +92,18 @@ def _options(size: NDArray, classes: NDArray, prices: Prices) -> tuple[NDArray, 
         smaller = np.maximum(below - 1, 1 - (below & 1))  # of high's parity; for below = 0 it is 1 again
         high = _cheaper(high, (_cost(smaller, size, grid, classes, prices), smaller))
         is_even = (below & 1) == 0
-        even = _cheaper(_pick(is_even, low, high), (_cost(np.zeros_like(below), size, grid, classes, prices), 0))
+        even = _cheaper(
+            _pick(is_even, low, high), (_cost(np.zeros_like(below), size, grid, classes, prices), 0)
+        )
         odd = _pick(is_even, high, low)
         for parity, (cost, magnitude) in enumerate((even, odd)):
             costs[2 * grid + parity], magnitudes[2 * grid + parity] = cost, magnitude
     return magnitudes, costs
 
 
-def _cost(magnitudes: NDArray, size: NDArray, grid: int, classes: NDArray, prices: Prices) -> NDArray[np.float32]:
+def _cost(
+    magnitudes: NDArray, size: NDArray, grid: int, classes: NDArray, prices: Prices
+) -> NDArray[np.float32]:
     reached = (2 * magnitudes - np.minimum(magnitudes, grid)).astype(np.float32)
     return (size - reached) ** 2 + prices.costs(magnitudes, classes, grid)
 

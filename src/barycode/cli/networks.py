@@ -1,0 +1,111 @@
+"""Networks on the command line: which target was asked for, and files in and out."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from barycode.cli import batch
+from barycode.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from barycode.weights.plan import Target
+
+SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".json"})
+KIND = "wght"
+CHUNK = 2**20
+HEADINGS = ("tensor", "shape", "dtype", "coded as", "bits", "per weight")
+
+
+def target_of(lossless: bool, bits: float | None, size: int | None, error: float | None) -> "Target | None":
+    """The one target that was asked for, or None."""
+    from barycode.weights import BitsPerWeight, Lossless, MaxError, Size
+
+    asked: list[Target] = [
+        *([Lossless()] if lossless else []),
+        *([BitsPerWeight(bits)] if bits is not None else []),
+        *([Size(size)] if size is not None else []),
+        *([MaxError(error)] if error is not None else []),
+    ]
+    if len(asked) > 1:
+        raise InvalidInputError(
+            "Give one of --lossless, --bits-per-weight, --size and --max-error, not several."
+        )
+    return asked[0] if asked else None
+
+
+def compress(job: batch.Job, target: "Target | None", keep: Sequence[str], force: bool) -> str:
+    """Compress a checkpoint, tensors that match `keep` exactly; the line to print."""
+    from barycode.weights import DEFAULT_RULES, Keep, Rule, compress_to
+    from barycode.weights.codec import DEFAULT_TARGET
+    from barycode.weights.files import open_source
+
+    rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
+    source = open_source(job.source)
+    with tempfile.TemporaryFile() as file:
+        report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules)
+        _write(job.target, file, force)
+    error = f", largest error {report.max_error:.3g}" if report.max_error else ", lossless"
+    return (
+        f"{job.source} -> {job.target}  {report.size:,} bytes, {report.ratio:.2f} times smaller, "
+        f"{report.bits_per_weight:.3f} bits per weight{error}"
+    )
+
+
+def decompress(job: batch.Job, force: bool) -> str:
+    """Decompress into a .safetensors file or, if the target is called so, a .pt file."""
+    from barycode.weights.decoding import NetworkReader
+    from barycode.weights.files import write_pytorch, write_safetensors
+
+    writer = write_pytorch if job.target.suffix in (".pt", ".pth") else write_safetensors
+    with job.source.open("rb") as packed, tempfile.TemporaryFile() as file:
+        count = writer(file, NetworkReader(packed))
+        _write(job.target, file, force)
+    return f"{job.source} -> {job.target}  {count} tensors"
+
+
+def fact(file: Path, size: int) -> str:
+    """What a compressed network is, in a line."""
+    from barycode.weights.decoding import NetworkReader
+    from barycode.weights.formats import element_bytes
+
+    with file.open("rb") as stream:
+        entries = NetworkReader(stream).directory.entries
+    own = [entry for entry in entries if entry.tied_to is None]
+    weights = sum(entry.size for entry in own)
+    before = sum(entry.size * element_bytes(entry.dtype) for entry in own)
+    return (
+        f"network of {len(entries)} tensors, {weights:,} weights, {before / size:.2f} times smaller, "
+        f"{8 * size / max(weights, 1):.4f} bits per weight"
+    )
+
+
+def rows(file: Path) -> Iterator[tuple[str, ...]]:
+    """A row for every tensor, for HEADINGS. The whole file is decoded for it."""
+    from barycode.weights.decoding import NetworkReader
+
+    with file.open("rb") as stream:
+        reader = NetworkReader(stream)
+        for item, bits in reader.shares():
+            entry = item.entry
+            yield (
+                entry.name,
+                "x".join(map(str, entry.shape)) or "scalar",
+                str(entry.dtype).removeprefix("torch."),
+                item.method.words,
+                f"{bits:,.0f}",
+                f"{bits / max(entry.size, 1):.3f}",
+            )
+
+
+def _write(target: Path, file: BinaryIO, force: bool) -> None:
+    from barycode.container import write_atomic
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, _chunks(file), force=force)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        yield chunk

@@ -1,0 +1,150 @@
+"""Checkpoints on disk: read one tensor at a time, written at their places while a file is decoded."""
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
+from barycode.weights.decoding import NetworkReader
+from barycode.weights.directory import Directory, Entry
+from barycode.weights.formats import element_bytes, to_bits
+from barycode.weights.sources import Source, StateDict
+
+SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin"})
+INDEX = ".index.json"
+_SAFETENSORS = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "U16": "uint16", "I32": "int32",
+    "U32": "uint32", "I64": "int64", "U64": "uint64", "F16": "float16", "BF16": "bfloat16", "F32": "float32",
+    "F64": "float64", "C64": "complex64", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+}  # fmt: skip
+_DTYPES = {name: getattr(torch, dtype) for name, dtype in _SAFETENSORS.items() if hasattr(torch, dtype)}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+def open_source(path: str | Path) -> Source:
+    """The tensors of a .safetensors file, a sharded checkpoint (its .index.json), or a PyTorch state dict.
+
+    PyTorch files are read with `weights_only=True`: tensors, nothing that could run. Raises CorruptFileError
+    and UnsupportedFileError.
+    """
+    file = Path(path)
+    if file.name.endswith(INDEX):
+        return _sharded(file)
+    if file.suffix == ".safetensors":
+        return SafetensorsSource([file])
+    return _torch_file(file)
+
+
+class SafetensorsSource:
+    """Safetensors files as one source; tensors are read when they are asked for."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._files: dict[str, Any] = {}
+        entries: list[Entry] = []
+        metadata: dict[str, str] = {}
+        for path in paths:
+            try:
+                file = safe_open(path, framework="pt")
+                metadata |= file.metadata() or {}
+                entries += [self._entry(path, file, name) for name in file.offset_keys()]
+            except (SafetensorError, OSError) as error:
+                raise CorruptFileError(f"{path} is not a readable safetensors file: {error}") from error
+        self.directory = Directory(tuple(entries), metadata)
+
+    def load(self, name: str) -> Tensor:
+        return self._files[name].get_tensor(name)
+
+    def _entry(self, path: Path, file: Any, name: str) -> Entry:
+        if name in self._files:
+            raise CorruptFileError(f"{path} has a second tensor {name!r}: every name must be in one shard.")
+        self._files[name] = file
+        part = file.get_slice(name)
+        if part.get_dtype() not in _DTYPES:
+            raise UnsupportedFileError(
+                f"The tensor {name!r} of {path} has the unknown type {part.get_dtype()}."
+            )
+        return Entry(name, tuple(part.get_shape()), _DTYPES[part.get_dtype()])
+
+
+def _sharded(index: Path) -> Source:
+    try:
+        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptFileError(
+            f"{index} is not the index of a sharded checkpoint (no weight_map)."
+        ) from error
+    if not all(isinstance(file, str) and Path(file).name == file for file in files):
+        raise CorruptFileError(f"{index} names shards outside its folder.")
+    return SafetensorsSource([index.parent / file for file in files])
+
+
+def _torch_file(path: Path) -> Source:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # PyTorch raises whatever its unpickler meets
+        reason = str(error).split("\n")[0]
+        raise UnsupportedFileError(
+            f"{path} does not load as plain tensors (weights_only): {reason}"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise UnsupportedFileError(
+            f"{path} is not a state dict of names and tensors: save model.state_dict()."
+        )
+    return StateDict(content)
+
+
+def write_safetensors(stream: BinaryIO, reader: NetworkReader) -> int:
+    """Decode a file into a safetensors file, tensor by tensor; the number of tensors.
+
+    Wide numbers come first, so that all are aligned; a tied tensor is written for each of its names.
+    """
+    entries = reader.directory.entries
+    header, start, places = _layout(reader.directory)
+    stream.write(struct.pack("<Q", len(header)) + header)
+    aliases: dict[str, list[str]] = {}
+    for entry in entries:
+        origin = entry.name if entry.tied_to is None else entries[entry.tied_to].name
+        aliases.setdefault(origin, []).append(entry.name)
+    for entry, tensor in reader.tensors():
+        data = to_bits(tensor).tobytes()
+        for name in aliases[entry.name]:
+            stream.seek(start + places[name])
+            stream.write(data)
+    return len(entries)
+
+
+def _layout(directory: Directory) -> tuple[bytes, int, dict[str, int]]:
+    """The padded JSON header, where the data start, and each tensor's offset from there."""
+    header: dict[str, Any] = {"__metadata__": dict(directory.metadata)} if directory.metadata else {}
+    places, offset = {}, 0
+    for entry in sorted(directory.entries, key=lambda entry: -element_bytes(entry.dtype)):
+        if entry.dtype not in _NAMES:
+            raise InvalidInputError(
+                f"The tensor {entry.name!r} is {entry.dtype}, which safetensors files do not hold: "
+                "decompress to a .pt file."
+            )
+        end = offset + entry.size * element_bytes(entry.dtype)
+        header[entry.name] = {
+            "dtype": _NAMES[entry.dtype],
+            "shape": list(entry.shape),
+            "data_offsets": [offset, end],
+        }
+        places[entry.name], offset = offset, end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return text, 8 + len(text), places
+
+
+def write_pytorch(stream: BinaryIO, reader: NetworkReader) -> int:
+    """Decode a file into a PyTorch state dict, in memory and then to the stream; the number of tensors."""
+    tensors = reader.state_dict()
+    torch.save(tensors, stream)
+    return len(tensors)
