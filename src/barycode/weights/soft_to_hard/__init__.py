@@ -1,9 +1,9 @@
 """Fine-tuning for small files: weights under soft-to-hard quantization, with any model and training loop.
 
-    model = compressible(model, relative_grid())
-    loss = task_loss(model(x), y) + beta * rate_loss(model)      # as ever; anneal(model, schedule.step())
-    codes = harden(model)
-    data = barycode.weights.compress(model.state_dict(), hardened=codes)
+model = compressible(model, relative_grid())
+loss = task_loss(model(x), y) + beta * rate_loss(model)      # as ever; anneal(model, schedule.step())
+codes = harden(model)
+data = barycode.weights.compress(model.state_dict(), hardened=codes)
 """
 
 from barycode.weights.soft_to_hard.centers import (

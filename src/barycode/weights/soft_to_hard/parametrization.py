@@ -8,7 +8,7 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.estimators import straight_through
 from barycode.weights.hardened import Hardened
 from barycode.weights.soft_to_hard.centers import Centers
-from barycode.weights.soft_to_hard.soft_scalar import nearest_rank, soft_counts, soft_scalar
+from barycode.weights.soft_to_hard.soft_scalar import soft_counts, soft_scalar
 
 
 class SoftToHard(nn.Module):
@@ -37,24 +37,19 @@ class SoftToHard(nn.Module):
         self.sigma.fill_(sigma)
 
     def forward(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        weights = self.pruned(weights)
-        centers = self._centers(weights)
+        weights, ranks, centers = self._assigned(weights)
         if not self.training or bool(self.sigma.isinf()):
-            return centers.detach()[nearest_rank(weights, centers)]
-        soft = self.pruned(soft_scalar(weights, centers, self._precision(weights)))
-        if not self.hard_forward:
-            return soft
-        return straight_through(soft, centers[nearest_rank(weights, centers)])
+            return _look_up(centers, ranks)
+        soft = self.pruned(soft_scalar(weights, ranks, centers, self._precision(weights)))
+        return straight_through(soft, _look_up(centers, ranks)) if self.hard_forward else soft
 
     def counts(self, weights: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
         """(soft, hard): how many weights each center has; the soft ones are differentiable."""
-        weights = self.pruned(weights)
-        centers = self._centers(weights)
-        ranks = nearest_rank(weights.detach(), centers.detach()).flatten()
-        hard = torch.bincount(ranks, minlength=len(centers)).to(weights.dtype)
+        weights, ranks, centers = self._assigned(weights)
+        hard = torch.bincount(ranks.flatten(), minlength=len(centers)).to(weights.dtype)
         if bool(self.sigma.isinf()):
             return hard, hard
-        return soft_counts(weights, centers, self._precision(weights)), hard
+        return soft_counts(weights, ranks, centers, self._precision(weights)), hard
 
     def pruned(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return weights if self.kept is None else weights * self.kept
@@ -62,13 +57,17 @@ class SoftToHard(nn.Module):
     @torch.no_grad()
     def hardened(self, weights: Float[Tensor, "*shape"]) -> Hardened:
         """The codes of the weights and what they mean."""
-        weights = self.pruned(weights)
-        centers = self._centers(weights)
-        indices: Int64[Tensor, "*shape"] = nearest_rank(weights, centers)
-        return Hardened(indices.cpu(), centers.cpu())
+        _, ranks, centers = self._assigned(weights)
+        return Hardened(ranks.cpu(), centers.cpu())
 
-    def _centers(self, weights: Tensor) -> Tensor:
-        return self.centers.values().to(weights.dtype)
+    def _assigned(self, weights: Tensor) -> tuple[Tensor, Int64[Tensor, "*shape"], Tensor]:
+        """Weights after pruning, the ranks of their nearest centers, and the centers."""
+        weights = self.pruned(weights)
+        return weights, self.centers.nearest(weights.detach()), self.centers.values().to(weights.dtype)
 
     def _precision(self, weights: Tensor) -> Tensor:
         return (self.sigma / self.centers.spacing().square()).to(weights.dtype)
+
+
+def _look_up(centers: Tensor, ranks: Tensor) -> Tensor:
+    return centers.detach().index_select(0, ranks.flatten()).view_as(ranks)
