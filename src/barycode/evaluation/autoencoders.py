@@ -14,6 +14,7 @@ from barycode.errors import BarycodeError
 from barycode.quantizers import (
     Assignment,
     CodebookHealth,
+    OneHot,
     Parts,
     Quantized,
     Quantizer,
@@ -63,7 +64,7 @@ class _Sums:
         for part, (hard, mean) in zip(parts, self.healths, strict=True):
             hard.update(part.vertex())
             mean.update_weights(part)
-            self.support += float((part.dense() > 0).sum())
+            self.support += _non_zeros(part)
 
 
 def measure(model: Autoencoder, images: Images, variance: float) -> dict[str, Any]:
@@ -140,6 +141,13 @@ def step_seconds(runs: Sequence[Run], rounds: int = 7) -> Mapping[str, float]:
 
 def _parts(weights: Assignment) -> tuple[Assignment, ...]:
     return weights.parts if isinstance(weights, Parts) else (weights,)
+
+
+def _non_zeros(weights: Assignment) -> float:
+    """How many weights of the batch are positive."""
+    if isinstance(weights, OneHot):  # made dense, a large grid would not fit in memory
+        return weights.indices.numel()
+    return float((weights.dense() > 0).sum())
 
 
 def _square(x: Tensor) -> float:

@@ -66,10 +66,10 @@ class Campaign:
 
     def _run_one(self, recipe: Recipe, pictures: Pictures, deadline: float) -> None:
         run = self.open(recipe, pictures)
-        if not run.train(deadline):
+        if not run.loop.run(deadline):
             return
         row = {"name": recipe.name, **recipe.row(), **measure(run.model, pictures.test, run.variance)}
-        row |= {"train_seconds": round(run.seconds, 1), "curve": run.curve()}
+        row |= {"train_seconds": round(run.loop.seconds, 1), "curve": run.loop.curve("mse")}
         if recipe.name in self.headline:
             weights = self.folder / "weights"
             weights.mkdir(parents=True, exist_ok=True)

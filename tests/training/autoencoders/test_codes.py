@@ -21,6 +21,14 @@ def test_codes_come_back_from_their_bytes(name):
     assert torch.equal(unpack_codes(quantizer, data), indices)
 
 
+def test_a_large_grid_is_coded_by_its_coordinates():
+    quantizer = METHODS["fsq"].build(2**18, 6)
+    indices = quantizer.encode(torch.randn(300, 4, 4, 6))
+    data = pack_codes(quantizer, indices)
+    assert torch.equal(unpack_codes(quantizer, data), indices)
+    assert len(data) < 18 * indices.numel() / 8 + 200
+
+
 def test_a_file_is_about_as_long_as_the_entropy_of_its_codes():
     quantizer = quantizer_of("vq")
     indices = torch.arange(16).repeat(500).reshape(20, 20, 20)

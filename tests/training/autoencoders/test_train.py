@@ -22,8 +22,8 @@ def few_iterations():
 def test_every_method_trains_validates_and_moves_its_codebook(method, pictures, tmp_path):
     run = Run(replace(RECIPE, method=method), pictures, tmp_path)
     before = {name: value.clone() for name, value in run.model.named_parameters()}
-    assert run.train()
-    assert [step for step, _ in run.curve()] == [1, 2, 3, 4]
+    assert run.loop.run()
+    assert [step for step, _ in run.loop.curve("mse")] == [1, 2, 3, 4]
     moved = {name for name, value in run.model.named_parameters() if not torch.equal(value, before[name])}
     assert {"encoder.0.weight", "decoder.0.bias"} <= moved
     if run.model.quantizer is not None and run.model.quantizer.codebooks:
@@ -36,12 +36,12 @@ def test_every_method_trains_validates_and_moves_its_codebook(method, pictures, 
 def test_a_resumed_run_is_the_run_that_was_never_interrupted(method, pictures, tmp_path):
     recipe = replace(RECIPE, method=method)
     whole = Run(recipe, pictures, tmp_path / "whole")
-    whole.train()
-    while not Run(recipe, pictures, tmp_path / "parts").train(deadline=0):
+    whole.loop.run()
+    while not Run(recipe, pictures, tmp_path / "parts").loop.run(deadline=0):
         pass
     resumed = Run(recipe, pictures, tmp_path / "parts")
-    assert resumed.done == recipe.steps
-    assert resumed.curve() == whole.curve()
+    assert resumed.loop.done == recipe.steps
+    assert resumed.loop.curve("mse") == whole.loop.curve("mse")
     for name, value in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], value), name
 
@@ -56,7 +56,7 @@ def test_the_seed_decides_everything(pictures, tmp_path):
 
 def test_hardened_convex_codes_are_hard_in_the_end(pictures, tmp_path):
     run = Run(replace(RECIPE, method="sparse-2-2"), pictures, tmp_path)
-    run.train()
+    run.loop.run()
     assert run.model.quantizer.hardness == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -170,8 +169,3 @@ class Alternation(Habit):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self.optimizer is not None and "optimizer" in state:
             self.optimizer.load_state_dict(state["optimizer"])
-
-
-def states(cares: Sequence[Care]) -> list[dict[str, Any]]:
-    """What all habits need to be resumed."""
-    return [care.state_dict() for care in cares]

@@ -17,6 +17,9 @@ from barycode.rate.votes import pack_votes, unpack_votes
 
 KIND = "vect"
 MAX_CODES = 1 << 28
+LARGEST_TABLE = 4096  # symbols; a larger grid is coded by the digits of its indices, its coordinates
+DIGIT_BITS = 3
+DIGIT = 1 << DIGIT_BITS
 
 
 def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
@@ -35,8 +38,8 @@ def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
     if support > 1:
         votes = indices.reshape(-1, indices.shape[-1]).numpy()
         return pack(KIND, [head, Section("VOTE", pack_votes(votes, quantizer.codebook_size, support))])
-    symbols = indices.reshape(-1, _parts(quantizer)).numpy()
-    histograms = [np.bincount(part, minlength=quantizer.codebook_size) for part in symbols.T]
+    symbols = _split(quantizer, indices).numpy()
+    histograms = [np.bincount(part, minlength=max(2, symbols.max() + 1)) for part in symbols.T]
     tables = FrequencyTables.from_counts(np.stack(histograms))
     encoder = SymbolEncoder()
     encoder.encode(symbols.ravel(), tables, _rows(len(symbols), symbols.shape[1]))
@@ -52,7 +55,8 @@ def unpack_codes(quantizer: Quantizer, data: bytes) -> Int64[Tensor, "*shape"]:
     else:
         tables = FrequencyTables.from_bytes(container.one("TABL"))
         decoder = SymbolDecoder(container.one("CODE"))
-        values = decoder.decode(tables, _rows(prod(shape) // len(tables), len(tables))).astype(np.int64)
+        rows = _rows(_vectors(quantizer, shape), len(tables))
+        values = _join(quantizer, torch.from_numpy(decoder.decode(tables, rows).astype(np.int64))).numpy()
         decoder.finish()
     if values.size != prod(shape):
         raise CorruptFileError(f"The file holds {values.size} codes where {shape} were announced.")
@@ -68,8 +72,34 @@ def _support(quantizer: Quantizer) -> int:
     return quantizer.code.support
 
 
-def _parts(quantizer: Quantizer) -> int:
-    return max(1, len(quantizer.codebooks))
+def _split(quantizer: Quantizer, indices: Tensor) -> Tensor:
+    """Symbols (n, parts): stages, groups, or the digits of a grid too large for one table."""
+    if _by_digits(quantizer):
+        places = _places(quantizer)
+        return indices.reshape(-1, 1) // places % DIGIT
+    return indices.reshape(-1, max(1, len(quantizer.codebooks)))
+
+
+def _join(quantizer: Quantizer, symbols: Tensor) -> Tensor:
+    """The indices of the symbols in one line."""
+    if not _by_digits(quantizer):
+        return symbols
+    places = _places(quantizer)
+    return (symbols.reshape(-1, len(places)) * places).sum(1)
+
+
+def _by_digits(quantizer: Quantizer) -> bool:
+    return not quantizer.codebooks and quantizer.codebook_size > LARGEST_TABLE
+
+
+def _places(quantizer: Quantizer) -> Tensor:
+    """What each digit is worth, the lowest first."""
+    count = -(-(quantizer.codebook_size - 1).bit_length() // DIGIT_BITS)
+    return DIGIT ** torch.arange(count)
+
+
+def _vectors(quantizer: Quantizer, shape: tuple[int, ...]) -> int:
+    return prod(shape) if _by_digits(quantizer) else prod(shape) // max(1, len(quantizer.codebooks))
 
 
 def _rows(vectors: int, parts: int) -> np.ndarray:

@@ -127,9 +127,7 @@ METHODS = {
         f"scq-lambda-{value}": Method(f"SCQ exact, lambda {value} (continuous)", convex(Exact(value)), kmeans)
         for value in (0.01, 1.0)
     },
-    "scq-tolerance-0.1": Method(
-        "SCQ to a tolerance of 0.1 (continuous)", convex(Exact(tolerance=0.1)), kmeans
-    ),
+    "scq-tolerance-0.1": Method("SCQ to 0.1 (continuous)", convex(Exact(tolerance=0.1)), kmeans),
     "sparse-2-2": sparse(2, 2),
     "sparse-2-3": sparse(2, 3),
     "sparse-3-4": sparse(3, 4),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
-from barycode.training.autoencoders.care import Step, states
+from barycode.training.autoencoders.care import Step
+from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import Method, find_method
 from barycode.training.autoencoders.network import Autoencoder, Reconstruction
 from barycode.training.autoencoders.pictures import Batches, Pictures, in_order
-from barycode.training.checkpoints import Checkpoints
-from barycode.training.progress import RunningMean, TrainingLog, training_bar
+from barycode.training.datasets.picture_set import Images
 
-POINTS = 20  # of the validation curve
 START_BATCHES = 8  # whose latents start the codebook
 
 
@@ -47,7 +45,7 @@ class Recipe:
 
 
 class Run:
-    """Trains the autoencoder of a recipe in a folder, and goes on there where it stopped."""
+    """The task of training the autoencoder of a recipe, and the loop around it in a folder of its own."""
 
     def __init__(self, recipe: Recipe, pictures: Pictures, folder: Path) -> None:
         self.recipe, self.pictures = recipe, pictures
@@ -55,82 +53,55 @@ class Run:
         self.method: Method = find_method(recipe.method)
         self.model = build(recipe)
         self.cares = list(self.method.care(recipe.steps))
-        self._attach()
+        if self.model.quantizer is not None:
+            for care in self.cares:
+                care.attach(self.model.quantizer)
         moved = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(moved, recipe.learning_rate)
         self.batches = Batches(pictures.train, recipe.batch, recipe.seed)
         self.variance = pictures.variance
-        self.checkpoints = Checkpoints(folder / recipe.name, keep=1)
-        self.log = TrainingLog(folder / recipe.name / "log.jsonl")
-        self.done, self.seconds = 0, 0.0
-        if not self._resume():
+        self.loop = Loop(self, recipe.steps, folder / recipe.name)
+        if not self.loop.resume():
             self._start_codebook()
-
-    def train(self, deadline: float = math.inf) -> bool:
-        """Train to the end of the recipe, or to the first checkpoint after `deadline` (as `time.time()`).
-
-        Whether it came to the end.
-        """
-        mean = RunningMean()
-        every = max(1, self.recipe.steps // POINTS)
-        with training_bar(self.recipe.name, self.recipe.steps, self.done) as bar:
-            while self.done < self.recipe.steps:
-                begun = time.perf_counter()
-                error = self.step()
-                self.seconds += time.perf_counter() - begun
-                bar.advance(mse=mean.update(error))
-                if self.done % every == 0 or self.done == self.recipe.steps:
-                    self.log.write(self.done, mse=self.validate(), train_mse=mean.update(error))
-                    self._save()
-                    if time.time() > deadline:
-                        break
-        return self.done >= self.recipe.steps
 
     def step(self) -> float:
         """One step of the network and of everything around it; the batch's squared error."""
         self.model.train()
         pictures = self.batches.draw()
-        quantizer = self.model.quantizer
-        if quantizer is not None:
-            self._before(pictures)
+        self._before(pictures)
         output = self.model(pictures)
         error = functional.mse_loss(output.pictures, pictures)
         loss = self._loss(error, output)
         if not math.isfinite(loss.item()):
-            raise InvalidInputError(f"The loss of {self.recipe.name} is {loss.item()} at step {self.done}.")
+            raise InvalidInputError(f"The loss of {self.recipe.name} became {loss.item()}.")
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        self.done += 1
-        if quantizer is not None and output.quantized is not None:
-            latents = output.latents.detach().movedim(1, -1)
-            step = Step(self.done, latents, output.quantized, self.optimizer)
-            for care in self.cares:
-                care.after(quantizer, step)
+        self._after(output)
         return error.item()
 
-    @torch.no_grad()
-    def validate(self) -> float:
+    def validate(self) -> dict[str, float]:
         """Squared error on the pictures held out, with hard codes where there are any."""
-        self.model.eval()
-        sums = [
-            float((self.model(batch).pictures - batch).double().square().sum())
-            for batch in in_order(self.pictures.held_out, 100)
-        ]
-        return sum(sums) / self.pictures.held_out.size
+        return {"mse": squared_error(self.model, self.pictures.held_out)}
 
-    def curve(self) -> list[tuple[int, float]]:
-        """(step, squared error on the pictures held out), from the log."""
-        return [(int(line["step"]), line["mse"]) for line in self.log.read()]
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "care": [care.state_dict() for care in self.cares],
+            "batches": self.batches.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for care, saved in zip(self.cares, state["care"], strict=True):
+            care.load_state_dict(saved)
+        self.batches.load_state_dict(state["batches"])
 
     def _loss(self, error: Tensor, output: Reconstruction) -> Tensor:
         distortion = 0.5 * error.log() if self.method.log_likelihood else error / self.variance
         return distortion if output.quantized is None else distortion + output.quantized.loss
-
-    def _attach(self) -> None:
-        if self.model.quantizer is not None:
-            for care in self.cares:
-                care.attach(self.model.quantizer)
 
     def _before(self, pictures: Tensor) -> None:
         """Let the habits act on latents, where any of them wants to."""
@@ -142,6 +113,14 @@ class Run:
         for care in acting:
             care.before(self.model.quantizer, latents)
 
+    def _after(self, output: Reconstruction) -> None:
+        if self.model.quantizer is None or output.quantized is None:
+            return
+        latents = output.latents.detach().movedim(1, -1)
+        step = Step(self.batches.drawn, latents, output.quantized, self.optimizer)
+        for care in self.cares:
+            care.after(self.model.quantizer, step)
+
     @torch.no_grad()
     def _start_codebook(self) -> None:
         if self.model.quantizer is None or self.method.start is None:
@@ -150,31 +129,13 @@ class Run:
         latents = [self.model.latents(batches.draw()).movedim(1, -1) for _ in range(START_BATCHES)]
         self.model.quantizer.initialize(torch.cat(latents), self.method.start)
 
-    def _save(self) -> None:
-        state: dict[str, Any] = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "care": states(self.cares),
-            "batches": self.batches.state_dict(),
-            "random": torch.get_rng_state(),
-            "seconds": self.seconds,
-        }
-        self.checkpoints.save(self.done, state)
 
-    def _resume(self) -> bool:
-        found = self.checkpoints.latest()
-        if found is None:
-            return False
-        self.done, state = found
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for care, saved in zip(self.cares, state["care"], strict=True):
-            care.load_state_dict(saved)
-        self.batches.load_state_dict(state["batches"])
-        torch.set_rng_state(state["random"])
-        self.seconds = float(state["seconds"])
-        self.log.resume_at(self.done)
-        return True
+@torch.no_grad()
+def squared_error(model: Autoencoder, images: Images) -> float:
+    """Mean squared error of an autoencoder in evaluation mode, pictures in [0, 1]."""
+    model.eval()
+    sums = [float((model(batch).pictures - batch).double().square().sum()) for batch in in_order(images, 100)]
+    return sum(sums) / images.size
 
 
 def build(recipe: Recipe) -> Autoencoder:
