@@ -60,7 +60,8 @@ def _draw(axes: Any, title: str, z: Tensor, quantized: Tensor, points: Tensor) -
     axes.plot(*z.T, ".", color="black", markersize=4)
     axes.plot(*points.T, "o", color="tab:blue", markersize=6, alpha=0.7)
     axes.plot(*hull.T, "o", color="tab:red", markersize=8)
-    axes.set(title=title, aspect="equal")
+    axes.set_aspect("equal")
+    axes.set_title(title, fontsize=10)
 
 
 if __name__ == "__main__":
