@@ -54,6 +54,20 @@ def test_the_seed_decides_everything(pictures, tmp_path):
     assert first.step() == again.step() != other.step()
 
 
+def test_an_adversary_is_resumed_with_its_run(pictures, tmp_path):
+    recipe = replace(RECIPE, adversary_from=1, halvings=3)
+    whole = Run(recipe, pictures, tmp_path / "whole")
+    assert whole.loop.run()
+    while not Run(recipe, pictures, tmp_path / "parts").loop.run(deadline=0):
+        pass
+    resumed = Run(recipe, pictures, tmp_path / "parts")
+    assert whole.adversary and resumed.adversary
+    for name, value in whole.adversary.discriminator.state_dict().items():
+        assert torch.equal(resumed.adversary.discriminator.state_dict()[name], value), name
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], value), name
+
+
 def test_hardened_convex_codes_are_hard_in_the_end(pictures, tmp_path):
     run = Run(replace(RECIPE, method="sparse-2-2"), pictures, tmp_path)
     run.loop.run()

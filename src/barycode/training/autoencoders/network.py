@@ -1,8 +1,9 @@
-"""The convolutional autoencoder of VQ-VAE: four times smaller in each direction, a bottleneck, and back."""
+"""The convolutional autoencoder of VQ-VAE: a few times smaller in each direction, a bottleneck, and back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int64
@@ -28,18 +29,25 @@ class Reconstruction:
 class Autoencoder(nn.Module):
     """Encoder, quantizer, decoder (van den Oord et al. 2017): hidden 128, two residual blocks of 32 channels.
 
-    Pictures (B, 3, H, W) in [0, 1] with sides that are multiples of 4; latents (B, d, H/4, W/4), d the
-    quantizer's dimension. Without a quantizer it is the plain autoencoder, of `dim` channels.
+    Pictures (B, 3, H, W) in [0, 1] with sides that are multiples of f = 2^halvings; latents (B, d, H/f, W/f),
+    d the quantizer's dimension. Without a quantizer it is the plain autoencoder, of `dim` channels.
     """
 
     def __init__(
-        self, quantizer: Quantizer | None, dim: int = 64, *, hidden: int = 128, residual: int = 32
+        self,
+        quantizer: Quantizer | None,
+        dim: int = 64,
+        *,
+        hidden: int = 128,
+        residual: int = 32,
+        halvings: int = 2,
     ) -> None:
         super().__init__()
         self.dim = dim if quantizer is None else quantizer.dim
-        self.encoder = encoder(self.dim, hidden, residual)
+        self.factor = 2**halvings
+        self.encoder = encoder(self.dim, hidden, residual, halvings)
         self.quantizer = quantizer
-        self.decoder = decoder(self.dim, hidden, residual)
+        self.decoder = decoder(self.dim, hidden, residual, halvings)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
 
     def forward(self, pictures: Float[Tensor, "b 3 height width"]) -> Reconstruction:
@@ -51,7 +59,7 @@ class Autoencoder(nn.Module):
 
     def latents(self, pictures: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
         """What the encoder makes of the pictures."""
-        _require_fours(pictures)
+        _require_multiples(pictures, self.factor)
         latents: Tensor = self.encoder(pictures - 0.5)
         return latents
 
@@ -87,14 +95,15 @@ class ResidualBlock(nn.Module):
         return x + added
 
 
-def encoder(dim: int, hidden: int = 128, residual: int = 32) -> nn.Sequential:
-    """Two convolutions of stride 2, one of stride 1, two residual blocks, and a linear map to `dim`."""
+def encoder(dim: int, hidden: int = 128, residual: int = 32, halvings: int = 2) -> nn.Sequential:
+    """Convolutions of stride 2, one of stride 1, two residual blocks, and a linear map to `dim`."""
+    widths = _widths(hidden, halvings)
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
     return nn.Sequential(
-        nn.Conv2d(3, hidden // 2, 4, 2, 1),
-        nn.ReLU(),
-        nn.Conv2d(hidden // 2, hidden, 4, 2, 1),
-        nn.ReLU(),
-        nn.Conv2d(hidden, hidden, 3, 1, 1),
+        *layers,
+        nn.Conv2d(widths[-1], hidden, 3, 1, 1),
         ResidualBlock(hidden, residual),
         ResidualBlock(hidden, residual),
         nn.ReLU(),
@@ -102,22 +111,32 @@ def encoder(dim: int, hidden: int = 128, residual: int = 32) -> nn.Sequential:
     )
 
 
-def decoder(dim: int, hidden: int = 128, residual: int = 32) -> nn.Sequential:
+def decoder(dim: int, hidden: int = 128, residual: int = 32, halvings: int = 2) -> nn.Sequential:
     """The encoder backwards."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise([hidden, *reversed(_widths(hidden, halvings)[:-1])]):
+        layers += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
     return nn.Sequential(
         nn.Conv2d(dim, hidden, 3, 1, 1),
         ResidualBlock(hidden, residual),
         ResidualBlock(hidden, residual),
-        nn.ReLU(),
-        nn.ConvTranspose2d(hidden, hidden // 2, 4, 2, 1),
-        nn.ReLU(),
-        nn.ConvTranspose2d(hidden // 2, 3, 4, 2, 1),
+        *layers,
     )
 
 
-def _require_fours(pictures: Tensor) -> None:
-    if pictures.ndim != 4 or pictures.shape[1] != 3 or pictures.shape[2] % 4 or pictures.shape[3] % 4:
+def _widths(hidden: int, halvings: int) -> list[int]:
+    """Channels at each resolution, from the picture on."""
+    return [3, hidden // 2, *[hidden] * (halvings - 1)]
+
+
+def _require_multiples(pictures: Tensor, factor: int) -> None:
+    if (
+        pictures.ndim != 4
+        or pictures.shape[1] != 3
+        or pictures.shape[2] % factor
+        or pictures.shape[3] % factor
+    ):
         raise InvalidInputError(
-            f"The autoencoder takes pictures (B, 3, H, W) with sides that are multiples of 4, "
+            f"The autoencoder takes pictures (B, 3, H, W) with sides that are multiples of {factor}, "
             f"not {tuple(pictures.shape)}."
         )

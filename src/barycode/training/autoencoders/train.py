@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
+from barycode.training.autoencoders.adversarial import Adversary
 from barycode.training.autoencoders.care import Step
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import Method, find_method
@@ -24,7 +25,11 @@ START_BATCHES = 8  # whose latents start the codebook
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run is: everything that its numbers depend on."""
+    """What a run is: everything that its numbers depend on.
+
+    halvings: the latents are 2^halvings times smaller than the picture. adversary_from: the step from which
+    the autoencoder also has to fool a discriminator; None for never.
+    """
 
     data: str
     method: str
@@ -33,11 +38,16 @@ class Recipe:
     steps: int = 10_000
     batch: int = 32
     learning_rate: float = 3e-4
+    halvings: int = 2
+    adversary_from: int | None = None
 
     @property
     def name(self) -> str:
         """The run's folder, and what its row is known by."""
-        return f"{self.data}-{self.method}-k{self.codebook_size}-n{self.steps}-b{self.batch}-s{self.seed}"
+        parts = [self.data, self.method, f"k{self.codebook_size}", f"n{self.steps}", f"b{self.batch}"]
+        parts += [f"f{2**self.halvings}"] if self.halvings != 2 else []
+        parts += [f"gan{self.adversary_from}"] if self.adversary_from is not None else []
+        return "-".join([*parts, f"s{self.seed}"])
 
     def row(self) -> dict[str, Any]:
         """The recipe's part of a result row."""
@@ -58,6 +68,7 @@ class Run:
                 care.attach(self.model.quantizer)
         moved = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(moved, recipe.learning_rate)
+        self.adversary = None if recipe.adversary_from is None else Adversary()
         self.batches = Batches(pictures.train, recipe.batch, recipe.seed)
         self.variance = pictures.variance
         self.loop = Loop(self, recipe.steps, folder / recipe.name)
@@ -72,11 +83,16 @@ class Run:
         output = self.model(pictures)
         error = functional.mse_loss(output.pictures, pictures)
         loss = self._loss(error, output)
+        adversary = self._adversary()
+        if adversary is not None:
+            loss = loss + adversary.generator_loss(error / self.variance, output.pictures, self._last_layer())
         if not math.isfinite(loss.item()):
             raise InvalidInputError(f"The loss of {self.recipe.name} became {loss.item()}.")
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        if adversary is not None:
+            adversary.learn(pictures, output.pictures)
         self._after(output)
         return error.item()
 
@@ -90,6 +106,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "care": [care.state_dict() for care in self.cares],
             "batches": self.batches.state_dict(),
+            "adversary": None if self.adversary is None else self.adversary.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -98,6 +115,17 @@ class Run:
         for care, saved in zip(self.cares, state["care"], strict=True):
             care.load_state_dict(saved)
         self.batches.load_state_dict(state["batches"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary"])
+
+    def _adversary(self) -> Adversary | None:
+        """The adversary, once its time has come."""
+        start = self.recipe.adversary_from
+        return self.adversary if start is not None and self.batches.drawn > start else None
+
+    def _last_layer(self) -> Tensor:
+        """The weights that make the pictures: where the pulls of two losses are compared."""
+        return next(iter(self.model.decoder[-1].parameters()))
 
     def _loss(self, error: Tensor, output: Reconstruction) -> Tensor:
         distortion = 0.5 * error.log() if self.method.log_likelihood else error / self.variance
@@ -143,4 +171,4 @@ def build(recipe: Recipe) -> Autoencoder:
     method = find_method(recipe.method)
     dim = method.latent_dim(recipe.codebook_size)
     quantizer = None if method.build is None else method.build(recipe.codebook_size, dim)
-    return Autoencoder(quantizer, dim)
+    return Autoencoder(quantizer, dim, halvings=recipe.halvings)

@@ -1,0 +1,71 @@
+"""Table and plot of the rows; the README's text around them is written by hand."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from barycode.evaluation.campaign_report import Column, group, plot_training, save_figure, table
+from barycode.training.autoencoders.methods import find_method
+
+Row = Mapping[str, Any]
+PIXELS_A_VECTOR = 16
+
+
+def per_pixel(row: Row) -> float | None:
+    """Bits a pixel of the codes' file; None for a continuous bottleneck."""
+    bits = row.get("bits_a_vector")
+    return None if bits is None else bits / PIXELS_A_VECTOR
+
+
+COLUMNS = (
+    Column("bits a vector, measured", lambda row: row.get("bits_a_vector"), "{:.3f}"),
+    Column("bits a pixel", per_pixel, "{:.4f}"),
+    Column("MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
+    Column("from bytes", lambda row: _scaled(row, "mse_from_bytes"), "{:.3f}"),
+    Column("perplexity", lambda row: row.get("perplexity"), "{:.0f}"),
+    Column("usage", lambda row: row.get("usage"), "{:.2f}"),
+    Column("bytes of codes", lambda row: row.get("bytes"), "{:.0f}"),
+    Column("step, ms", lambda row: _scaled(row, "step_seconds"), "{:.0f}"),
+)
+
+
+def write_report(rows: Iterable[Row], folder: Path) -> None:
+    """report.md and two plots a step budget, from the rows alone."""
+    parts = ["# Autoencoders at equal measured bits: the rows", ""]
+    for steps, found in group(rows, lambda row: str(row["steps"])).items():
+        ordered = sorted(found, key=lambda row: (row.get("bits_a_vector") or 99, row["mse"]))
+        groups = group(ordered, _label)
+        title = f"CIFAR-10, {steps} steps of {found[0]['batch']}"
+        plot_points(groups, title, folder / f"rate-{steps}.png")
+        plot_training(groups, title, folder / f"curves-{steps}.png")
+        parts += [f"## {title}", "", table(groups, "method", COLUMNS), ""]
+        parts += [f"![{title}](rate-{steps}.png)", "", f"![curves](curves-{steps}.png)", ""]
+    (folder / "report.md").write_text("\n".join(parts))
+
+
+def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:
+    """Squared error over measured bits, a point a run; continuous bottlenecks as horizontal lines."""
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (label, rows) in enumerate(groups.items()):
+        coded = [row for row in rows if row.get("bits_a_vector")]
+        points = [(row["bits_a_vector"], row["mse_from_bytes"]) for row in coded]
+        if points:
+            axes.plot(*zip(*points, strict=True), "o", color=f"C{number % 10}", label=label)
+        else:
+            axes.axhline(rows[0]["mse"], color=f"C{number % 10}", linestyle="--", label=label)
+    axes.set(xlabel="bits a vector, of whole files", ylabel="mean squared error, test", title=title)
+    axes.set_yscale("log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def _label(row: Row) -> str:
+    return f"{find_method(row['method']).title}, K = {row['codebook_size']}"
+
+
+def _scaled(row: Row, name: str) -> float | None:
+    return None if row.get(name) is None else 1e3 * row[name]

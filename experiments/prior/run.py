@@ -1,0 +1,127 @@
+"""A small autoregressive prior over the codes of VQ, residual and hardened SCQ autoencoders, at equal bits.
+
+    python experiments/prior/run.py --data FOLDER
+
+Trains the autoencoders that are missing (they are those of experiments/equal-bits), then a prior on the codes
+of each, and draws samples from it. Resumes; --minutes stops it cleanly.
+"""
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from PIL import Image
+from torch import Tensor
+
+from barycode.evaluation.autoencoders import measure
+from barycode.evaluation.campaign_report import Column, group, table
+from barycode.evaluation.ledger import Ledger, claim
+from barycode.training.autoencoders.loop import Loop
+from barycode.training.autoencoders.methods import find_method
+from barycode.training.autoencoders.network import Autoencoder
+from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures
+from barycode.training.autoencoders.prior import PriorTask, mean_bits
+from barycode.training.autoencoders.train import Recipe, Run
+from barycode.training.datasets import data_folder
+from barycode.training.datasets.picture_set import Images
+
+HERE = Path(__file__).parent
+RUNS = HERE.parents[1] / "runs/autoencoders"
+AUTOENCODER_STEPS, PRIOR_STEPS = 10_000, 5_000
+COMPARED = (("vq-revive", 512), ("sparse-2-2", 32), ("residual-2", 23))
+SAMPLES = 32
+VALUES = 32 * 32 * 3
+COLUMNS = (
+    Column("autoencoder's MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
+    Column("bits a vector, one table a part", lambda row: row["bits_a_vector"], "{:.3f}"),
+    Column("bits a vector, prior", lambda row: row["prior_bits_a_vector"], "{:.3f}"),
+    Column("bits a value of the picture, prior", lambda row: row["prior_bits_a_value"], "{:.4f}"),
+)
+
+
+def codes(model: Autoencoder, images: Images) -> Tensor:
+    """Sequences (N, places x parts) of the codes of pictures."""
+    model.eval()
+    with torch.no_grad():
+        return torch.cat([model.encode(batch).flatten(1) for batch in in_order(images, 100)])
+
+
+def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> dict[str, Any] | None:
+    """The row of one method; None where time ran out."""
+    run = Run(recipe, pictures, RUNS)
+    if not run.loop.run(deadline):
+        return None
+    size = recipe.codebook_size
+    shape = run.model.encode(torch.zeros(1, 3, 32, 32)).shape[1:]
+    parts = shape[2] if len(shape) == 3 else 1
+    train, held_out = (codes(run.model, images) for images in (pictures.train, pictures.held_out))
+    task = PriorTask(train, held_out, size, parts, recipe.seed)
+    loop = Loop(task, steps, RUNS / f"prior-{recipe.name}-n{steps}")
+    loop.resume()
+    if not loop.run(deadline):
+        return None
+    torch.manual_seed(recipe.seed)
+    sampled = task.prior.sample(SAMPLES).reshape(SAMPLES, *shape)
+    with torch.no_grad():
+        save_grid(run.model.decode(sampled), HERE / f"samples-{recipe.method}-s{recipe.seed}.png")
+    bits = mean_bits(task.prior, codes(run.model, pictures.test)) * parts
+    return {
+        **measure(run.model, pictures.test, run.variance),
+        "prior_steps": steps,
+        "prior_bits_a_vector": round(bits, 5),
+        "prior_bits_a_value": round(bits * shape[0] * shape[1] / VALUES, 6),
+        "prior_seconds": round(loop.seconds, 1),
+        "curve": [(step, value * parts) for step, value in loop.curve("bits")],
+    }
+
+
+def save_grid(pictures: Tensor, path: Path, columns: int = 8) -> None:
+    """Pictures (N, 3, H, W) in [0, 1] as one PNG, enlarged twice."""
+    pixels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    rows = [np.concatenate(list(pixels[i : i + columns]), 1) for i in range(0, len(pixels), columns)]
+    image = Image.fromarray(np.concatenate(rows, 0))
+    image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST).save(path)
+
+
+def write_report(ledger: Ledger) -> None:
+    rows = list(ledger.rows().values())
+    groups = group(rows, lambda row: f"{find_method(row['method']).title}, K = {row['codebook_size']}")
+    parts = ["# A prior over codes: the rows", "", table(groups, "method", COLUMNS), ""]
+    for row in rows:
+        parts += [f"{row['name']}:", "", f"![samples](samples-{row['method']}-s{row['seed']}.png)", ""]
+    (HERE / "report.md").write_text("\n".join(parts))
+
+
+def main(
+    data: Annotated[Path | None, typer.Option(help="Data folder; default: BARYCODE_DATA.")] = None,
+    minutes: Annotated[float, typer.Option(help="Stop after so many.")] = math.inf,
+    autoencoder_steps: Annotated[int, typer.Option(help="Steps of the autoencoders.")] = AUTOENCODER_STEPS,
+    prior_steps: Annotated[int, typer.Option(help="Steps of the priors.")] = PRIOR_STEPS,
+    seeds: Annotated[int, typer.Option(help="Seeds.")] = 1,
+    methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
+) -> None:
+    """Train and measure what is missing, then write the report."""
+    deadline = time.time() + 60 * minutes
+    ledger, pictures = Ledger(HERE / "results.json"), load_pictures("cifar10", data_folder(data))
+    first = Recipe("cifar10", "vq", steps=autoencoder_steps)
+    for seed in range(seeds):
+        for method, size in COMPARED:
+            recipe = replace(first, method=method, codebook_size=size, seed=seed)
+            name = f"prior-{recipe.name}-n{prior_steps}"
+            if name in ledger.rows() or (methods and method not in methods.split(",")):
+                continue
+            with claim(RUNS / f"{name}.lock") as mine, claim(RUNS / f"{recipe.name}.lock") as free:
+                if mine and free and time.time() < deadline:
+                    row = run_one(recipe, prior_steps, pictures, deadline)
+                    if row is not None:
+                        ledger.add({"name": name, **recipe.row(), **row})
+    write_report(ledger)
+
+
+if __name__ == "__main__":
+    typer.run(main)
