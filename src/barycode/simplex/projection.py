@@ -59,17 +59,17 @@ def _project(v: Tensor) -> Tensor:
 def _threshold(rows: Tensor) -> Tensor:
     """The threshold (n, 1) of rows (n, k) whose largest entry is 0."""
     if rows.shape[1] < WORTHWHILE:
-        return _threshold_of_sorted(rows.sort(-1, descending=True).values)
+        return threshold_of_sorted(rows.sort(-1, descending=True).values)
     selected = rows.topk(SELECTED, -1).values
-    threshold = _threshold_of_sorted(selected)
+    threshold = threshold_of_sorted(selected)
     # Entries that were not selected are at most the smallest selected one: they matter only if that one does.
     uncertain = (selected[:, -1:] > threshold).squeeze(1).nonzero().squeeze(1)
     if len(uncertain):
-        threshold[uncertain] = _threshold_of_sorted(rows[uncertain].sort(-1, descending=True).values)
+        threshold[uncertain] = threshold_of_sorted(rows[uncertain].sort(-1, descending=True).values)
     return threshold
 
 
-def _threshold_of_sorted(rows: Tensor) -> Tensor:
+def threshold_of_sorted(rows: Tensor) -> Tensor:
     """The threshold of rows in falling order: the mean excess of the largest prefix that stays above it."""
     count = torch.arange(1, rows.shape[1] + 1, device=rows.device, dtype=rows.dtype)
     means = (rows.clamp(min=-1).cumsum(-1) - 1) / count

@@ -1,0 +1,274 @@
+"""An active-set method for the program of Soft Convex Quantization, for a block of vectors at once.
+
+On a support S the optimum without the sign constraint is one linear system,
+
+    (C_S C_S^T + lambda I) p_S = C_S z + lambda p~_S - nu 1,      sum(p_S) = 1.
+
+A row drops the code vectors whose weight would be negative, and once none is, adds those that the optimality
+conditions ask for: with u = z - p C, s = p~ + C u / lambda and t the mean of s_k - p_k over S, the optimum
+has s_k - p_k = t on the support and s_k <= t elsewhere. Dropping all negative weights at once is quick but
+may raise the objective. A row in which it did goes on carefully: towards the optimum on S only until the
+first weight is zero. Then the objective falls with every addition, no support returns, and the method ends
+at the precision of the arithmetic, whatever lambda is. Wolfe (1976) found the nearest point of a polytope
+so; Lawson and Hanson (1974) non-negative least squares.
+
+Everything here is float64: duplicate or collinear code vectors and small lambdas need it, and the systems
+are only as large as a support. The program does not change when z and C move by the same vector, so both are
+held around the mean of C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from barycode.simplex.sparse import weighted_sum
+
+GRAM_SIZE = 2048  # codebooks up to this size have their inner products computed once
+CANDIDATES = 8  # code vectors that may join a support at once: the best one of so many groups
+WORTH_JOINING = 0.5  # of the largest violation
+CHUNKS = 6  # systems are solved in chunks of rows with supports of similar size
+ROUNDING = 1e-15  # relative; an objective that falls by less does not fall
+NOISE = 64 * torch.finfo(torch.float64).eps  # relative; a violation of less is rounding
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A codebook around its mean in float64, (K + 1, d): the last row is zero and stands for "none"."""
+
+    vectors: Tensor
+    origin: Tensor
+    gram: Tensor | None  # (K + 1, K + 1) inner products of a small codebook
+
+    @classmethod
+    def of(cls, codebook: Tensor) -> Codes:
+        precise = codebook.detach().double()
+        origin = precise.mean(0)
+        vectors = functional.pad(precise - origin, (0, 0, 0, 1))
+        return cls(vectors, origin, vectors @ vectors.T if len(codebook) <= GRAM_SIZE else None)
+
+    @property
+    def size(self) -> int:
+        """K, which is also the index that stands for none."""
+        return len(self.vectors) - 1
+
+    def products(self, indices: Tensor) -> Tensor:
+        """C_S C_S^T, (n, s, s)."""
+        if self.gram is None:
+            chosen = self.vectors[indices]
+            return chosen @ chosen.mT
+        pairs = (indices * len(self.vectors))[:, :, None] + indices[:, None, :]
+        return self.gram.view(-1).index_select(0, pairs.view(-1)).view(pairs.shape)
+
+    def solve(self, indices: Tensor, shift: float, right: Tensor, total: float) -> Tensor:
+        """x (n, s) with (C_S C_S^T + shift I) x = right - nu 1 and sum(x) = total; 0 where there is none."""
+        system = self.products(indices)
+        system.diagonal(dim1=1, dim2=2).add_(shift)
+        there = (indices < self.size).to(right.dtype)
+        factor = torch.linalg.cholesky_ex(system).L
+        x, unit = torch.cholesky_solve(torch.stack([right * there, there], -1), factor).unbind(-1)
+        return x - unit * ((x.sum(-1, keepdim=True) - total) / unit.sum(-1, keepdim=True))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Vectors on their way to the optimum, those with small supports first.
+
+    number: (n,) which row of the block. z: (n, d). vertex: (n,) of p~. indices, weights, pull: (n, s) the
+    support, its weights and C_S z + lambda p~_S. careful: (n,) whether weights are dropped one by one.
+    objective: (n,) at the last addition.
+    """
+
+    number: Tensor
+    z: Tensor
+    vertex: Tensor
+    indices: Tensor
+    weights: Tensor
+    pull: Tensor
+    careful: Tensor
+    objective: Tensor
+
+    def __getitem__(self, chosen: Tensor) -> Rows:
+        return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+@dataclass
+class Optimum:
+    """Weights (n, s) and their indices, 0 where the weight is; residual (n,) and iterations (n,)."""
+
+    weights: Tensor
+    indices: Tensor
+    residual: Tensor
+    iterations: Tensor
+
+    def put(self, rows: Rows, residual: Tensor, iteration: int) -> None:
+        width = max(self.weights.shape[1], rows.weights.shape[1])
+        self.weights, self.indices = _widened(self.weights, width, 0), _widened(self.indices, width, 0)
+        self.weights[rows.number] = _widened(rows.weights, width, 0)
+        self.indices[rows.number] = _widened(rows.indices, width, 0) * (self.weights[rows.number] > 0)
+        self.residual[rows.number] = residual
+        self.iterations[rows.number] = iteration
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the optimality conditions say of feasible rows.
+
+    residual: (n,) the largest violation. noise: (n,) what rounding makes of it at the optimum. objective:
+    (n,) |u|^2 / 2 + lambda |p - p~|^2 / 2. candidates and violation: (n, m) the code vector of each group
+    that would help most, and by how much s_k exceeds t.
+    """
+
+    residual: Tensor
+    noise: Tensor
+    objective: Tensor
+    candidates: Tensor
+    violation: Tensor
+
+
+@dataclass(frozen=True)
+class Program:
+    """A codebook, lambda, and when to stop."""
+
+    codes: Codes
+    regularization: float
+    tolerance: float
+    max_iterations: int
+
+    def solve(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Optimum:
+        """The optimum of z (n, d), vertices (n,), from sparse weights (n, s) with a good support."""
+        rows = self._start(z.double() - self.codes.origin, vertex, weights.double(), indices)
+        found = Optimum(
+            torch.zeros_like(rows.weights),
+            torch.zeros_like(rows.indices),
+            torch.full_like(rows.objective, torch.inf),
+            torch.zeros_like(rows.number),
+        )
+        for iteration in range(1, self.max_iterations + 1):
+            rows, feasible = self._reduce(rows)
+            ready = (feasible | (iteration == self.max_iterations)).nonzero()[:, 0]
+            priced = rows[ready]
+            prices = self._price(priced)
+            worse = prices.objective >= priced.objective * (1 - ROUNDING)
+            reached = prices.residual <= prices.noise.clamp(min=self.tolerance)
+            done = reached | (worse & priced.careful) | ~feasible[ready]
+            found.put(priced[done], prices.residual[done], iteration)
+            rows.careful[ready] |= worse
+            rows.objective[ready] = prices.objective
+            going = torch.ones_like(feasible).index_fill_(0, ready[done], False)
+            rows = self._packed(self._join(rows, ready, prices)[going])
+            if not len(rows):
+                break
+        return found
+
+    def certify(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Tensor:
+        """The residual (n,) of any sparse weights that sum to one."""
+        rows = self._start(z.double() - self.codes.origin, vertex, weights.double(), indices)
+        residual = torch.empty_like(rows.objective)
+        residual[rows.number] = self._price(rows).residual
+        return residual
+
+    def _price(self, rows: Rows) -> Prices:
+        """Prices of rows whose weights sum to one."""
+        dual = rows.z - weighted_sum(rows.weights, rows.indices, self.codes.vectors)
+        slack = (dual / self.regularization) @ self.codes.vectors.T
+        slack.scatter_add_(1, rows.vertex[:, None], torch.ones_like(slack[:, :1]))
+        slack.scatter_add_(1, rows.indices, -rows.weights)
+        inside = rows.weights > 0
+        held = slack.gather(1, rows.indices)
+        level = (held * inside).sum(-1, keepdim=True) / inside.sum(-1, keepdim=True)
+        uneven = ((held - level).abs() * inside).amax(-1)
+        size = 1 + slack.abs().amax(-1)
+        slack.scatter_(1, rows.indices, -torch.inf)  # who is there already cannot join
+        groups = min(CANDIDATES, self.codes.size)
+        slack = _widened(slack[:, : self.codes.size], -(-self.codes.size // groups) * groups, -torch.inf)
+        best = slack.view(len(slack), groups, slack.shape[1] // groups).max(-1)
+        start = torch.arange(groups, device=slack.device) * (slack.shape[1] // groups)
+        violation = best.values - level
+        square = rows.weights.square().sum(-1) + 1
+        there = (rows.weights * (rows.indices == rows.vertex[:, None])).sum(-1)
+        return Prices(
+            torch.maximum(violation.amax(-1), uneven),
+            NOISE * size,
+            dual.square().sum(-1) / 2 + self.regularization * (square / 2 - there),
+            best.indices + start,
+            violation,
+        )
+
+    def _start(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Rows:
+        indices = torch.where(weights > 0, indices, self.codes.size)
+        rows = Rows(
+            torch.arange(len(z), device=z.device),
+            z,
+            vertex,
+            indices,
+            weights,
+            self._pull(z, vertex, indices),
+            torch.zeros_like(vertex, dtype=torch.bool),
+            torch.full_like(z[:, 0], torch.inf),
+        )
+        return self._packed(rows)
+
+    def _pull(self, z: Tensor, vertex: Tensor, indices: Tensor) -> Tensor:
+        inner = torch.bmm(self.codes.vectors[indices], z[..., None])[..., 0]
+        return inner + (indices == vertex[:, None]).to(inner.dtype) * self.regularization
+
+    def _reduce(self, rows: Rows) -> tuple[Rows, Tensor]:
+        """Rows moved to, or towards, the optimum on their support, and which arrived (n,)."""
+        optimum = self._on_support(rows)
+        negative = optimum < 0
+        feasible = ~negative.any(-1)
+        room = torch.where(negative, rows.weights / (rows.weights - optimum), torch.inf)
+        length = room.amin(-1, keepdim=True).clamp(max=1)
+        towards = rows.weights + length * (optimum - rows.weights)
+        whole = optimum.clamp(min=0)
+        careful = rows.careful[:, None]
+        weights = torch.where(careful & ~feasible[:, None], towards, whole / whole.sum(-1, keepdim=True))
+        dropped = negative & (~careful | (room <= length))
+        indices = torch.where(dropped, self.codes.size, rows.indices)
+        return replace(rows, weights=weights.masked_fill(dropped, 0), indices=indices), feasible
+
+    def _on_support(self, rows: Rows) -> Tensor:
+        optimum = torch.zeros_like(rows.weights)
+        sizes = (rows.indices < self.codes.size).sum(-1)
+        count = -(-len(rows) // CHUNKS)
+        for start in range(0, len(rows), count):
+            chunk = slice(start, start + count)
+            width = int(sizes[chunk].max())
+            optimum[chunk, :width] = self.codes.solve(
+                rows.indices[chunk, :width], self.regularization, rows.pull[chunk, :width], 1.0
+            )
+        return optimum
+
+    def _join(self, rows: Rows, ready: Tensor, prices: Prices) -> Rows:
+        """Rows with the candidates added that violate the conditions most."""
+        most = prices.violation.amax(-1, keepdim=True)
+        joins = (prices.violation > self.tolerance) & (prices.violation >= WORTH_JOINING * most)
+        shape = len(rows), prices.candidates.shape[1]
+        candidates = rows.indices.new_full(shape, self.codes.size)
+        candidates[ready] = torch.where(joins, prices.candidates, self.codes.size)
+        return replace(
+            rows,
+            indices=torch.cat([rows.indices, candidates], 1),
+            weights=functional.pad(rows.weights, (0, shape[1])),
+            pull=torch.cat([rows.pull, self._pull(rows.z, rows.vertex, candidates)], 1),
+        )
+
+    def _packed(self, rows: Rows) -> Rows:
+        """The same rows, small supports first, and every support without gaps."""
+        sizes = (rows.indices < self.codes.size).sum(-1)
+        rows = rows[sizes.argsort()]
+        indices, order = rows.indices.topk(int(sizes.max()) if len(rows) else 0, -1, largest=False)
+        return replace(
+            rows, indices=indices, weights=rows.weights.gather(1, order), pull=rows.pull.gather(1, order)
+        )
+
+
+def _widened(tensor: Tensor, width: int, value: float) -> Tensor:
+    return functional.pad(tensor, (0, width - tensor.shape[1]), value=value)
