@@ -35,7 +35,9 @@ def _group() -> None:
 
 @app.command()
 def images(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of photos, or a .tar of them.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders of photos, or .tar files of them.")
+    ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Folder for checkpoints, log, report and the finished model."),
@@ -65,10 +67,10 @@ def images(
     if recipe and given:
         raise InvalidInputError(f"--recipe decides everything: leave out --{' and --'.join(given)}.")
     chosen = read_recipe(recipe) if recipe else default_recipe(**given)
-    train(chosen, [folder], output)
+    train(chosen, folders, output)
     model = output / f"{chosen.name}.safetensors"
     typer.echo(f"model: {model}")
-    _report(chosen, folder, model, output / "report")
+    _report(chosen, folders, model, output / "report")
 
 
 def default_recipe(steps: int = 4000, metric: Any = "mse", seed: int = 0) -> "Recipe":
@@ -79,7 +81,7 @@ def default_recipe(steps: int = 4000, metric: Any = "mse", seed: int = 0) -> "Re
     return Recipe(MODEL_NAME, stages, metric=metric, start="photo", seed=seed)
 
 
-def _report(recipe: "Recipe", folder: Path, model: Path, target: Path) -> None:
+def _report(recipe: "Recipe", folders: list[Path], model: Path, target: Path) -> None:
     """Rate and distortion of the new model and of JPEG on held-out pictures."""
     with extra("evaluation"):
         from barycode.evaluation.anchors import JPEG
@@ -89,12 +91,13 @@ def _report(recipe: "Recipe", folder: Path, model: Path, target: Path) -> None:
     from barycode.training.datasets import open_pictures
     from barycode.training.images.train import split
 
-    held_out = split(list(open_pictures(folder)), recipe).held_out[:REPORTED_PICTURES]
+    pictures = [picture for folder in folders for picture in open_pictures(folder)]
+    held_out = split(pictures, recipe).held_out[:REPORTED_PICTURES]
     if not held_out:
         typer.echo("no report: fewer than ten pictures, so none was held out.")
         return
-    pictures = [Picture(str(i), image) for i, image in enumerate(held_out)]
+    shown = [Picture(str(i), image) for i, image in enumerate(held_out)]
     ours = barycode_codec(model, REPORTED_QUALITIES)
-    rows = [row for codec in (ours, JPEG) for row in rate_distortion(codec, pictures)]
-    report = write_report(Comparison(f"{len(pictures)} held-out pictures", rows, [ours], [JPEG]), target)
+    rows = [row for codec in (ours, JPEG) for row in rate_distortion(codec, shown)]
+    report = write_report(Comparison(f"{len(shown)} held-out pictures", rows, [ours], [JPEG]), target)
     typer.echo(f"report: {report}")
