@@ -18,6 +18,7 @@ from barycode.weights.soft_to_hard.centers import (
 from barycode.weights.soft_to_hard.model import (
     anneal,
     center_parameters,
+    code_entropy,
     compressible,
     harden,
     matrices,
@@ -36,6 +37,7 @@ __all__ = [
     "SoftToHard",
     "anneal",
     "center_parameters",
+    "code_entropy",
     "compressible",
     "grid",
     "harden",

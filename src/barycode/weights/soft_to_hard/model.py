@@ -57,17 +57,29 @@ def rate_loss(model: nn.Module) -> Float[Tensor, ""]:
     q are the soft histograms, p the hard ones, of all weights that share their centers. What an entropy coder
     without contexts pays when sigma is infinite.
     """
+    return _mean_bits(model, SoftToHard.soft_counts)
+
+
+@torch.no_grad()
+def code_entropy(model: nn.Module) -> float:
+    """Bits a weight of the hard codes: the limit of `rate_loss` for infinite sigma."""
+    return float(_mean_bits(model, SoftToHard.hard_counts))
+
+
+def _mean_bits(model: nn.Module, counts: Callable[[SoftToHard, Tensor], Tensor]) -> Tensor:
+    """-sum_j q_j log2 p_j, q from `counts` and p from hard ones, by centers, over all weights."""
     soft, hard = defaultdict(list), defaultdict(list)
     for quantizer, weights in quantizers(model):
-        counts = quantizer.counts(weights)
-        soft[quantizer.centers].append(counts[0])
-        hard[quantizer.centers].append(counts[1])
+        soft[quantizer.centers].append(counts(quantizer, weights))
+        hard[quantizer.centers].append(quantizer.hard_counts(weights))
     if not soft:
         raise InvalidInputError("No weight of the model is quantized: call compressible(model, ...) first.")
-    totals = [(torch.stack(soft[book]).sum(0), torch.stack(hard[book]).sum(0)) for book in soft]
-    bits = [q.sum() * soft_cross_entropy(q / q.sum(), p / p.sum()) for q, p in totals if len(p)]
-    weights_in_all = sum(float(p.sum()) for _, p in totals)
-    return torch.stack(bits).sum() / max(weights_in_all, 1.0)
+    bits, count = [], 0.0
+    for book in soft:
+        q, p = (torch.stack(found[book]).sum(0) for found in (soft, hard))
+        bits.append(soft_cross_entropy(q, p / p.sum().clamp_min(1)))
+        count += float(p.sum())
+    return torch.stack(bits).sum() / max(count, 1.0)
 
 
 def anneal(model: nn.Module, sigma: float) -> None:
@@ -93,7 +105,7 @@ def prune(model: nn.Module, fraction: float) -> None:
 def harden(model: nn.Module) -> dict[str, Hardened]:
     """Make every quantized weight its nearest center, a plain parameter again, and return the codes by name.
 
-    `compress(model.state_dict(), hardened=harden(model))` with the calls in the other order: harden first.
+    Then `compress(model.state_dict(), hardened=codes)` is a file that holds these weights exactly.
     """
     codes = {}
     for place in list(_quantized(model)):

@@ -43,13 +43,17 @@ class SoftToHard(nn.Module):
         soft = self.pruned(soft_scalar(weights, ranks, centers, self._precision(weights)))
         return straight_through(soft, _look_up(centers, ranks)) if self.hard_forward else soft
 
-    def counts(self, weights: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
-        """(soft, hard): how many weights each center has; the soft ones are differentiable."""
-        weights, ranks, centers = self._assigned(weights)
-        hard = torch.bincount(ranks.flatten(), minlength=len(centers)).to(weights.dtype)
+    def soft_counts(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, " k"]:
+        """How many weights each center has, by their shares phi; differentiable."""
         if bool(self.sigma.isinf()):
-            return hard, hard
-        return soft_counts(weights, ranks, centers, self._precision(weights)), hard
+            return self.hard_counts(weights)
+        weights, ranks, centers = self._assigned(weights)
+        return soft_counts(weights, ranks, centers, self._precision(weights))
+
+    def hard_counts(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, " k"]:
+        """How many weights are nearest to each center."""
+        _, ranks, centers = self._assigned(weights.detach())
+        return torch.bincount(ranks.flatten(), minlength=len(centers)).to(weights.dtype)
 
     def pruned(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return weights if self.kept is None else weights * self.kept
