@@ -61,7 +61,8 @@ def test_an_adversary_is_resumed_with_its_run(pictures, tmp_path):
     while not Run(recipe, pictures, tmp_path / "parts").loop.run(deadline=0):
         pass
     resumed = Run(recipe, pictures, tmp_path / "parts")
-    assert whole.adversary and resumed.adversary
+    assert whole.adversary
+    assert resumed.adversary
     for name, value in whole.adversary.discriminator.state_dict().items():
         assert torch.equal(resumed.adversary.discriminator.state_dict()[name], value), name
     for name, value in whole.model.state_dict().items():

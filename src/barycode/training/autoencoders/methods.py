@@ -46,7 +46,8 @@ class Method:
 
     build: (K, d) -> quantizer; None for the plain autoencoder. start: its first codebook from latents.
     care: steps -> the habits of a run of so many steps. log_likelihood: reconstruct by (1/2) log MSE, as
-    SQ-VAE must, instead of MSE / variance. dim: channels of the latents; 0 for one a digit of K in base 8.
+    SQ-VAE must, instead of MSE / variance. codebook_rate: the learning rate of what the quantizer learns by
+    gradient, as a multiple of the network's. dim: channels of the latents; 0 for one a digit of K in base 8.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Method:
     start: Initialization | None = None
     care: Callable[[int], Sequence[Care]] = lambda steps: ()
     log_likelihood: bool = False
+    codebook_rate: float = 1.0
     dim: int = DIM
 
     def latent_dim(self, codebook_size: int) -> int:

@@ -130,12 +130,8 @@ def _widths(hidden: int, halvings: int) -> list[int]:
 
 
 def _require_multiples(pictures: Tensor, factor: int) -> None:
-    if (
-        pictures.ndim != 4
-        or pictures.shape[1] != 3
-        or pictures.shape[2] % factor
-        or pictures.shape[3] % factor
-    ):
+    sides = pictures.shape[2:]
+    if pictures.ndim != 4 or pictures.shape[1] != 3 or any(side % factor for side in sides):
         raise InvalidInputError(
             f"The autoencoder takes pictures (B, 3, H, W) with sides that are multiples of {factor}, "
             f"not {tuple(pictures.shape)}."

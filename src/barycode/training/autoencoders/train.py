@@ -66,8 +66,7 @@ class Run:
         if self.model.quantizer is not None:
             for care in self.cares:
                 care.attach(self.model.quantizer)
-        moved = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(moved, recipe.learning_rate)
+        self.optimizer = optimizer(self.model, recipe.learning_rate, self.method.codebook_rate)
         self.adversary = None if recipe.adversary_from is None else Adversary()
         self.batches = Batches(pictures.train, recipe.batch, recipe.seed)
         self.variance = pictures.variance
@@ -156,6 +155,16 @@ class Run:
         batches = Batches(self.pictures.train, self.recipe.batch, self.recipe.seed)
         latents = [self.model.latents(batches.draw()).movedim(1, -1) for _ in range(START_BATCHES)]
         self.model.quantizer.initialize(torch.cat(latents), self.method.start)
+
+
+def optimizer(model: Autoencoder, rate: float, codebook_rate: float) -> torch.optim.Optimizer:
+    """Adam for what is not frozen; at `codebook_rate` times `rate` for what is the quantizer's."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            inside = name.startswith("quantizer.")
+            groups.setdefault(rate * codebook_rate if inside else rate, []).append(parameter)
+    return torch.optim.Adam([{"params": found, "lr": lr} for lr, found in groups.items()])
 
 
 @torch.no_grad()
