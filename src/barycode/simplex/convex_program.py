@@ -2,7 +2,9 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -25,18 +27,30 @@ class ConvexSolution:
     """Points of the simplex over K code vectors, and a certificate of how good they are.
 
     values, indices: (N, s) the non-zero weights and the code vectors that they belong to, s the largest
-    support; spare places weigh 0. residual: (N,) the largest violation of the optimality conditions, in
-    units of a weight: with s = p~ + C (z - p C) / lambda and t the mean of s_k - p_k over the support, the
-    largest of |s_k - p_k - t| on the support and s_k - t elsewhere; it is 0 at the optimum and nowhere else.
-    iterations: (N,) systems solved. converged: (N,) whether the residual reached the tolerance.
+    support; spare places weigh 0. codebook: (K, d). iterations: (N,) systems solved. tolerance: of the
+    residual. certify: how the residual is computed, once it is asked for.
     """
 
     values: Float[Tensor, "n s"]
     indices: Int64[Tensor, "n s"]
     codebook: Float[Tensor, "k d"]
-    residual: Float[Tensor, " n"]
     iterations: Int64[Tensor, " n"]
-    converged: Bool[Tensor, " n"]
+    tolerance: float
+    certify: Callable[[], Tensor]
+
+    @cached_property
+    def residual(self) -> Float[Tensor, " n"]:
+        """(N,) the largest violation of the optimality conditions, in units of a weight.
+
+        With s = p~ + C (z - p C) / lambda and t the mean of s_k - p_k over the support, it is the largest of
+        |s_k - p_k - t| on the support and s_k - t elsewhere: 0 at the optimum and nowhere else.
+        """
+        return self.certify()
+
+    @property
+    def converged(self) -> Bool[Tensor, " n"]:
+        """(N,) whether the residual reached the tolerance."""
+        return self.residual <= self.tolerance
 
     @property
     def weights(self) -> Float[Tensor, "n k"]:
@@ -85,11 +99,12 @@ def solve_convex_program(
     scale = _checked(z, codebook, regularization, tolerance, max_iterations)
     if max_iterations:
         values, indices, residual, iterations = exact_weights(z, codebook, scale, tolerance, max_iterations)
+        solution = ConvexSolution(values, indices, codebook, iterations, tolerance, lambda: residual)
     else:
         values, indices = relaxed_weights(z, codebook, scale)
-        residual = certificate(z, codebook, scale, values, indices)
-        iterations = torch.zeros_like(residual, dtype=torch.int64)
-    solution = ConvexSolution(values, indices, codebook, residual, iterations, residual <= tolerance)
+        none = torch.zeros(len(z), dtype=torch.int64, device=z.device)
+        check = partial(certificate, z, codebook, scale, values, indices)
+        solution = ConvexSolution(values, indices, codebook, none, tolerance, check)
     if max_iterations and not bool(solution.converged.all()):
         warnings.warn(_complaint(solution), ConvergenceWarning, stacklevel=2)
     return solution
