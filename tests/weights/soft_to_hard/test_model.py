@@ -1,0 +1,214 @@
+"""Soft-to-hard training of small networks: what goes in, what training sees, what comes out."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers.schedules import Exponential
+from barycode.rate.entropy import entropy, hard_histogram
+from barycode.weights import Lossless, compress, decompress
+from barycode.weights.soft_to_hard import (
+    SoftToHard,
+    anneal,
+    center_parameters,
+    code_entropy,
+    compressible,
+    grid,
+    harden,
+    kmeans_centers,
+    prune,
+    quantizers,
+    rate_loss,
+    relative_grid,
+)
+
+X = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+CENTERS = [relative_grid(1.5), grid(0.05, learned=False), kmeans_centers(9)]
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(2, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4), nn.Linear(4, 3)
+    )
+
+
+def train(model: nn.Module, steps: int, optimizer: torch.optim.Optimizer, schedule: Exponential) -> None:
+    for _ in range(steps):
+        loss = model(X).square().mean() + 0.1 * rate_loss(model)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        anneal(model, schedule.step())
+
+
+def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), 1e-2)
+
+
+@pytest.mark.parametrize("hard_forward", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("centers", CENTERS)
+def test_law_train_harden_compress_decompress(centers, shared: bool, hard_forward: bool) -> None:
+    model = compressible(network(), centers, shared=shared, hard_forward=hard_forward)
+    train(model, 5, optimizer_of(model), Exponential(2.0, 1.5))
+    seen = model.eval()(X)
+    codes = harden(model)
+    assert not any(isinstance(module, SoftToHard) for module in model.modules())
+    assert torch.equal(model(X), seen)
+    state = model.state_dict()
+    assert set(state) == set(network().state_dict())
+    assert set(codes) == {"0.weight", "4.weight", "5.weight"}
+    for name, hardened in codes.items():
+        assert torch.equal(state[name], hardened.tensor())
+    decoded = decompress(compress(state, Lossless(), hardened=codes))
+    for name in codes:
+        assert torch.equal(decoded[name], state[name])
+        assert decoded[name].dtype == state[name].dtype
+
+
+@pytest.mark.parametrize("centers", CENTERS)
+def test_soft_goes_to_hard(centers) -> None:
+    model = compressible(network(), centers)
+    hard = model.eval()(X)
+    model[1].eval()
+    gaps, rates = [], []
+    for sigma in (2.0, 50.0, 1e6, float("inf")):
+        anneal(model, sigma)
+        for quantizer, _ in quantizers(model):
+            quantizer.train()
+        gaps.append(float((model(X) - hard).abs().max()))
+        rates.append(abs(float(rate_loss(model).detach()) - code_entropy(model)))
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert gaps[3] == 0
+    assert rates[0] > rates[2]
+    assert rates[3] == 0
+
+
+def test_a_network_on_its_centers_is_left_as_it_is() -> None:
+    model = compressible(network(), relative_grid(2.0, learned=False))
+    harden(model)
+    before = model(X)
+    steps = iter([float(m.weight[m.weight != 0].abs().min()) for m in (model[0], model[4], model[5])])
+    compressible(model, lambda weights: grid(next(steps))(weights), sigma=float("inf"))
+    torch.testing.assert_close(model(X), before)
+
+
+def test_the_rate_is_the_entropy_of_the_codes_in_the_limit() -> None:
+    model = compressible(network(), relative_grid(), shared=True, sigma=float("inf"))
+    codes = harden(copy.deepcopy(model)).values()
+    indices = torch.cat([c.indices.flatten() for c in codes])
+    expected = entropy(hard_histogram(indices, len(next(iter(codes)).centers)))
+    torch.testing.assert_close(rate_loss(model), expected)
+    assert code_entropy(model) == pytest.approx(float(expected))
+
+
+def test_the_rate_of_separate_centers_is_the_mean_over_weights() -> None:
+    model = compressible(network(), relative_grid())
+    bits = sum(
+        c.indices.numel() * float(entropy(hard_histogram(c.indices, len(c.centers))))
+        for c in harden(copy.deepcopy(model)).values()
+    )
+    count = sum(weights.numel() for _, weights in quantizers(model))
+    assert code_entropy(model) == pytest.approx(bits / count)
+
+
+def test_the_rate_pulls_entropy_down() -> None:
+    model = compressible(network(), relative_grid(4.0))
+    before = code_entropy(model)
+    optimizer = optimizer_of(model)
+    for _ in range(30):
+        optimizer.zero_grad()
+        rate_loss(model).backward()
+        optimizer.step()
+    assert code_entropy(model) < 0.8 * before
+
+
+def test_training_resumes_where_it_stopped() -> None:
+    straight, halves = network(), network()
+    for model in (straight, halves):
+        compressible(model, relative_grid(), hard_forward=True)
+    schedule, optimizer = Exponential(2.0, 1.1), optimizer_of(straight)
+    train(straight, 6, optimizer, schedule)
+
+    schedule, optimizer = Exponential(2.0, 1.1), optimizer_of(halves)
+    train(halves, 3, optimizer, schedule)
+    saved = copy.deepcopy((halves.state_dict(), optimizer.state_dict(), schedule.state_dict()))
+    resumed = compressible(network(seed=1), relative_grid(), hard_forward=True)
+    schedule, optimizer = Exponential(2.0, 1.1), optimizer_of(resumed)
+    for thing, state in zip((resumed, optimizer, schedule), saved, strict=True):
+        thing.load_state_dict(state)
+    train(resumed, 3, optimizer, schedule)
+    for name, value in straight.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_pruned_weights_are_zero_for_good() -> None:
+    model = compressible(network(), kmeans_centers(9))
+    prune(model, 0.7)
+    train(model, 5, optimizer_of(model), Exponential(2.0, 1.1))
+    soft = model[4].weight
+    zeros = [tensor == 0 for tensor in (soft, harden(model)["4.weight"].tensor(), model[4].weight)]
+    kept = int((~zeros[0]).sum())
+    assert 0 < kept < 0.5 * soft.numel()
+    assert not (zeros[0] & ~zeros[1]).any()
+    assert torch.equal(zeros[1], zeros[2])
+
+
+def test_prune_takes_the_smallest() -> None:
+    model = compressible(nn.Sequential(nn.Linear(10, 10, bias=False)), grid(0.01, learned=False))
+    latent = model[0].parametrizations.weight.original
+    prune(model, 0.3)
+    kept = model[0].parametrizations.weight[0].kept
+    assert int((~kept).sum()) == 30
+    assert latent[~kept].abs().max() < latent[kept].abs().min()
+
+
+def test_shared_centers_are_learned_once() -> None:
+    assert len(center_parameters(compressible(network(), relative_grid(), shared=True))) == 1
+    assert len(center_parameters(compressible(network(), relative_grid()))) == 3
+    assert not center_parameters(compressible(network(), relative_grid(learned=False)))
+
+
+def test_a_rule_chooses_and_a_second_call_goes_on() -> None:
+    model = compressible(network(), relative_grid(), choose=lambda name, _: name.startswith("0."))
+    compressible(model, relative_grid(8.0), choose=lambda name, _: name == "5.weight")
+    assert set(harden(model)) == {"0.weight", "0.bias", "5.weight"}
+
+
+def test_hard_forward_is_hard_with_the_soft_gradient() -> None:
+    soft, hard = (compressible(network(), relative_grid(), hard_forward=f).train() for f in (False, True))
+    values: list[Tensor] = []
+    for model in (soft, hard):
+        weight = model[4].weight
+        weight.square().sum().backward()
+        values.append(weight)
+    expected = hard[4].parametrizations.weight[0].hardened(hard[4].parametrizations.weight.original).tensor()
+    assert torch.equal(values[1], expected)
+    torch.testing.assert_close(
+        *(m[4].parametrizations.weight.original.grad for m in (soft, hard)), atol=0.1, rtol=0
+    )
+
+
+def test_tied_parameters_are_refused_by_name() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    with pytest.raises(InvalidInputError, match=r"0\.weight.*1\.weight"):
+        compressible(model, relative_grid())
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: compressible(network(), relative_grid(), choose=lambda name, _: False),
+        lambda: rate_loss(network()),
+        lambda: compressible(network(), relative_grid(), sigma=0.0),
+        lambda: prune(compressible(network(), relative_grid()), 1.0),
+    ],
+)
+def test_bad_requests_are_refused(act) -> None:
+    with pytest.raises(InvalidInputError):
+        act()
