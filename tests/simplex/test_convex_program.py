@@ -230,6 +230,8 @@ BAD = {
     "last dimension": (torch.zeros(2, 3), torch.zeros(4, 2), 0.1),
     "vector": (torch.zeros(3), torch.zeros(4, 3), 0.1),
     "integers": (torch.zeros(2, 3, dtype=torch.int64), torch.zeros(4, 3), 0.1),
+    "half precision": (torch.zeros(2, 3).half(), torch.zeros(4, 3).half(), 0.1),
+    "two precisions": (torch.zeros(2, 3), torch.zeros(4, 3).double(), 0.1),
     "no codes": (torch.zeros(2, 3), torch.zeros(0, 3), 0.1),
     "zero lambda": (torch.zeros(2, 3), torch.zeros(4, 3), 0.0),
     "negative lambda": (torch.zeros(2, 3), torch.zeros(4, 3), -1.0),

@@ -129,6 +129,11 @@ def _checked(
                 f"The convex program needs {name} as a floating-point matrix, not {value.dtype} of shape "
                 f"{tuple(value.shape)}: reshape vectors to (N, d)."
             )
+    if z.dtype != codebook.dtype or z.dtype not in (torch.float32, torch.float64):
+        raise InvalidInputError(
+            f"The convex program works in float32 or float64, not with z in {z.dtype} and the codebook in "
+            f"{codebook.dtype}: convert both to one of them."
+        )
     if z.shape[1] != codebook.shape[1] or codebook.numel() == 0:
         raise InvalidInputError(
             f"The vectors {tuple(z.shape)} and the codebook {tuple(codebook.shape)} do not fit: expected "

@@ -58,13 +58,14 @@ class _Relaxed(torch.autograd.Function):
         relaxation = _Relaxation.of(codebook, regularization)
         blocks = [relaxation.weights(z[rows]) for rows in row_blocks(len(z), len(codebook))]
         values, indices = _stacked([block[:2] for block in blocks], z)
-        ctx.save_for_backward(z, codebook, regularization, values, indices)
+        vertices = torch.cat([indices.new_zeros(0), *(block[2] for block in blocks)])
+        ctx.save_for_backward(z, codebook, regularization, values, indices, vertices)
         ctx.mark_non_differentiable(indices)
         return values, indices
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        z, codebook, regularization, values, indices = ctx.saved_tensors
+        z, codebook, regularization, values, indices, vertices = ctx.saved_tensors
         relaxation = _Relaxation.of(codebook, regularization)
         to_z, to_codebook = torch.empty_like(z), torch.zeros_like(codebook)
         to_system = codebook.new_zeros(codebook.shape[1], codebook.shape[1])
@@ -72,10 +73,10 @@ class _Relaxed(torch.autograd.Function):
             inside = values[rows] > 0
             pull = gradients[0][rows] * inside
             pull = pull - inside * (pull.sum(-1, keepdim=True) / inside.sum(-1, keepdim=True))
-            error, vertex = relaxation.errors(z[rows])
+            vertex = vertices[rows]
             to_y = weighted_sum(pull, indices[rows], codebook)
             to_z[rows] = to_y @ relaxation.inverse
-            y = error @ relaxation.inverse
+            y = (z[rows] - codebook[vertex]) @ relaxation.inverse
             spread = scatter(pull, indices[rows], len(codebook))
             to_codebook.addmm_(spread.T, y).index_add_(0, vertex, to_z[rows], alpha=-1)
             to_system.addmm_(to_z[rows].T, y, alpha=-1)
@@ -138,7 +139,7 @@ class _Exact(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        z, codebook, regularization, values, indices, vertex = ctx.saved_tensors
+        z, codebook, regularization, values, indices, vertices = ctx.saved_tensors
         codes = Codes.of(codebook)
         to_z, to_codebook = torch.empty_like(z), torch.zeros_like(codebook)
         to_regularization = torch.zeros_like(regularization)
@@ -146,7 +147,7 @@ class _Exact(torch.autograd.Function):
             p, chosen, pull = values[rows], indices[rows], gradients[0][rows]
             there = torch.where(p > 0, chosen, codes.size)
             q = codes.solve(there, float(regularization), pull.double(), 0.0)
-            at_vertex = chosen == vertex[rows, None]
+            at_vertex = chosen == vertices[rows, None]
             to_regularization += (q * (at_vertex.to(q.dtype) - p)).sum()
             q = q.to(z.dtype)
             to_z[rows] = weighted_sum(q, chosen, codebook)
