@@ -24,7 +24,7 @@ from barycode.evaluation.ledger import Ledger, claim
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
-from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures
+from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures, to_tensor
 from barycode.training.autoencoders.prior import PriorTask, mean_bits
 from barycode.training.autoencoders.train import Recipe, Run
 from barycode.training.datasets import data_folder
@@ -35,7 +35,6 @@ RUNS = HERE.parents[1] / "runs/autoencoders"
 AUTOENCODER_STEPS, PRIOR_STEPS = 10_000, 5_000
 COMPARED = (("vq-revive", 512), ("sparse-2-2", 32), ("residual-2", 23))
 SAMPLES = 32
-VALUES = 32 * 32 * 3
 COLUMNS = (
     Column("autoencoder's MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
     Column("bits a vector, one table a part", lambda row: row["bits_a_vector"], "{:.3f}"),
@@ -57,7 +56,7 @@ def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> 
     if not run.loop.run(deadline):
         return None
     size = recipe.codebook_size
-    shape = run.model.encode(torch.zeros(1, 3, 32, 32)).shape[1:]
+    shape = run.model.encode(to_tensor(pictures.test[:1])).shape[1:]
     parts = shape[2] if len(shape) == 3 else 1
     train, held_out = (codes(run.model, images) for images in (pictures.train, pictures.held_out))
     task = PriorTask(train, held_out, size, parts, recipe.seed)
@@ -74,7 +73,7 @@ def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> 
         **measure(run.model, pictures.test, run.variance),
         "prior_steps": steps,
         "prior_bits_a_vector": round(bits, 5),
-        "prior_bits_a_value": round(bits * shape[0] * shape[1] / VALUES, 6),
+        "prior_bits_a_value": round(bits * shape[0] * shape[1] / pictures.test[0].size, 6),
         "prior_seconds": round(loop.seconds, 1),
         "curve": [(step, value * parts) for step, value in loop.curve("bits")],
     }

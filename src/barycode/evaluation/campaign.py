@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Campaign:
 
     folder: where results.json and weights/ are. runs: checkpoints and logs, shared by experiments so that a
     recipe is trained once. recipes: the most important first. headline: names of runs whose weights are kept.
+    more: what else to measure on a finished run.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Campaign:
     data: Path
     recipes: Sequence[Recipe]
     headline: frozenset[str] = frozenset()
+    more: Callable[[Run], Mapping[str, Any]] = lambda run: {}
 
     @property
     def ledger(self) -> Ledger:
@@ -69,6 +71,7 @@ class Campaign:
         if not run.loop.run(deadline):
             return
         row = {"name": recipe.name, **recipe.row(), **measure(run.model, pictures.test, run.variance)}
+        row |= self.more(run)
         row |= {"train_seconds": round(run.loop.seconds, 1), "curve": run.loop.curve("mse")}
         if recipe.name in self.headline:
             weights = self.folder / "weights"

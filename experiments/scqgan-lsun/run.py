@@ -1,0 +1,101 @@
+"""SCQGAN against VQGAN as first stages on LSUN bedrooms, 64x64: same generator, discriminator and schedule.
+
+    python experiments/scqgan-lsun/run.py --data FOLDER
+
+Goes through the runs of the plan in order of importance, several processes at once if you start them, and
+goes on where it was interrupted. --minutes stops it cleanly. Checkpoints and logs are in runs/autoencoders.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from features import FeatureDistance
+from PIL import Image
+from report import write_report
+from similarity import ms_ssim
+from torch import Tensor
+
+from barycode.evaluation.campaign import Campaign
+from barycode.training.autoencoders.pictures import in_order, to_tensor
+from barycode.training.autoencoders.train import Recipe, Run
+from barycode.training.datasets import data_folder
+from barycode.training.datasets.picture_set import Images
+
+HERE = Path(__file__).parent
+RUNS = HERE.parents[1] / "runs/autoencoders"
+STEPS, BATCH, HALVINGS = 6_000, 16, 3
+METHODS = ("vq-ema", "scq-exact", "scq-relaxed", "vq-revive", "sparse-2-3", "none")
+SEEDS = 3
+SHOWN = 8
+NETWORK = "resnet32_cifar10.safetensors"
+
+
+def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
+    """All runs, the most important first; the discriminator comes in after a quarter of the steps."""
+    for seed in range(seeds):
+        for method in METHODS if seed == 0 else METHODS[:3]:
+            yield Recipe(
+                "lsun",
+                method,
+                seed=seed,
+                steps=steps,
+                batch=BATCH,
+                halvings=HALVINGS,
+                adversary_from=steps // 4,
+            )
+
+
+def perception(run: Run, distance: FeatureDistance) -> dict[str, Any]:
+    """MS-SSIM over three scales (five do not fit) and the feature distance, means over the test set.
+
+    Writes the first pictures, and what became of them, as strips.
+    """
+    run.model.eval()
+    similar, far, strip = [], [], []
+    with torch.no_grad():
+        for pictures in in_order(run.pictures.test, 32):
+            output = run.model(pictures).pictures.clamp(0, 1)
+            similar.append(ms_ssim(pictures, output))
+            far.append(distance(pictures, output))
+            strip.append(output)
+    save_strip(to_tensor(run.pictures.test[:SHOWN]), HERE / "pictures/originals.png")
+    save_strip(torch.cat(strip)[:SHOWN], HERE / "pictures" / f"{run.recipe.name}.png")
+    return {
+        "ms_ssim_3": round(float(torch.cat(similar).mean()), 6),
+        "feature_distance": round(float(torch.cat(far).mean()), 6),
+    }
+
+
+def save_strip(pictures: Tensor, path: Path) -> None:
+    """Pictures (N, 3, H, W) side by side."""
+    pixels: Images = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.concatenate(list(pixels), 1)).save(path)
+
+
+def main(
+    data: Annotated[Path | None, typer.Option(help="Data folder; default: BARYCODE_DATA.")] = None,
+    minutes: Annotated[float, typer.Option(help="Start nothing new, and stop, after so many.")] = math.inf,
+    steps: Annotated[int, typer.Option(help="Training steps of each run.")] = STEPS,
+    seeds: Annotated[int, typer.Option(help="Seeds of the first three methods.")] = SEEDS,
+    methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
+) -> None:
+    """Train and measure what is missing, then write the report."""
+    deadline = time.time() + 60 * minutes
+    folder = data_folder(data)
+    chosen = [r for r in plan(steps, seeds) if not methods or r.method in methods.split(",")]
+    distance = FeatureDistance(folder / NETWORK)
+    campaign = Campaign(HERE, RUNS, folder, chosen, more=lambda run: perception(run, distance))
+    if campaign.run(deadline):
+        campaign.time_steps([r for r in chosen if r.seed == 0])
+    write_report(campaign.ledger.rows().values(), HERE)
+
+
+if __name__ == "__main__":
+    typer.run(main)

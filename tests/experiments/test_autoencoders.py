@@ -1,0 +1,113 @@
+"""The experiments on autoencoders, on made-up pictures and for two steps."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_msssim
+import torch
+
+from barycode.evaluation import campaign
+from barycode.training.autoencoders import pictures as pictures_module
+from barycode.training.autoencoders.pictures import Pictures
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+MODULES = ("run", "report", "features", "similarity")
+
+
+def made_up(side):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (300, side, side, 3), dtype=np.uint8)
+    return Pictures(images[:280], images[280:290], images[290:])
+
+
+@pytest.fixture
+def experiment(monkeypatch, tmp_path):
+    """Loads the run.py of an experiment with its output under tmp_path and made-up pictures of a side."""
+
+    def load(name, side=8):
+        for module in MODULES:
+            sys.modules.pop(module, None)
+        monkeypatch.syspath_prepend(str(EXPERIMENTS / name))
+        import run
+
+        monkeypatch.setattr(run, "HERE", tmp_path)
+        monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
+        for module in (run, campaign, pictures_module):
+            if hasattr(module, "load_pictures"):
+                monkeypatch.setattr(module, "load_pictures", lambda data, folder: made_up(side))
+        return run
+
+    yield load
+    for module in MODULES:
+        sys.modules.pop(module, None)
+
+
+def rows_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_equal_size_interrupted_resumed_and_evaluated_again(experiment, tmp_path):
+    run = experiment("scq-cifar10-gtsrb")
+    settings = {"data": tmp_path, "steps": 2, "seeds": 1, "methods": "vq-ema,none"}
+    run.main(**settings, minutes=0)
+    assert not (tmp_path / "results.json").exists()
+    run.main(**settings)
+    rows = rows_of(tmp_path)
+    assert [(row["data"], row["method"]) for row in rows] == [
+        (data, method) for data in ("cifar10", "gtsrb") for method in ("vq-ema", "none")
+    ]
+    assert all(row["mse"] > 0 and len(row["curve"]) == 2 for row in rows)
+    assert rows[0]["step_seconds"] > 0
+    run.main(**settings)
+    assert rows_of(tmp_path)[0]["mse"] == rows[0]["mse"]
+    with pytest.raises(run.typer.Exit) as done:
+        run.main(**settings, evaluate_only=True)
+    assert done.value.exit_code == 0
+    rows[0]["mse"] *= 1.1
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    with pytest.raises(run.typer.Exit) as done:
+        run.main(**settings, evaluate_only=True)
+    assert done.value.exit_code == 1
+
+
+def test_equal_bits_are_those_of_real_files(experiment, tmp_path):
+    run = experiment("equal-bits")
+    run.main(data=tmp_path, steps=2, seeds=1, methods="sparse-2-2,residual-4")
+    for row in rows_of(tmp_path):
+        assert row["mse_from_bytes"] == pytest.approx(row["mse"], rel=1e-4)
+        assert row["bits_a_vector"] == pytest.approx(8 * row["bytes"] / (10 * 2 * 2), rel=1e-4)
+    assert "bits a vector" in (tmp_path / "report.md").read_text()
+
+
+def test_prior_over_codes(experiment, tmp_path):
+    run = experiment("prior")
+    run.main(data=tmp_path, autoencoder_steps=2, prior_steps=2, methods="residual-2")
+    (row,) = rows_of(tmp_path)
+    assert 0 < row["prior_bits_a_vector"] < 12
+    assert (tmp_path / "samples-residual-2-s0.png").exists()
+
+
+def test_similarity_is_the_known_one_where_five_scales_fit(experiment):
+    experiment("scqgan-lsun")
+    from similarity import ms_ssim
+
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 176, 192)
+    y = (x + 0.1 * torch.randn_like(x)).clamp(0, 1)
+    weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    expected = pytorch_msssim.ms_ssim(x, y, data_range=1.0, size_average=False)
+    torch.testing.assert_close(ms_ssim(x, y, weights), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ms_ssim(x, x), torch.ones(2))
+
+
+def test_a_generator_against_a_discriminator(experiment, monkeypatch, tmp_path):
+    run = experiment("scqgan-lsun", side=64)
+    monkeypatch.setattr(run, "FeatureDistance", lambda path: lambda a, b: (a - b).square().mean((1, 2, 3)))
+    monkeypatch.setattr(run, "BATCH", 8)
+    run.main(data=tmp_path, steps=2, seeds=1, methods="vq-ema")
+    (row,) = rows_of(tmp_path)
+    assert 0 < row["ms_ssim_3"] < 1
+    assert (tmp_path / "pictures" / f"{row['name']}.png").exists()
