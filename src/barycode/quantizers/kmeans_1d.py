@@ -19,9 +19,9 @@ def kmeans_1d(
 
     On a line clusters are intervals, so a dynamic program over sorted values is exact (Bellman 1973; Wang and
     Song 2011): D_k(j) = min over i of D_{k-1}(i) + cost(i, j), O(K cells**2). Up to 1024 distinct values it
-    is exact. Beyond, cluster boundaries are restricted to the edges of about 1024 cells, half of them of equal
-    width and half of equal count; within that restriction it is exact too. With fewer distinct values than K,
-    those values are the centers. Weights must be non-negative. Raises InvalidInputError.
+    is exact. Beyond, cluster boundaries are restricted to the edges of about 1024 cells, half of them of
+    equal width and half of equal count; within that restriction it is exact too. With fewer distinct values
+    than K, those values are the centers. Weights must be non-negative. Raises InvalidInputError.
     """
     _check(values, codebook_size, weights)
     mass = torch.ones_like(values) if weights is None else weights

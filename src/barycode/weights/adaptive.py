@@ -19,6 +19,10 @@ class AdaptiveTables:
         self._counts = prior.astype(np.int64)
         self._tables: FrequencyTables | None = None
 
+    def copy(self) -> "AdaptiveTables":
+        """Tables that learn on their own from here."""
+        return AdaptiveTables(self._counts)
+
     @property
     def tables(self) -> FrequencyTables:
         """The tables now; every entry at least 1."""

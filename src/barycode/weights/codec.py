@@ -84,9 +84,10 @@ def compress_to(
     hardened: Mapping[str, Hardened] | None = None,
 ) -> Report:
     """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory."""
-    if isinstance(target, BitsPerWeight | Size):
-        return _fit(stream, source, _limit(source, target), Settings(Budget(1.0), rules, hardened or {}))
-    return _write(stream, source, _settings(target, rules, hardened or {}))
+    settings = _settings(target, rules, hardened or {})
+    if isinstance(target, BitsPerWeight | Size) and settings.has_steps(source.directory):
+        return _fit(stream, source, _limit(source, target), settings)
+    return _write(stream, source, settings)
 
 
 def decompress(data: bytes) -> dict[str, Tensor]:
@@ -97,14 +98,12 @@ def decompress(data: bytes) -> dict[str, Tensor]:
     return NetworkReader(BytesIO(data)).state_dict()
 
 
-def _settings(
-    target: Lossless | Step | MaxError, rules: Sequence[Rule], hardened: Mapping[str, Hardened]
-) -> Settings:
+def _settings(target: Target, rules: Sequence[Rule], hardened: Mapping[str, Hardened]) -> Settings:
     if isinstance(target, Lossless):
         return Settings(Budget(1.0), LOSSLESS_RULES, hardened)
     if isinstance(target, MaxError):
         return Settings(Budget(2 * target.error, target.error), rules, hardened)
-    return Settings(Budget(target.step), rules, hardened)
+    return Settings(Budget(target.step if isinstance(target, Step) else 1.0), rules, hardened)
 
 
 def _limit(source: Source, target: BitsPerWeight | Size) -> int:

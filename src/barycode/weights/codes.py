@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from barycode.weights.adaptive import INCREMENT, AdaptiveTables
 from barycode.weights.exchange import Exchange
-from barycode.weights.trellis import GRIDS, Prices, advance, best_path, grid_of, points
+from barycode.weights.trellis import GRIDS, Prices, advance, best_path, grid_of, grids_along, points
 
 PIECE = 2**20  # codes that run together
 TIME = 64  # codes in a lane
+PILOT = 2**16  # codes that are chosen first, to learn what codes cost
 CLASSES = 40
 ZERO_CLASS = 16  # the class of a mean magnitude of one code
 LIMIT = 31  # codes beyond are escapes
@@ -63,14 +64,15 @@ class CodeCoder:
         return result
 
     def _choose(self, weights: NDArray[np.float32], classes: NDArray, shift: int) -> NDArray[np.int32]:
-        """The codes of the best path, at the prices of now."""
-        lengths = self._tables.tables.code_lengths()[: GRIDS * CLASSES]
-        bits = (lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) * np.float32(0.5) + np.float32(shift)
-        prices = Prices(bits.astype(np.float32), shift, TRADE)
-        time, lanes = len(_calls(len(weights))), _lanes(len(weights))
-        padding = (0, time * lanes - len(weights))
-        targets, rows = (np.pad(array, padding).reshape(time, lanes) for array in (weights, classes))
-        return best_path(targets, rows, prices).ravel()[: len(weights)]
+        """The codes of the best path, at prices that a pilot on some lanes has learned."""
+        padding = (0, TIME * _lanes(len(weights)) - len(weights))
+        targets, rows = (np.pad(array, padding).reshape(-1, TIME).T.copy() for array in (weights, classes))
+        stride = max(targets.size // PILOT, 1)
+        some = np.ascontiguousarray(targets[:, ::stride]), np.ascontiguousarray(rows[:, ::stride])
+        tables = self._tables.copy()
+        pilot = best_path(*some, _prices(tables, shift))
+        tables.learn_signed((pilot >> shift).ravel(), _rows(some[1], grids_along(pilot)).ravel())
+        return best_path(targets, rows, _prices(tables, shift)).T.ravel()[: len(weights)]
 
     def _piece(
         self, exchange: Exchange, classes: NDArray, codes: NDArray | None, on_trellis: bool, shift: int
@@ -78,10 +80,11 @@ class CodeCoder:
         mask = 2**shift - 1
         low = exchange.uniform(len(classes), shift, None if codes is None else codes & mask)
         result, states = np.empty(len(classes), np.int32), np.zeros(_lanes(len(classes)), np.uint8)
-        for call in _calls(len(classes)):
-            states = states[: call.stop - call.start]
+        for time in range(min(TIME, len(classes))):
+            call = slice(time, None, TIME)
+            states = states[: len(classes[call])]
             grids = grid_of(states) if on_trellis else np.full_like(states, PLAIN)
-            rows = classes[call] + grids.astype(np.int64) * CLASSES
+            rows = _rows(classes[call], grids)
             high = exchange.signed(self._tables.tables, rows, None if codes is None else codes[call] >> shift)
             self._tables.learn_signed(high, rows)
             taken = (high << shift) + low[call].astype(np.int32)
@@ -90,11 +93,17 @@ class CodeCoder:
         return result
 
 
+def _rows(classes: NDArray, families: NDArray) -> NDArray[np.int64]:
+    return classes + families.astype(np.int64) * CLASSES
+
+
+def _prices(tables: AdaptiveTables, shift: int) -> Prices:
+    """What codes would cost now, by magnitude: the mean of both signs."""
+    lengths = tables.tables.code_lengths()[: GRIDS * CLASSES]
+    bits = (lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) * np.float32(0.5) + np.float32(shift)
+    return Prices(bits.astype(np.float32), shift, TRADE)
+
+
 def _lanes(count: int) -> int:
+    """Lanes of a piece: runs of TIME codes, the last of them may be shorter."""
     return -(-count // TIME)
-
-
-def _calls(count: int) -> list[slice]:
-    """One code of every lane each; the last may be short."""
-    width = max(_lanes(count), 1)
-    return [slice(start, min(start + width, count)) for start in range(0, count, width)]

@@ -10,14 +10,14 @@ from barycode.container import ByteWriter, ContainerWriter, Section
 from barycode.errors import InvalidInputError
 from barycode.rate import SymbolEncoder
 from barycode.weights.books import Books, book_to_bytes
-from barycode.weights.directory import Entry
+from barycode.weights.directory import Directory, Entry
 from barycode.weights.exchange import Writing
 from barycode.weights.formats import to_bits
 from barycode.weights.hardened import Hardened
 from barycode.weights.meter import Metered
 from barycode.weights.methods import write_method
 from barycode.weights.part import PartCoder
-from barycode.weights.plan import DEFAULT_RULES, Rule, rule_for
+from barycode.weights.plan import DEFAULT_RULES, Quantize, Rule, rule_for
 from barycode.weights.prepare import Budget, Prepared, prepare, prepare_hardened
 from barycode.weights.rebuild import rebuild
 from barycode.weights.report import Fate, errors
@@ -34,6 +34,14 @@ class Settings:
     budget: Budget
     rules: Sequence[Rule] = DEFAULT_RULES
     hardened: Mapping[str, Hardened] = field(default_factory=dict)
+
+    def has_steps(self, directory: Directory) -> bool:
+        """Whether any tensor's size depends on the step."""
+        return any(
+            entry.size and isinstance(rule_for(entry, self.rules).treatment, Quantize)
+            for entry in directory.entries
+            if entry.tied_to is None and entry.name not in self.hardened
+        )
 
     def at(self, step: float) -> "Settings":
         """The same with another step."""

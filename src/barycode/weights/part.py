@@ -82,6 +82,8 @@ class PartCoder:
 
     def _exact(self, item: Item, bits: Bits | None) -> Bits:
         dtype = real_dtype(item.entry.dtype)
+        if not item.entry.size:
+            return np.zeros(0, f"u{element_bytes(dtype)}")
         if dtype in self._floats:
             return self._floats[dtype].code(self._exchange, Grid.of(item.numbers), bits)
         size = Grid.of(item.numbers).size

@@ -78,8 +78,9 @@ class Rule:
 NOT_FLOATS = Rule("*", Keep(), "not real floating-point numbers")
 WEIGHTS = Rule("*", Quantize(), "weights")
 DEFAULT_RULES = (
-    Rule("*", Round(7), "vectors (normalisation, biases) are few and sensitive", dimensions=1),
-    Rule("*", Round(7), "few entries", entries=256),
+    Rule("*", Round(6), "vectors (normalisation, biases) are few and sensitive", dimensions=1),
+    Rule("*", Round(6), "hardly any entries", entries=256),
+    Rule("*", Quantize(2.0), "few entries, as first and last layers have", entries=2048),
     WEIGHTS,
 )
 LOSSLESS_RULES = (Rule("*", Keep(), "lossless"),)

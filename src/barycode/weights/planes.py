@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from barycode.errors import CorruptFileError
 from barycode.weights.adaptive import AdaptiveTables, flat
 from barycode.weights.exchange import Exchange
 from barycode.weights.formats import FloatFormat
@@ -17,6 +18,7 @@ from barycode.weights.scales import PER_OCTAVE, Grid, ScaleCoder, Scales
 HEAD_BITS = 7  # leading bits of the mantissa whose distribution is learned
 NEARBY = 4  # octaves around the scale within which the mantissa's distribution depends on the exponent
 PLANE_BITS = 8
+MAX_OCTAVE = 500  # scales are told up to here, so that sums of them stay finite
 FIRST_CALL = 64
 LAST_CALL = 2**18
 CONSTANT, LEARNED, RAW = range(3)  # how a plane is coded
@@ -64,6 +66,8 @@ class FloatCoder:
         )
         split = _Split.of(bits, form)
         zeros = int(exchange.uniform(1, 6, None if split.zeros is None else np.array([split.zeros]))[0])
+        if zeros > form.mantissa_bits:
+            raise CorruptFileError(f"A tensor has mantissas with {zeros} zero bits: the file is damaged.")
         scales = self._scales.code(exchange, grid, self._measure(split.exponents, grid))
         signs = code_plane(exchange, grid.size, 1, split.signs)
         relative, exponents = self._code_exponents(exchange, scales.unbounded(), split.exponents)
@@ -75,7 +79,8 @@ class FloatCoder:
         if exponents is None:
             return None
         ordinary = (exponents > 0) & (exponents < 2**self._form.exponent_bits - 1)
-        magnitudes = np.ldexp(np.float64(1), (exponents - self._form.bias).astype(np.int32))
+        octaves = (exponents - self._form.bias).clip(-MAX_OCTAVE, MAX_OCTAVE)
+        magnitudes = np.ldexp(np.float64(1), octaves.astype(np.int32))
         return Scales.measure(np.where(ordinary, magnitudes, 0), grid)
 
     def _code_exponents(
@@ -111,7 +116,7 @@ class IntegerCoder:
         steps = None if bits is None else np.diff(bits, prepend=kind.type(0))
         better = None
         if bits is not None and steps is not None:
-            better = np.array([_plane_bits(steps, width) < _plane_bits(bits, width)])
+            better = np.array([int(_plane_bits(steps, width) < _plane_bits(bits, width))])
         differences = bool(exchange.uniform(1, 1, better)[0])
         values = code_planes(exchange, count, width, steps if differences else bits).astype(kind)
         return np.cumsum(values, dtype=kind) if differences else values

@@ -1,6 +1,6 @@
 """The step that makes a file as large as it may be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from math import log2
 
@@ -17,7 +17,12 @@ LEAST = 2**12  # entries that a tensor has in the sample, if it has them at all
 CLOSE = 0.996  # of the size asked for is close enough
 PASSES = 16
 REACH = 40  # octaves from the first step within which the answer must lie
-MAX_SLOPE = 2.0  # octaves of the step that halve the file, at first
+NARROW = 1e-4  # octaves: a bracket as good as closed
+FIRST_SLOPE = 0.35  # of the file, that an octave of the step is expected to save
+LEAST_SLOPE = 0.02
+MARGIN = 0.02  # octaves beyond the goal, so that a bracket is found soon
+
+Point = tuple[float, int]  # log2 of a step, bytes at that step
 
 
 class Sample:
@@ -70,37 +75,48 @@ def first_step(source: Source) -> float:
 def largest_below(size_at: Callable[[float], int], limit: int, start: float) -> float:
     """The finest step found with `size_at(step) <= limit`, up to half a percent of the size.
 
-    `size_at` falls with the step. A secant in logarithms, kept inside a bracket. Raises InvalidInputError
-    when even the coarsest step is not small enough.
+    `size_at` falls with the step, by about so many bytes an octave: a secant, kept inside a bracket. Raises
+    InvalidInputError when even the coarsest step is not small enough.
     """
-    large: tuple[float, float] | None = None  # log2 of a step and of its size above the limit
-    small: tuple[float, float] | None = None
-    place, goal = log2(start), log2(limit)
+    points: list[Point] = []
+    place = log2(start)
     for _ in range(PASSES):
-        size = log2(size_at(2.0**place))
-        if size <= goal:
-            small = place, size
-        else:
-            large = place, size
-        if small and (goal - small[1] < -log2(CLOSE) or (large and small[0] - large[0] < 1e-4)):
-            break
-        place = _next(large, small, goal + log2(CLOSE) / 2)
         if abs(place - log2(start)) > REACH:
             break
-    if small is None:
+        points = sorted([*points, (place, size_at(2.0**place))])
+        small = [point for point in points if point[1] <= limit]
+        large = [point for point in points if point[1] > limit]
+        if _found(large, small, limit):
+            break
+        place = _next(large, small, limit * (1 + CLOSE) / 2)
+    if not small:
         raise InvalidInputError(
             f"The tensors do not fit {limit} bytes even at the coarsest step: ask for more, or let fewer "
             "tensors be kept finer."
         )
-    return 2.0 ** small[0]
+    return 2.0 ** small[0][0]
 
 
-def _next(large: tuple[float, float] | None, small: tuple[float, float] | None, goal: float) -> float:
+def _found(large: Sequence[Point], small: Sequence[Point], limit: int) -> bool:
+    """Close to the limit, or the bracket is closed, or finer steps change nothing any more."""
+    if not small:
+        return False
+    closed = bool(large) and small[0][0] - large[-1][0] < NARROW
+    flat = not large and len(small) > 1 and small[0][1] == small[1][1]
+    return small[0][1] >= CLOSE * limit or closed or flat
+
+
+def _next(large: Sequence[Point], small: Sequence[Point], goal: float) -> float:
+    """Where the line through the two nearest points meets the goal: log2 of a step."""
     if large and small:
-        fraction = (large[1] - goal) / max(large[1] - small[1], 1e-9)
-        return large[0] + min(max(fraction, 0.03), 0.97) * (small[0] - large[0])
-    place, size = large or small or (0.0, 0.0)
-    return place + (1 if large else -1) * max(MAX_SLOPE * abs(size - goal), 0.05) * 1.1
+        (a, above), (b, below) = large[-1], small[0]
+        return a + min(max((above - goal) / max(above - below, 1), 0.04), 0.96) * (b - a)
+    nearest = large[-2:] if large else small[:2]
+    (a, above), (b, below) = nearest[0], nearest[-1]
+    end = nearest[-1] if large else nearest[0]
+    slope = max((above - below) / (b - a), end[1] * LEAST_SLOPE) if a < b else end[1] * FIRST_SLOPE
+    move = (end[1] - goal) / slope
+    return end[0] + move + (MARGIN if move > 0 else -MARGIN)
 
 
 def _stride(entry: Entry, entries: int) -> int:

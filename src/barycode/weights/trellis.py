@@ -33,6 +33,16 @@ def advance(states: NDArray[np.uint8], codes: NDArray) -> NDArray[np.uint8]:
     return NEXT[states, codes & 1]
 
 
+def grids_along(codes: NDArray) -> NDArray[np.uint8]:
+    """The grid of every code (time, lanes)."""
+    grids = np.empty(codes.shape, np.uint8)
+    states = np.zeros(codes.shape[1], np.uint8)
+    for time, taken in enumerate(codes):
+        grids[time] = grid_of(states)
+        states = advance(states, taken)
+    return grids
+
+
 @dataclass(frozen=True)
 class Prices:
     """What codes cost: bits (GRIDS * classes, L + 1) of magnitudes less their `shift` low bits, grid by grid.
