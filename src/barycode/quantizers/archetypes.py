@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from barycode.quantizers.assignment import Sparse
 from barycode.quantizers.initialization import farthest, sample
-from barycode.quantizers.programs import Exact, Program
+from barycode.quantizers.programs import Exact
 from barycode.quantizers.quantizer import Initialization
+
+Weighing = Callable[[Tensor, Tensor], Sparse]  # (vectors, codebook) -> their weights
 
 CANDIDATES = 256  # vectors looked at for each code vector
 BLOCK = 4096
@@ -20,7 +25,7 @@ def archetypes(
     vectors: Float[Tensor, "n d"],
     codebook_size: int,
     *,
-    program: Program = Exact(),  # noqa: B008  frozen
+    program: Weighing = Exact(),  # noqa: B008  frozen
     start: Initialization = farthest,
     iterations: int = 3,
     generator: torch.Generator | None = None,
@@ -41,7 +46,7 @@ def archetypes(
     return codebook
 
 
-def _refit(vectors: Tensor, program: Program, codebook: Tensor) -> Tensor:
+def _refit(vectors: Tensor, program: Weighing, codebook: Tensor) -> Tensor:
     """argmin_C sum ||z - p C||^2 + r ||C - C_before||^2, in float64."""
     stiffness = STIFFNESS * len(vectors) / len(codebook)
     system = torch.diag(torch.full_like(codebook[:, 0], stiffness, dtype=torch.float64))

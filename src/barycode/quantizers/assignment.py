@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int64
@@ -117,6 +119,37 @@ class Sparse(Assignment):
         repeated = same.tril(-1).any(-1)
         values = (same * self.values.unsqueeze(-2)).sum(-1).masked_fill(repeated, 0)
         return Sparse(self.indices, values, self.size)
+
+
+@dataclass(frozen=True)
+class Deferred(Assignment):
+    """A sparse point that is computed when it is asked for, once."""
+
+    compute: Callable[[], Sparse]
+    size: int
+
+    @cached_property
+    def point(self) -> Sparse:
+        return self.compute()
+
+    @property
+    def codebook_size(self) -> int:
+        return self.size
+
+    def dense(self) -> Float[Tensor, "*batch k"]:
+        return self.point.dense()
+
+    def decode(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d"]:
+        return self.point.decode(codebook)
+
+    def total(self) -> Float[Tensor, " k"]:
+        return self.point.total()
+
+    def vertex(self) -> Int64[Tensor, "*batch"]:
+        return self.point.vertex()
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        return self.point.entropy()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Assignment, Sparse
+from barycode.quantizers.assignment import Assignment, Deferred, Sparse
 from barycode.quantizers.programs import Exact, Program
 from barycode.quantizers.quantized import Quantized
 from barycode.quantizers.quantizer import SingleCodebook, mean_squared_error
@@ -62,22 +62,17 @@ class SoftConvexQuantizer(SingleCodebook):
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         indices = self.encode_vectors(z)
         if self.training or self.code is None:
-            weights = self._annealed(z, indices)
-            quantized = weights.decode(self.codebook.vectors)
-        else:
-            weights = self.code.weights(indices, self.codebook_size, z.dtype)
-            quantized = self.decode_indices(indices)
-        losses = {"commitment_loss": mean_squared_error(z, quantized.detach())}
-        loss = self.commitment_weight * losses["commitment_loss"]
-        if self.codebook.vectors.requires_grad and self.training:
-            held = replace(weights, values=weights.values.detach()).decode(self.codebook.vectors)
-            losses["codebook_loss"] = mean_squared_error(held, z.detach())
-            loss = loss + losses["codebook_loss"]
-        return Quantized(quantized, indices, loss, weights, losses)
+            return self._anneal(z, indices)
+        weights = self.code.weights(indices, self.codebook_size, z.dtype)
+        quantized = self.decode_indices(indices)
+        loss = mean_squared_error(z, quantized.detach())
+        return Quantized(
+            quantized, indices, self.commitment_weight * loss, weights, {"commitment_loss": loss}
+        )
 
     def soft(self, z: Float[Tensor, "*batch d"]) -> Assignment:
         """The program's weights, whatever the mode and the hardness."""
-        return self._solve(self._checked(z))
+        return _shaped(self.program(*self._flat(self._checked(z))), z)
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_votes"]:
         return (self.code or VERTEX).encode(z, self.codebook.vectors)
@@ -106,19 +101,38 @@ class SoftConvexQuantizer(SingleCodebook):
         indices = self.encode_vectors(z)
         if self.code is not None and self.hardness == 1:
             return self.code.weights(indices, self.codebook_size, z.dtype)
-        return self._annealed(z, indices)
+        return self._mixed(_shaped(self.program(*self._flat(z)), z), indices)
 
-    def _annealed(self, z: Tensor, indices: Tensor) -> Sparse:
+    def _anneal(self, z: Tensor, indices: Tensor) -> Quantized:
+        """(1 - h) p C of the program + h p C of the code, with the gradient of the program for z."""
+        found = self.program.combine(*self._flat(z))
+        quantized, held = found.combined.reshape(z.shape), found.held.reshape(z.shape)
+        if self.code is not None and self.hardness > 0:
+            hardness = self.hardness.to(z.dtype)
+            moved = hardness * (self.decode_indices(indices) - held)
+            quantized, held = quantized + moved, held + moved
+        losses = {"commitment_loss": mean_squared_error(z, quantized.detach())}
+        loss = self.commitment_weight * losses["commitment_loss"]
+        if self.codebook.vectors.requires_grad:
+            losses["codebook_loss"] = mean_squared_error(held, z.detach())
+            loss = loss + losses["codebook_loss"]
+        weights = Deferred(lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size)
+        return Quantized(quantized, indices, loss, weights, losses)
+
+    def _mixed(self, soft: Sparse, indices: Tensor) -> Sparse:
         """(1 - h) p of the program + h p of the code, with the gradient of the program."""
-        soft = self._solve(z)
         if self.code is None or self.hardness == 0:
             return soft
-        hard = self.code.weights(indices, self.codebook_size, z.dtype)
-        hardness = self.hardness.to(z.dtype)
+        hard = self.code.weights(indices, self.codebook_size, soft.values.dtype)
+        hardness = self.hardness.to(soft.values.dtype)
         values = torch.cat([soft.values - hardness * soft.values.detach(), hardness * hard.values], -1)
         return Sparse(torch.cat([soft.indices, hard.indices], -1), values, self.codebook_size)
 
-    def _solve(self, z: Tensor) -> Sparse:
-        weights = self.program(z.reshape(-1, self.dim), self.codebook.vectors.to(z.dtype))
-        shape = (*z.shape[:-1], weights.values.shape[-1])
-        return Sparse(weights.indices.reshape(shape), weights.values.reshape(shape), self.codebook_size)
+    def _flat(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return z.reshape(-1, self.dim), self.codebook.vectors.to(z.dtype)
+
+
+def _shaped(weights: Sparse, z: Tensor) -> Sparse:
+    """The weights of vectors (n, d) as those of z (..., d)."""
+    shape = (*z.shape[:-1], weights.values.shape[-1])
+    return replace(weights, indices=weights.indices.reshape(shape), values=weights.values.reshape(shape))

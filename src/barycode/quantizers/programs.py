@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from jaxtyping import Float
@@ -10,13 +11,30 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.assignment import Sparse
+from barycode.quantizers.relaxed_combination import relaxed_combination
 from barycode.simplex import solve_convex_program
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What a program makes of vectors z (n, d).
+
+    combined: p C, differentiable in z and the codebook. held: the same with p held: its gradient reaches the
+    code vectors as what is combined, and nothing else. weights: a function that gives p.
+    """
+
+    combined: Float[Tensor, "n d"]
+    held: Float[Tensor, "n d"]
+    weights: Callable[[], Sparse]
 
 
 class Program(Protocol):
     """Weights of vectors z (n, d) over a codebook C (K, d): points of the simplex."""
 
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse: ...
+
+    def combine(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Combination:
+        """The convex combinations of the codebook with these weights."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,11 @@ class Exact:
         solution = solve_convex_program(z, codebook, self.regularization, tolerance=self.tolerance)
         return Sparse(solution.indices, solution.values, len(codebook))
 
+    def combine(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Combination:
+        weights = self(z, codebook)
+        held = replace(weights, values=weights.values.detach())
+        return Combination(weights.decode(codebook), held.decode(codebook), lambda: weights)
+
 
 @dataclass(frozen=True)
 class Relaxed:
@@ -51,6 +74,10 @@ class Relaxed:
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
         solution = solve_convex_program(z, codebook, self.regularization, max_iterations=0)
         return Sparse(solution.indices, solution.values, len(codebook))
+
+    def combine(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Combination:
+        combined, held = relaxed_combination(z, codebook, self.regularization)
+        return Combination(combined, held, lambda: self(z, codebook))
 
 
 def _require_positive(value: float) -> None:
