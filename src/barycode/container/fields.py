@@ -38,6 +38,11 @@ class ByteWriter:
         """UTF-8 after its number of bytes."""
         self.blob(text.encode())
 
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return sum(map(len, self._parts))
+
     def finish(self) -> bytes:
         return b"".join(self._parts)
 

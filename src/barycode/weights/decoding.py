@@ -10,14 +10,13 @@ from barycode.errors import CorruptFileError, UnsupportedFileError
 from barycode.rate import SymbolDecoder
 from barycode.weights.books import book_from_bytes
 from barycode.weights.directory import Directory, Entry
-from barycode.weights.encoding import KIND
+from barycode.weights.encoding import KIND, MAX_GROWTH
 from barycode.weights.exchange import Reading
+from barycode.weights.formats import FLOATS
 from barycode.weights.meter import Metered
-from barycode.weights.methods import read_method
+from barycode.weights.methods import Exact, read_method
 from barycode.weights.part import Item, PartCoder
 from barycode.weights.rebuild import rebuild
-
-MAX_GROWTH = 2**20  # entries that a byte of a part may stand for: a million zeros cost a few bytes
 
 
 class NetworkReader:
@@ -78,12 +77,23 @@ def _open(payload: bytes, waiting: Sequence[Entry]) -> tuple[list[Item], bytes]:
     count = reader.varint()
     if not 0 < count <= len(waiting):
         raise CorruptFileError(f"A part claims {count} tensors where {len(waiting)} are left: damaged file.")
-    items = [Item(entry, read_method(reader)) for entry in waiting[:count]]
-    if sum(item.entry.size for item in items) > MAX_GROWTH * (reader.remaining + 1):
+    items = [_item(entry, reader) for entry in waiting[:count]]
+    entries = sum(item.entry.size for item in items)
+    if entries > MAX_GROWTH * len(payload):
         raise CorruptFileError(
-            f"A part claims too many entries for its {len(payload)} bytes: the file is damaged or hostile."
+            f"A part claims {entries} entries in {len(payload)} bytes: the file is damaged or hostile."
         )
-    return items, reader.raw(reader.remaining)
+    data = reader.blob()
+    if any(reader.raw(reader.remaining)):
+        raise CorruptFileError("Bytes follow the codes of a part: the file is damaged.")
+    return items, data
+
+
+def _item(entry: Entry, reader: ByteReader) -> Item:
+    method = read_method(reader)
+    if entry.dtype not in FLOATS and not isinstance(method, Exact):
+        raise CorruptFileError(f"The tensor {entry.name!r} is {entry.dtype} and quantized: damaged file.")
+    return Item(entry, method)
 
 
 def _decode(items: Sequence[Item], data: bytes, metered: bool) -> tuple[list, list[float]]:

@@ -24,6 +24,7 @@ from barycode.weights.report import Fate, errors
 from barycode.weights.sources import Source
 
 KIND = "wght"
+MAX_GROWTH = 2**10  # entries that a byte of a part may stand for, so that no small file fills the memory
 PART_ENTRIES = 2**20  # tensors are collected until they have so many
 
 
@@ -104,7 +105,9 @@ def _encode_part(
     exchange = Writing(encoder)
     coder = PartCoder(exchange, Metered(exchange))
     results = coder.code([each.item for each in prepared], [each.source for each in prepared])
-    writer.raw(encoder.finish())
+    writer.blob(encoder.finish())
+    entries = sum(each.item.entry.size for each in prepared)
+    writer.raw(bytes(max(-(-entries // MAX_GROWTH) - writer.size, 0)))
     fates = [
         _fate(each, before, rebuild(each.item, result, books.books), coder.bits[place])
         for place, (each, before, result) in enumerate(zip(prepared, tensors, results, strict=True))

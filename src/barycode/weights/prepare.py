@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from barycode.quantizers.kmeans_1d import kmeans_1d
-from barycode.weights.books import Books
+from barycode.weights.books import Books, origin
 from barycode.weights.directory import Entry
 from barycode.weights.formats import FLOATS, to_bits
 from barycode.weights.hardened import Hardened
@@ -42,7 +42,7 @@ class Budget:
 def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Books) -> Prepared:
     """Treat a tensor as its rule says, or exactly where that cannot be done."""
     treatment = rule.treatment
-    if isinstance(treatment, Keep):
+    if isinstance(treatment, Keep) or not entry.size:
         return _exact(entry, tensor, rule.reason)
     if not bool(tensor.isfinite().all()):
         return _exact(entry, tensor, "infinite or not a number somewhere")
@@ -56,14 +56,28 @@ def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Boo
 
 
 def prepare_hardened(entry: Entry, hardened: Hardened, books: Books) -> Prepared:
-    """Indices as ranks among the sorted centers, counted from the center nearest to zero."""
+    """Codes on a uniform grid, where the centers are one; else ranks among the sorted centers.
+
+    Both count from the center nearest to zero.
+    """
     centers, order = hardened.centers.sort(stable=True)
     ranks = torch.empty_like(order)
     ranks[order] = torch.arange(len(order))
-    book = books.place_of(centers)
-    codes = ranks[hardened.indices.long()].numpy().ravel().astype(np.int32) - books.origin(book)
+    codes = ranks[hardened.indices.long()].numpy().ravel().astype(np.int32) - origin(centers)
     shift = _shift(float(np.abs(codes).mean()) if codes.size else 0.0)
-    return Prepared(Item(entry, Centers(book, shift)), codes, "hardened")
+    step = uniform_step(centers)
+    method = Centers(books.place_of(centers), shift) if step is None else Plain(step, shift)
+    return Prepared(Item(entry, method), codes, "hardened")
+
+
+def uniform_step(centers: Tensor) -> float | None:
+    """The step of sorted float32 centers that are exactly their ranks, counted from zero, times a step."""
+    if centers.dtype != torch.float32 or len(centers) < 2:
+        return None
+    zero = origin(centers)
+    step = float(centers[zero + 1] if zero + 1 < len(centers) else -centers[zero - 1])
+    multiples = (torch.arange(len(centers)) - zero).float() * step
+    return step if step > 0 and torch.equal(multiples, centers) else None
 
 
 def rounded(tensor: Tensor, bits: int) -> Tensor:
@@ -83,7 +97,7 @@ def rounded(tensor: Tensor, bits: int) -> Tensor:
 
 def _bits(tensor: Tensor, treatment: Round, budget: Budget) -> int:
     """Bits of mantissa: more than asked where the promised error needs them."""
-    if budget.max_error is None or not tensor.numel():
+    if budget.max_error is None:
         return treatment.bits
     largest = float(tensor.double().abs().max())
     return max(treatment.bits, int(np.ceil(np.log2(max(largest / budget.max_error, 1e-300)))))
@@ -98,7 +112,7 @@ def _on_trellis(entry: Entry, tensor: Tensor, step: float, reason: str) -> Prepa
     targets = (tensor.double() if tensor.dtype == torch.float64 else tensor.float()).numpy().ravel() / stored
     if _extreme(targets, stored):
         return _exact(entry, tensor, "range too wide for the step")
-    shift = _shift(float(np.abs(targets).mean()) / 2 if targets.size else 0.0)
+    shift = _shift(float(np.abs(targets).mean()) / 2)
     return Prepared(Item(entry, Trellis(stored, shift)), targets.astype(np.float32), reason)
 
 
@@ -110,17 +124,15 @@ def _bounded(entry: Entry, tensor: Tensor, treatment: Quantize, reason: str, err
         codes = np.rint(tensor.double().numpy().ravel() / stored) if stored else np.full(1, np.inf)
         if _extreme(codes, stored):
             break
-        method = Plain(stored, _shift(float(np.abs(codes).mean()) if codes.size else 0.0))
+        method = Plain(stored, _shift(float(np.abs(codes).mean())))
         source = codes.astype(np.int32)
         back = rebuild(Item(entry, method), source, [])
-        if not codes.size or float((back.double() - tensor.double()).abs().max()) <= error:
+        if float((back.double() - tensor.double()).abs().max()) <= error:
             return Prepared(Item(entry, method), source, reason)
     return _exact(entry, tensor, "the error asked for is finer than the number format")
 
 
 def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, books: Books) -> Prepared:
-    if not tensor.numel():
-        return _exact(entry, tensor, reason)
     values = tensor.detach().flatten()
     centers = kmeans_1d(values.float(), treatment.centers).to(tensor.dtype).unique()
     middles = (centers[1:].double() + centers[:-1].double()) / 2
@@ -130,7 +142,7 @@ def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, bo
 
 
 def _extreme(codes: NDArray, step: float) -> bool:
-    return not 0 < step < float("inf") or bool(codes.size and np.abs(codes).max() >= MAX_CODE)
+    return not 0 < step < float("inf") or bool(np.abs(codes).max() >= MAX_CODE)
 
 
 def _shift(mean: float) -> int:
