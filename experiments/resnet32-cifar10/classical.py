@@ -16,9 +16,13 @@ from torch import Tensor
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
-from barycode.weights import Round, Rule, Step, compress, decompress
+from barycode.weights import Keep, Quantize, Rule, Step, compress, decompress
 
-VECTOR_RULES = (Rule("*", Round(7), "normalisation and bias, in every row alike"),)
+VECTOR_RULES = (
+    Rule("*.running_*", Keep(), "folded: zeros and ones"),
+    Rule("*", Quantize(), "normalisation and bias"),
+)
+VECTOR_STEP = 0.01
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def read_arithmetic_file(data: bytes) -> ResNet32:
 def _file(state: Mapping[str, Tensor], table: NDArray[np.float32], codes: bytes) -> bytes:
     vectors = {name: tensor for name, tensor in state.items() if tensor.ndim == 1}
     writer = ByteWriter()
-    for part in (compress(vectors, Step(1.0), rules=VECTOR_RULES), table.astype("<f4").tobytes()):
+    for part in (compress(vectors, Step(VECTOR_STEP), rules=VECTOR_RULES), table.astype("<f4").tobytes()):
         writer.varint(len(part))
         writer.raw(part)
     writer.raw(codes)

@@ -19,25 +19,44 @@ from barycode.weights.soft_to_hard import anneal, center_parameters, code_entrop
 
 TEMPERATURE = 4.0
 WARM_UP = 0.05  # of the steps
+LOG_EVERY, SAVE_EVERY = 20, 50
 RAMP = 0.4  # of the steps: how long the rate takes to come down
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run does after its network has been put under quantizers.
+    """How long, how fast, and in which order of the pictures. `rates` are learning rates."""
 
-    `bits`: entropy of the codes a weight that the run comes down to; where they are above, beta times the rate
-    is added to the loss.
-    """
-
-    bits: float
     epochs: int = 2
     batch: int = 128
     seed: int = 0
-    beta: float = 0.3
     rates: dict[str, float] = field(
         default_factory=lambda: {"weights": 5e-4, "vectors": 1e-3, "centers": 3e-3}
     )
+
+
+class RateCeiling:
+    """beta * rate_loss wherever the codes have more entropy than a ceiling, which comes down to `bits` a weight.
+
+    `schedule` gives sigma, step by step.
+    """
+
+    def __init__(self, network: nn.Module, bits: float, schedule: Schedule, beta: float = 1.0) -> None:
+        self.bits, self.beta, self.schedule = bits, beta, schedule
+        self.first = self.now = code_entropy(network)
+
+    def loss(self, network: nn.Module, done: float) -> Tensor | float:
+        """What is added to the loss when the fraction `done` of the run is over."""
+        self.now = code_entropy(network)
+        ceiling = self.first + min(1.0, done / RAMP) * (self.bits - self.first)
+        return self.beta * rate_loss(network) if self.now > ceiling else 0.0
+
+    def state_dict(self) -> dict:
+        return {"first": self.first, "schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.first = state["first"]
+        self.schedule.load_state_dict(state["schedule"])
 
 
 @dataclass(frozen=True)
@@ -50,58 +69,57 @@ class Teaching:
 
 
 class Run:
-    """A network under quantizers, on its way to `recipe.bits`."""
+    """A network on its way, with a ceiling on its rate if it is under quantizers."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, schedule: Schedule, teaching: Teaching) -> None:
-        self.network, self.recipe, self.schedule, self.teaching = network, recipe, schedule, teaching
+    def __init__(
+        self, network: ResNet32, recipe: Recipe, teaching: Teaching, ceiling: RateCeiling | None = None
+    ) -> None:
+        self.network, self.recipe, self.teaching, self.ceiling = network, recipe, teaching, ceiling
         self.optimizer = torch.optim.Adam(_groups(network, recipe.rates), betas=(0.9, 0.99))
         self.steps_per_epoch = len(teaching.pictures) // recipe.batch
         self.steps = self.steps_per_epoch * recipe.epochs
-        self.first_bits = code_entropy(network)
         self.step = 0
         self.seconds = 0.0
 
-    def train(self, name: str, until: Callable[[], bool] = lambda: False, every: int = 100) -> bool:
+    def train(self, name: str, until: Callable[[], bool] = lambda: False) -> bool:
         """Train to the end, from the last checkpoint of this name; False if `until` said to stop before."""
-        checkpoints = Checkpoints(self.teaching.folder / name)
+        checkpoints = Checkpoints(self.teaching.folder / name, keep=1)
         log = TrainingLog(self.teaching.folder / name / "log.jsonl")
         self._resume(checkpoints, log)
         mean = RunningMean()
         with training_bar(name, self.steps, self.step) as bar:
             while self.step < self.steps and not until():
                 start = time.monotonic()
-                loss = self._step()
+                loss = self.advance()
                 self.seconds += time.monotonic() - start
-                values = {"loss": mean.update(loss), "bits": self.bits}
+                values = {"loss": mean.update(loss), **self._notes()}
                 bar.advance(**values)
-                if self.step % 20 == 0:
-                    log.write(self.step, **values, sigma=self.schedule.value, seconds=self.seconds)
-                if self.step % every == 0 or self.step == self.steps:
+                if self.step % LOG_EVERY == 0:
+                    log.write(self.step, **values, seconds=self.seconds)
+                if self.step % SAVE_EVERY == 0 or self.step == self.steps:
                     checkpoints.save(self.step, self.state())
         return self.step >= self.steps
 
-    def _step(self) -> float:
+    def advance(self) -> float:
+        """One step; the distillation loss of its batch."""
         epoch, place = divmod(self.step, self.steps_per_epoch)
         chosen = self._order(epoch)[place * self.recipe.batch :][: self.recipe.batch]
         images = View.number(epoch, len(self.teaching.pictures)).of(self.teaching.pictures, chosen)
         taught = self._taught(epoch)[chosen]
-        anneal(self.network, self.schedule.step())
-        self._set_learning_rates()
+        self._set_pace()
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(images)
         loss = distillation(logits.float(), taught)
-        self.bits = code_entropy(self.network)
-        objective = loss + self.recipe.beta * rate_loss(self.network) if self.bits > self._goal() else loss
+        penalty = self.ceiling.loss(self.network, self.step / self.steps) if self.ceiling else 0.0
         self.optimizer.zero_grad()
-        objective.backward()
+        (loss + penalty).backward()
         self.optimizer.step()
         self.step += 1
         return float(loss.detach())
 
-    def _goal(self) -> float:
-        share = min(1.0, self.step / (RAMP * self.steps))
-        return self.first_bits + share * (self.recipe.bits - self.first_bits)
+    def _notes(self) -> dict[str, float]:
+        return {"bits": self.ceiling.now, "sigma": self.ceiling.schedule.value} if self.ceiling else {}
 
     def _order(self, epoch: int) -> Tensor:
         random = torch.Generator().manual_seed(1000 * (self.recipe.seed + 1) + epoch)
@@ -110,7 +128,10 @@ class Run:
     def _taught(self, epoch: int) -> Tensor:
         return teacher_logits(self.teaching.teacher, self.teaching.pictures, epoch, self.teaching.folder)
 
-    def _set_learning_rates(self) -> None:
+    def _set_pace(self) -> None:
+        """Learning rates: up, then down along a cosine. Sigma by its schedule."""
+        if self.ceiling:
+            anneal(self.network, self.ceiling.schedule.step())
         done = (self.step + 1) / self.steps
         factor = min(1.0, done / WARM_UP) * (1 + math.cos(math.pi * done)) / 2
         for group in self.optimizer.param_groups:
@@ -121,8 +142,7 @@ class Run:
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "first_bits": self.first_bits,
+            "ceiling": self.ceiling.state_dict() if self.ceiling else None,
             "seconds": self.seconds,
         }
 
@@ -133,8 +153,9 @@ class Run:
         self.step, state = found
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.first_bits, self.seconds = state["first_bits"], state["seconds"]
+        if self.ceiling:
+            self.ceiling.load_state_dict(state["ceiling"])
+        self.seconds = state["seconds"]
         log.resume_at(self.step)
 
 

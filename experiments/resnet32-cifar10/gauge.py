@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 from network import Block, ResNet32
-from torch import Tensor, nn
+from torch import nn
 
 
 def convolutions(network: ResNet32) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
@@ -18,17 +18,6 @@ def convolutions(network: ResNet32) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNo
 
 
 @torch.no_grad()
-def scale_channels(network: ResNet32, factors: dict[str, Tensor]) -> None:
-    """Multiply output channels of convolutions by positive factors (channels,); normalisation takes them out."""
-    for name, convolution, norm in convolutions(network):
-        factor = factors[name]
-        # eps is not scaled: the running variance makes up for it.
-        norm.running_var.copy_((norm.running_var + norm.eps) * factor.square() - norm.eps)
-        norm.running_mean.mul_(factor)
-        convolution.weight.mul_(factor[:, None, None, None])
-
-
-@torch.no_grad()
 def fold_statistics(network: ResNet32) -> None:
     """Move running means and variances into bias and weight: 0 and 1 remain, which cost no bytes."""
     for _, _, norm in convolutions(network):
@@ -39,12 +28,3 @@ def fold_statistics(network: ResNet32) -> None:
         norm.weight.copy_(slope * (1 + norm.eps) ** 0.5)
         norm.running_mean.zero_()
         norm.running_var.fill_(1)
-
-
-def equalising_factors(sensitivities: dict[str, Tensor], limit: float = 4.0) -> dict[str, Tensor]:
-    """Channel factors that make all channels of a tensor equally sensitive, within a factor of `limit`."""
-    factors = {}
-    for name, values in sensitivities.items():
-        channels = values.flatten(1).mean(1)
-        factors[name] = (channels / channels.mean()).sqrt().clamp(1 / limit, limit)
-    return factors

@@ -3,11 +3,11 @@
 import torch
 import torch.nn.functional as F
 from finetune import TEMPERATURE
+from network import ResNet32
 from pictures import Pictures, normalised
 from torch import Tensor
 
 from barycode.weights.soft_to_hard import matrices
-from network import ResNet32
 
 BATCH = 125
 BATCHES = 24

@@ -1,40 +1,35 @@
-"""Where fine-tuning starts: grids whose steps follow the sensitivity of the tensors."""
+"""Where fine-tuning starts: on one uniform grid whose step gives the codes a wanted entropy."""
 
-import torch
-from gauge import equalising_factors, scale_channels
+import copy
+
+import numpy as np
+from classical import matrices_of
 from network import ResNet32
-from torch import Tensor
+from scalar import uniform
+from torch import from_numpy
 
-from barycode.weights.soft_to_hard import Centers, Grid, code_entropy, compressible
+from barycode.weights.soft_to_hard import LearnedCenters, code_entropy, compressible, grid
 
-REACH = 24
-BISECTIONS = 20
+BISECTIONS = 12
+EXTREMES = 1e-3, 1.0
 
 
-def on_grids(network: ResNet32, sensitivities: dict[str, Tensor], bits: float, equalised: bool = True) -> None:
-    """Put the network on grids, a step for each tensor, with `bits` of entropy a weight.
+def on_grids(network: ResNet32, bits: float, sigma: float) -> None:
+    """A grid of its own for each tensor, `bits` of entropy a weight; training sees hard weights."""
+    compressible(network, grid(_step(network, bits)), sigma=sigma, hard_forward=True)
 
-    Tensors of sensitivity h get steps in proportion to h^(-1/2): the same harm for the same number of bits.
-    """
-    if equalised:
-        factors = equalising_factors(sensitivities)
-        scale_channels(network, factors)
-        sensitivities = {
-            name: h / (factors[name].view(-1, 1, 1, 1).square() if h.ndim == 4 else 1)
-            for name, h in sensitivities.items()
-        }
-    units = {name: float(h.mean().rsqrt()) for name, h in sensitivities.items()}
-    grids = {name: Grid(unit, REACH) for name, unit in units.items()}
-    for name, grid in grids.items():
-        compressible(network, _always(grid), choose=lambda candidate, _, name=name: candidate == name)
-    low, high = 1e-3, 1e3
+
+def on_shared_centers(network: ResNet32, bits: float, sigma: float) -> None:
+    """The means of uniform cells, `bits` of entropy a weight, for the whole network; training sees soft weights."""
+    weights = matrices_of(network.state_dict())
+    cells = uniform(weights, _step(network, bits), np.ones_like(weights))
+    compressible(network, lambda _: LearnedCenters(from_numpy(cells.centers)), shared=True, sigma=sigma)
+
+
+def _step(network: ResNet32, bits: float) -> float:
+    low, high = EXTREMES
     for _ in range(BISECTIONS):
         middle = (low * high) ** 0.5
-        with torch.no_grad():
-            for name, grid in grids.items():
-                grid.log_step.fill_(middle * units[name]).log_()
-        low, high = (middle, high) if code_entropy(network) > bits else (low, middle)
-
-
-def _always(centers: Centers):
-    return lambda weights: centers
+        entropy = code_entropy(compressible(copy.deepcopy(network), grid(middle)))
+        low, high = (middle, high) if entropy > bits else (low, middle)
+    return (low * high) ** 0.5

@@ -55,7 +55,9 @@ def test_derivatives(centers: int, seed: int) -> None:
 
 def test_only_what_is_asked_for_gets_a_gradient() -> None:
     w, c = some(10, 4, 1)
-    soft_scalar(w.requires_grad_(), nearest_rank(w.detach(), c), c, torch.tensor(1.0, dtype=DOUBLE)).sum().backward()
+    soft_scalar(
+        w.requires_grad_(), nearest_rank(w.detach(), c), c, torch.tensor(1.0, dtype=DOUBLE)
+    ).sum().backward()
     assert w.grad is not None
     assert c.grad is None
 

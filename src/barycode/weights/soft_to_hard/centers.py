@@ -53,7 +53,7 @@ class Grid(Centers):
                 f"A grid that reaches {reach} steps: expected 1 to {(MAX_CENTERS - 1) // 2}; take a larger step."
             )
         self.log_step = nn.Parameter(torch.tensor(step).log(), requires_grad=learned)
-        self.register_buffer("codes", torch.arange(-reach, reach + 1, dtype=torch.get_default_dtype()))
+        self.register_buffer("codes", _codes(reach), persistent=False)
 
     @classmethod
     def covering(cls, weights: Float[Tensor, " n"], step: float, *, learned: bool = True) -> "Grid":
@@ -66,6 +66,13 @@ class Grid(Centers):
 
     def spacing(self) -> Float[Tensor, ""]:
         return self.log_step.exp()
+
+    def get_extra_state(self) -> Tensor:
+        """The reach, which comes from the weights that the grid was made for."""
+        return torch.tensor(len(self.codes) // 2)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.codes = _codes(int(state)).to(self.codes.device)
 
     @torch.no_grad()
     def nearest(self, weights: Float[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
@@ -91,14 +98,18 @@ class LearnedCenters(Centers):
         others[centers.abs().argmin()] = False
         self.others = nn.Parameter(centers[others.to(centers.device)].clone())
         gaps = centers.diff()
-        self.register_buffer("distance", gaps.mean() if len(gaps) else centers.new_ones(()))
+        self.register_buffer("distance", gaps.median() if len(gaps) else centers.new_ones(()))
 
     def values(self) -> Float[Tensor, " k"]:
         return torch.cat([self.others, self.others.new_zeros(1)]).sort().values
 
     def spacing(self) -> Float[Tensor, ""]:
-        """The mean distance of neighbours at the start."""
+        """The median distance of neighbours at the start."""
         return self.distance
+
+
+def _codes(reach: int) -> Tensor:
+    return torch.arange(-reach, reach + 1, dtype=torch.get_default_dtype())
 
 
 def grid(step: float, *, learned: bool = True) -> CentersFor:
@@ -110,7 +121,7 @@ def relative_grid(steps_per_deviation: float = 2.0, *, learned: bool = True) -> 
     """Grids with so many steps in a standard deviation of the weights."""
 
     def make(weights: Tensor) -> Centers:
-        deviation = float(weights.detach().double().square().mean().sqrt()) or 1.0
+        deviation = float(weights.detach().double().square().sum() / max(weights.numel(), 1)) ** 0.5 or 1.0
         return Grid.covering(weights, deviation / steps_per_deviation, learned=learned)
 
     return make

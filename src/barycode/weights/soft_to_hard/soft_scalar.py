@@ -19,9 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def nearest_rank(
-    weights: Float[Tensor, "*shape"], centers: Float[Tensor, " k"]
-) -> Int64[Tensor, "*shape"]:
+def nearest_rank(weights: Float[Tensor, "*shape"], centers: Float[Tensor, " k"]) -> Int64[Tensor, "*shape"]:
     """argmin_j |w - c_j| for sorted centers; the lower of two at the same distance."""
     return torch.bucketize(weights.contiguous(), (centers[1:] + centers[:-1]) / 2)
 

@@ -1,0 +1,76 @@
+"""What all rows start from, each made once and kept in the folder of runs."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from finetune import Recipe, Run, Teaching
+from network import ResNet32, pretrained
+from pictures import Pictures, load, training_and_validation
+from safetensors.torch import load_file, save_file
+from sensitivity import sensitivities
+from torch import Tensor
+from torch.nn.utils import prune
+
+FLOAT_BYTES = 4 * 464_154
+PRUNED = 0.8  # of all weights of matrices
+PRUNED_EPOCHS = 1
+
+
+class NotYet(Exception):  # noqa: N818 (no error: the time for this sitting is over)
+    """A run was stopped by the clock; its checkpoint is where it was."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Folders of data and of runs, and a clock that says when to stop training."""
+
+    data: Path
+    runs: Path
+    deadline: float
+
+    def network(self) -> ResNet32:
+        return pretrained(self.data / "resnet32_cifar10.safetensors")
+
+    @cached_property
+    def training(self) -> Pictures:
+        return training_and_validation(self.data)[0]
+
+    @cached_property
+    def test(self) -> Pictures:
+        return load(self.data / "cifar10_test.npz")
+
+    @cached_property
+    def teaching(self) -> Teaching:
+        return Teaching(self.training, self.network(), self.runs)
+
+    def train(self, run: Run, name: str) -> float:
+        """Train to the end and return the minutes it took; raises NotYet when the clock says so."""
+        if not run.train(name, lambda: time.monotonic() > self.deadline):
+            raise NotYet(f"{name}: {run.step} of {run.steps} steps are done")
+        return run.seconds / 60
+
+    @cached_property
+    def pruned(self) -> tuple[ResNet32, float]:
+        """The network with the smallest weights at zero, fine-tuned in float; and the minutes that took."""
+        network = self.network()
+        weights = [
+            (module, "weight")
+            for module in network.modules()
+            if getattr(module, "weight", torch.zeros(0)).ndim > 1
+        ]
+        prune.global_unstructured(weights, prune.L1Unstructured, amount=PRUNED)
+        minutes = self.train(Run(network, Recipe(epochs=PRUNED_EPOCHS), self.teaching), "pruned")
+        for module, name in weights:
+            prune.remove(module, name)
+        return network.eval(), minutes
+
+    def sensitivities(self, network: ResNet32, name: str) -> dict[str, Tensor]:
+        """The diagonal Gauss-Newton matrix of a network, by name."""
+        path = self.runs / f"sensitivities-{name}.safetensors"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(sensitivities(network, self.training), path)
+        return load_file(path)
