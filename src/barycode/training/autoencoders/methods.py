@@ -23,6 +23,7 @@ from barycode.quantizers import (
     SparseCode,
     StochasticQuantizer,
     VectorQuantizer,
+    farthest,
     kmeans,
     rotation_trick,
 )
@@ -32,6 +33,8 @@ from barycode.training.autoencoders.care import Alternation, Annealing, Care, Mo
 
 DIM = 64
 PIXELS_A_VECTOR = 4 * 4 * 3  # values of a picture behind one latent vector
+LAMBDA = 1e-3
+CONVEX_RATE = 10.0
 HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
 
 
@@ -68,18 +71,25 @@ def scalar_dim(codebook_size: int) -> int:
     return max(1, round((codebook_size - 1).bit_length() / 3))
 
 
-def convex(program: Program, code: SparseCode | None = None) -> Callable[[int, int], Quantizer]:
-    """Soft Convex Quantization by a program; continuous without a code."""
-    return partial(SoftConvexQuantizer, program=program, code=code)
+def convex(title: str, program: Program) -> Method:
+    """Soft Convex Quantization with continuous weights.
+
+    The codebook starts as a hull around the latents and keeps up with them by a learning rate of its own.
+    lambda is small beside the squared length of young latents, about 0.1.
+    """
+    return Method(
+        title, partial(SoftConvexQuantizer, program=program, code=None), farthest, codebook_rate=CONVEX_RATE
+    )
 
 
 def sparse(support: int, levels: int) -> Method:
     """SCQ annealed to sparse convex codes."""
     return Method(
         f"SCQ hardened, {support} of K, {levels} votes",
-        convex(Exact(), SparseCode(support, levels)),
+        partial(SoftConvexQuantizer, program=Exact(LAMBDA), code=SparseCode(support, levels)),
         kmeans,
-        lambda steps: (Annealing(Linear(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))),),
+        lambda steps: (Annealing(Linear(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))), Revival()),
+        codebook_rate=CONVEX_RATE,
     )
 
 
@@ -123,13 +133,12 @@ METHODS = {
     "residual-4": Method("residual, 4 stages", partial(ResidualQuantizer, stages=4), kmeans, _averaged),
     "product-2": Method("product, 2 groups", partial(ProductQuantizer, groups=2), kmeans, _averaged),
     "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
-    "scq-relaxed": Method("SCQ relaxed (continuous)", convex(Relaxed()), kmeans),
-    "scq-exact": Method("SCQ exact (continuous)", convex(Exact()), kmeans),
+    "scq-relaxed": convex("SCQ relaxed (continuous)", Relaxed(LAMBDA)),
+    "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA)),
     **{
-        f"scq-lambda-{value}": Method(f"SCQ exact, lambda {value} (continuous)", convex(Exact(value)), kmeans)
-        for value in (0.01, 1.0)
+        f"scq-lambda-{value}": convex(f"SCQ exact, lambda {value} (continuous)", Exact(value))
+        for value in (0.01, 0.1)
     },
-    "scq-tolerance-0.1": Method("SCQ to 0.1 (continuous)", convex(Exact(tolerance=0.1)), kmeans),
     "sparse-2-2": sparse(2, 2),
     "sparse-2-3": sparse(2, 3),
     "sparse-3-4": sparse(3, 4),
