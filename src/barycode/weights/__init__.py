@@ -14,6 +14,7 @@ from barycode.weights.plan import (
     Rule,
     Size,
     Step,
+    Target,
 )
 from barycode.weights.report import Fate, Report
 
@@ -33,6 +34,7 @@ __all__ = [
     "Rule",
     "Size",
     "Step",
+    "Target",
     "compress",
     "compress_to",
     "decompress",

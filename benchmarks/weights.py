@@ -1,0 +1,117 @@
+"""Speed and size of the network codec, beside zstd -19 where the package `zstandard` is there.
+
+    python benchmarks/weights.py                            # a made-up checkpoint of 100 MB
+    python benchmarks/weights.py model.safetensors --megabytes 20
+    python benchmarks/weights.py --output weights.json
+
+Megabytes are those of the tensors before compression, seconds are those of one thread of this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from timing import report, save
+from torch import Tensor
+
+from barycode.weights import Lossless, Step, Target, compress, decompress
+
+STEP = 0.3  # of the root mean square of all weights: some three bits a weight
+
+
+def made_up(megabytes: float) -> dict[str, Tensor]:
+    """Layers of a transformer with heavy tails, and rows and columns of their own scale, as real ones have."""
+    generator = torch.Generator().manual_seed(0)
+    tensors: dict[str, Tensor] = {}
+    shapes = [(1024, 1024), (4096, 1024), (1024, 4096), (1024,), (4096,)]
+    while sum(tensor.nbytes for tensor in tensors.values()) < megabytes * 1e6:
+        shape = shapes[len(tensors) % len(shapes)]
+        weight = torch.randn(shape, generator=generator)
+        weight *= torch.randn(shape, generator=generator).mul_(0.3).exp_()
+        for axis, extent in enumerate(shape):
+            scale = torch.randn(extent, generator=generator).mul_(0.3).exp_()
+            weight *= scale.reshape([-1 if axis == place else 1 for place in range(len(shape))])
+        tensors[f"layer.{len(tensors)}.weight"] = weight * 0.05
+    return tensors
+
+
+def cut(tensors: Mapping[str, Tensor], megabytes: float) -> dict[str, Tensor]:
+    """The first tensors, of about so many megabytes."""
+    kept: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if sum(other.nbytes for other in kept.values()) >= megabytes * 1e6:
+            break
+        kept[name] = tensor
+    return kept
+
+
+def timed(method: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.process_time()
+    return method(), time.process_time() - start
+
+
+def measure(name: str, tensors: Mapping[str, Tensor], target: Target) -> dict[str, object]:
+    """One row: bits per weight, ratio, and megabytes a second each way."""
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    data, encoding = timed(lambda: compress(tensors, target))
+    _, decoding = timed(lambda: decompress(data))
+    row: dict[str, object] = {
+        "what": name,
+        "megabytes": round(size / 1e6, 1),
+        "bits per weight": round(8 * len(data) / sum(tensor.numel() for tensor in tensors.values()), 3),
+        "times smaller": round(size / len(data), 3),
+        "encode MB/s": round(size / 1e6 / encoding, 1),
+        "decode MB/s": round(size / 1e6 / decoding, 1),
+    }
+    if isinstance(target, Lossless) and importlib.util.find_spec("zstandard"):
+        row["of zstd -19"] = round(len(data) / zstd_size(tensors), 3)
+    return row
+
+
+def zstd_size(tensors: Mapping[str, Tensor]) -> int:
+    """Bytes of all tensors one after the other under zstd -19."""
+    import zstandard
+
+    joined = b"".join(
+        tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes() for tensor in tensors.values()
+    )
+    return len(zstandard.ZstdCompressor(level=19).compress(joined))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "checkpoint", nargs="?", type=Path, help="a .safetensors file; without: made-up weights"
+    )
+    parser.add_argument("--megabytes", type=float, default=100)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    whole = load_file(arguments.checkpoint) if arguments.checkpoint else made_up(arguments.megabytes)
+    tensors = cut(whole, arguments.megabytes)
+    floats = torch.cat([t.flatten() for t in tensors.values() if t.dtype == torch.float32 and t.ndim > 1])
+    step = Step(STEP * float(floats.square().mean().sqrt()))
+    halves = {name: t.bfloat16() if t.is_floating_point() else t for name, t in tensors.items()}
+    rows = []
+    for name, state, target in (
+        ("float32, quantized", tensors, step),
+        ("float32, lossless", cut(tensors, arguments.megabytes / 4), Lossless()),
+        ("bfloat16, lossless", cut(halves, arguments.megabytes / 4), Lossless()),
+    ):
+        rows.append(measure(name, state, target))
+        print("  ".join(f"{key}: {value}" for key, value in rows[-1].items()), flush=True)
+    if arguments.output:
+        save(arguments.output, report(rows, ("torch", "numpy", "constriction")))
+
+
+if __name__ == "__main__":
+    main()
