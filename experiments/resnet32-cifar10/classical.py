@@ -1,7 +1,7 @@
 """Files of the classical ladder: codes of all weights with Huffman or arithmetic coding, sparse or not.
 
-A file holds the vectors (normalisation, bias) as the network codec writes them, the same in every row, and then
-the weights of all matrices in one sequence.
+A file holds the vectors (normalisation, bias) as the network codec writes them, and then the
+weights of all matrices in one sequence.
 """
 
 from collections.abc import Mapping

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from network import ResNet32
 from pictures import Pictures, View, teacher_logits
 from torch import Tensor, nn
+from torch.nn import functional
 
 from barycode.quantizers.schedules import Schedule
 from barycode.training.checkpoints import Checkpoints
@@ -36,9 +36,9 @@ class Recipe:
 
 
 class RateCeiling:
-    """beta * rate_loss wherever the codes have more entropy than a ceiling, which comes down to `bits` a weight.
+    """beta * rate_loss wherever the codes have more entropy than a ceiling.
 
-    `schedule` gives sigma, step by step.
+    The ceiling comes down to `bits` a weight. `schedule` gives sigma, step by step.
     """
 
     def __init__(self, network: nn.Module, bits: float, schedule: Schedule, beta: float = 1.0) -> None:
@@ -161,8 +161,8 @@ class Run:
 
 def distillation(logits: Tensor, taught: Tensor) -> Tensor:
     """T^2 KL(softmax(taught / T) || softmax(logits / T)), the mean of a batch (Hinton et al. 2015)."""
-    student, teacher = (F.log_softmax(z / TEMPERATURE, 1) for z in (logits, taught))
-    return TEMPERATURE**2 * F.kl_div(student, teacher, log_target=True, reduction="batchmean")
+    student, teacher = (functional.log_softmax(z / TEMPERATURE, 1) for z in (logits, taught))
+    return TEMPERATURE**2 * functional.kl_div(student, teacher, log_target=True, reduction="batchmean")
 
 
 def _groups(network: nn.Module, rates: dict[str, float]) -> list[dict]:

@@ -9,7 +9,7 @@ from barycode.container import ByteReader, ByteWriter
 
 
 def huffman_bytes(symbols: NDArray[np.int64]) -> bytes:
-    """Symbols (n,) >= 0: how many, the code lengths of 0 ... max, and the code words, most significant first."""
+    """Symbols (n,) >= 0: how many, the code lengths of 0 ... max, the code words, high bits first."""
     counts = np.bincount(symbols) if symbols.size else np.zeros(0, np.int64)
     lengths = code_lengths(counts)
     writer = ByteWriter()

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WIDTHS = (16, 32, 64)
@@ -25,13 +25,13 @@ class Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return F.relu(self.bn2(self.conv2(y)) + self._shortcut(x), inplace=True)
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        return functional.relu(self.bn2(self.conv2(y)) + self._shortcut(x), inplace=True)
 
     def _shortcut(self, x: Tensor) -> Tensor:
         if self.stride == 1:
             return x
-        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.missing, self.missing))
+        return functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.missing, self.missing))
 
 
 class ResNet32(nn.Module):
@@ -48,7 +48,7 @@ class ResNet32(nn.Module):
         self.linear = nn.Linear(WIDTHS[-1], 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
 

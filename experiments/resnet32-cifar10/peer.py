@@ -26,7 +26,7 @@ METHODS = {
 def peer_rows(runs: Path) -> Iterator[Row]:
     """A row for each stream in the folder nncodec of the runs: NAME.nnc beside NAME.safetensors."""
     for stream in sorted((runs / "nncodec").glob("*.nnc")):
-        kind = stream.stem.split("-")[0]
+        kind = stream.stem.partition("-")[0]
         decoded = stream.with_suffix(".safetensors")
         yield Row(
             f"nncodec-{stream.stem}", METHODS[kind], partial(_stream, stream), partial(_decoded, decoded)

@@ -1,4 +1,4 @@
-"""CIFAR-10 as the network sees it: normalised, channels last; fixed augmented views, with the teacher's logits.
+"""CIFAR-10 as the network sees it: normalised, and fixed augmented views of it.
 
 View number v shifts and mirrors every training picture in a way that depends on v alone, so that the float
 network's logits on it are computed once for all runs.
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from network import DEVIATION, MEAN
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from barycode.cli.batch import progress_bar
 from barycode.training.datasets import open_pictures
@@ -70,7 +70,7 @@ class View:
 
     def of(self, pictures: Pictures, chosen: Tensor) -> Tensor:
         """The chosen pictures, normalised, padded with zeros, shifted and mirrored: (n, 3, 32, 32)."""
-        images = F.pad(normalised(pictures.pixels[chosen]), (PADDING,) * 4)
+        images = functional.pad(normalised(pictures.pixels[chosen]), (PADDING,) * 4)
         size = torch.arange(pictures.pixels.shape[-1])
         mirrored = self.mirrored[chosen, None]
         columns = self.shifts[chosen, 1:] + torch.where(mirrored, size.flip(0), size)

@@ -1,9 +1,9 @@
-"""ResNet-32 on CIFAR-10: the ladder of network compression, real bytes against float32, accuracy on the test set.
+"""ResNet-32 on CIFAR-10: the ladder of network compression in real bytes against float32.
 
     python experiments/resnet32-cifar10/run.py --data FOLDER --runs FOLDER
 
-Files go to files/ or, where they are large, to the folder of runs; rows go to results.json. A row that is there
-is not made again. Training goes on from its last checkpoint; with --minutes it stops in time and says so.
+Files go to files/ or, where they are large, to the folder of runs; rows go to results.json. A row that is
+there is not made again. Training goes on from its last checkpoint; with --minutes it stops in time.
 """
 
 import json

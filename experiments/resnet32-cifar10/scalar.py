@@ -25,7 +25,7 @@ def kmeans(weights: Weights, centers: int, importance: Weights) -> Coded:
 
 
 def uniform(weights: Weights, step: float, importance: Weights) -> Coded:
-    """Cells of one width, each with the weighted mean of its weights as center; the cell of zero keeps zero."""
+    """Cells of one width, each with the weighted mean of its weights as center, but zero at zero."""
     codes = np.rint(weights / step).astype(np.int64)
     return _with_means(weights, codes - codes.min(), int(-codes.min()), importance)
 

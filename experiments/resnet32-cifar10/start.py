@@ -20,7 +20,7 @@ def on_grids(network: ResNet32, bits: float, sigma: float) -> None:
 
 
 def on_shared_centers(network: ResNet32, bits: float, sigma: float) -> None:
-    """The means of uniform cells, `bits` of entropy a weight, for the whole network; training sees soft weights."""
+    """The means of uniform cells for the whole network, about `bits` a weight; training sees soft weights."""
     weights = matrices_of(network.state_dict())
     cells = uniform(weights, _step(network, bits), np.ones_like(weights))
     compressible(network, lambda _: LearnedCenters(from_numpy(cells.centers)), shared=True, sigma=sigma)

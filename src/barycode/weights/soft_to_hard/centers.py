@@ -50,7 +50,7 @@ class Grid(Centers):
             raise InvalidInputError(f"A grid with the step {step}: expected a positive number.")
         if not 1 <= reach <= (MAX_CENTERS - 1) // 2:
             raise InvalidInputError(
-                f"A grid that reaches {reach} steps: expected 1 to {(MAX_CENTERS - 1) // 2}; take a larger step."
+                f"A grid reaches {reach} steps: expected 1 to {(MAX_CENTERS - 1) // 2}; take a larger step."
             )
         self.log_step = nn.Parameter(torch.tensor(step).log(), requires_grad=learned)
         self.register_buffer("codes", _codes(reach), persistent=False)

@@ -36,9 +36,9 @@ def compressible(  # the one function that sees everything a user may choose
     """Put the chosen parameters of `model` under soft-to-hard quantizers, in place, and return it.
 
     Every tensor gets its own centers, or all of them the same ones if `shared`. Train as ever, with
-    `beta * rate_loss(model)` added to the loss; `anneal(model, sigma)` from a schedule; `harden(model)` in the
-    end. May be called again for further parameters. Its state_dict holds everything that a resumed run needs
-    but the schedule's own. Raises InvalidInputError where there is nothing to quantize, or a tied parameter.
+    `beta * rate_loss(model)` added to the loss; `anneal(model, sigma)` from a schedule; `harden(model)`
+    in the end. May be called again for further parameters. The model's state_dict holds all of it that a
+    resumed run needs. Raises InvalidInputError where there is nothing to quantize, or a tied parameter.
     """
     chosen = [place for place in _places(model) if choose(place.path, place.value)]
     _check(chosen)
@@ -89,14 +89,16 @@ def anneal(model: nn.Module, sigma: float) -> None:
 
 
 def prune(model: nn.Module, fraction: float) -> None:
-    """Set the given fraction of all quantized weights to zero for good: those smallest against their spacing."""
+    """Set a fraction of all quantized weights to zero for good: those smallest against their spacing.
+
+    Before a state_dict of a pruned model is loaded, prune the model that is to hold it, by any fraction.
+    """
     if not 0 <= fraction < 1:
         raise InvalidInputError(f"Pruning a fraction of {fraction}: expected at least 0 and less than 1.")
     pairs = list(quantizers(model))
     sizes = torch.cat([(weights / q.centers.spacing()).detach().abs().flatten() for q, weights in pairs])
-    if not fraction or not len(sizes):
-        return
-    limit = sizes.kthvalue(max(1, int(fraction * len(sizes)))).values
+    count = int(fraction * len(sizes))
+    limit = sizes.kthvalue(count).values if count else sizes.new_tensor(-1)
     for quantizer, weights in pairs:
         quantizer.kept = (weights / quantizer.centers.spacing()).detach().abs() > limit
 
@@ -171,5 +173,5 @@ def _check(chosen: list[_Place]) -> None:
         first = seen.setdefault(id(place.value), place.path)
         if first != place.path:
             raise InvalidInputError(
-                f"{first!r} and {place.path!r} are the same parameter: quantize a tied parameter as one module's."
+                f"{first!r} and {place.path!r} are the same parameter: leave tied parameters out."
             )

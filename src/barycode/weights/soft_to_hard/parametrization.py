@@ -14,9 +14,9 @@ from barycode.weights.soft_to_hard.soft_scalar import soft_counts, soft_scalar
 class SoftToHard(nn.Module):
     """w -> sum_j phi_j c_j, phi = softmax(-sigma (w - c_j)^2 / spacing^2); in evaluation the nearest center.
 
-    For `torch.nn.utils.parametrize`. sigma has no unit: at 2 the soft weight is close to w itself, at 20 it is
-    hard but for weights near a threshold. With `hard_forward`, training sees the nearest center, with the
-    gradient of the soft weight. Weights that are pruned are zero in every mode.
+    For `torch.nn.utils.parametrize`. sigma has no unit: at 2 the soft weight is close to w itself, at 20
+    it is hard but for weights near a threshold. With `hard_forward`, training sees the nearest center, with
+    the gradient of the soft weight. Weights that are pruned are zero in every mode.
     """
 
     sigma: Tensor

@@ -4,9 +4,9 @@ A weight w whose nearest center is c_k is shared among c_{k-1}, c_k and c_{k+1}:
 
     phi_j = softmax_j(-sigma (w - c_j)^2),    j = k-1, k, k+1,
 
-the softmax over all centers but for terms that are exponentially small where sigma times the squared spacing is
-2 or more. The cost does not depend on the number of centers. In terms of d = w - c_k, the gap a down to c_{k-1}
-and the gap b up to c_{k+1}:
+the softmax over all centers but for terms that are exponentially small where sigma times the squared spacing
+is 2 or more. The cost does not depend on the number of centers. In terms of d = w - c_k, the gap a down to
+c_{k-1} and the gap b up to c_{k+1}:
 
     phi_{k-1} / phi_k = exp(-sigma a (2 d + a)),    phi_{k+1} / phi_k = exp(sigma b (2 d - b)).
 """
@@ -95,8 +95,8 @@ class _SoftCounts(torch.autograd.Function):
 class _Neighbours:
     """Flat weights by their nearest center (`ranks`), their offset from it, and their shares beside it.
 
-    `down` and `up` (K,) are the gaps to the neighbours of each center, zero beyond the ends, where `lower` and
-    `upper`, the shares phi_{k-1} and phi_{k+1}, are zero too.
+    `down` and `up` (K,) are the gaps to the neighbours of each center, zero beyond the ends, where
+    `lower` and `upper`, the shares phi_{k-1} and phi_{k+1}, are zero too.
     """
 
     offset: Tensor
