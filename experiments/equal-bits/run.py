@@ -71,9 +71,9 @@ def main(
         faults = campaign.evaluate_only()
         typer.echo("\n".join(faults) or "Every figure is that of its row.")
         raise typer.Exit(bool(faults))
-    if campaign.run(deadline):
-        campaign.time_steps([r for r in chosen if r.seed == 0])
-    write_report(campaign.ledger.rows().values(), HERE)
+    campaign.run(deadline)
+    campaign.time_steps([r for r in chosen if r.seed == 0])
+    write_report(campaign.measured(), HERE)
 
 
 if __name__ == "__main__":

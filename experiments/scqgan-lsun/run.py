@@ -92,9 +92,9 @@ def main(
     chosen = [r for r in plan(steps, seeds) if not methods or r.method in methods.split(",")]
     distance = FeatureDistance(folder / NETWORK)
     campaign = Campaign(HERE, RUNS, folder, chosen, more=lambda run: perception(run, distance))
-    if campaign.run(deadline):
-        campaign.time_steps([r for r in chosen if r.seed == 0])
-    write_report(campaign.ledger.rows().values(), HERE)
+    campaign.run(deadline)
+    campaign.time_steps([r for r in chosen if r.seed == 0])
+    write_report(campaign.measured(), HERE)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 import pytorch_msssim
 import torch
 
+from barycode.errors import InvalidInputError
 from barycode.evaluation import campaign
 from barycode.training.autoencoders import pictures as pictures_module
 from barycode.training.autoencoders.pictures import Pictures
@@ -111,3 +112,19 @@ def test_a_generator_against_a_discriminator(experiment, monkeypatch, tmp_path):
     (row,) = rows_of(tmp_path)
     assert 0 < row["ms_ssim_3"] < 1
     assert (tmp_path / "pictures" / f"{row['name']}.png").exists()
+
+
+def test_a_run_that_diverges_is_told_and_does_not_stop_the_others(experiment, monkeypatch, tmp_path):
+    run = experiment("equal-bits")
+    step = campaign.Run.step
+
+    def diverge(self):
+        if self.recipe.method == "fsq":
+            raise InvalidInputError("The loss became nan.")
+        return step(self)
+
+    monkeypatch.setattr(campaign.Run, "step", diverge)
+    run.main(data=tmp_path, steps=1, seeds=1, methods="fsq,none")
+    rows = {row["method"]: row for row in rows_of(tmp_path)}
+    assert rows["fsq"]["failed"] == "The loss became nan."
+    assert rows["none"]["mse"] > 0

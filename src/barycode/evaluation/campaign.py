@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from barycode.errors import MissingDataError
+from barycode.errors import InvalidInputError, MissingDataError
 from barycode.evaluation.autoencoders import measure, step_seconds
 from barycode.evaluation.ledger import Ledger, Row, claim
 from barycode.training.autoencoders.pictures import Pictures, load_pictures
@@ -57,6 +57,10 @@ class Campaign:
                     self._run_one(recipe, _pictures(loaded, recipe.data, self.data), deadline)
         return not list(self.missing())
 
+    def measured(self) -> list[Row]:
+        """The rows of runs that came to their end."""
+        return [row for row in self.ledger.rows().values() if "failed" not in row]
+
     def missing(self) -> Iterator[Recipe]:
         """The recipes without a row, the most important first."""
         known = self.ledger.rows()
@@ -68,21 +72,29 @@ class Campaign:
 
     def _run_one(self, recipe: Recipe, pictures: Pictures, deadline: float) -> None:
         run = self.open(recipe, pictures)
-        if not run.loop.run(deadline):
+        try:
+            finished = run.loop.run(deadline)
+        except InvalidInputError as error:  # it diverged; the others must not wait for someone to look
+            self.ledger.add({"name": recipe.name, **recipe.row(), "failed": str(error)})
+            return
+        if not finished:
             return
         row = {"name": recipe.name, **recipe.row(), **measure(run.model, pictures.test, run.variance)}
         row |= self.more(run)
         row |= {"train_seconds": round(run.loop.seconds, 1), "curve": run.loop.curve("mse")}
         if recipe.name in self.headline:
-            weights = self.folder / "weights"
-            weights.mkdir(parents=True, exist_ok=True)
-            save_file(_plain(run.model.state_dict()), weights / f"{recipe.name}.safetensors")
+            self._keep_weights(run)
         self.ledger.add(row)
+
+    def _keep_weights(self, run: Run) -> None:
+        weights = self.folder / "weights"
+        weights.mkdir(parents=True, exist_ok=True)
+        save_file(_plain(run.model.state_dict()), weights / f"{run.recipe.name}.safetensors")
 
     def time_steps(self, recipes: Sequence[Recipe]) -> None:
         """Add the seconds of a training step, measured in turns in one process, to the rows of `recipes`."""
         loaded: dict[str, Pictures] = {}
-        known = self.ledger.rows()
+        known = {row["name"]: row for row in self.measured()}
         runs = [self.open(r, _pictures(loaded, r.data, self.data)) for r in recipes if r.name in known]
         for name, seconds in step_seconds(runs).items():
             self.ledger.add({**known[name], "step_seconds": seconds})
