@@ -20,7 +20,7 @@ from barycode.training.autoencoders.network import Autoencoder, Reconstruction
 from barycode.training.autoencoders.pictures import Batches, Pictures, in_order
 from barycode.training.datasets.picture_set import Images
 
-VALIDATED = 500  # pictures behind each point of the curve
+VALIDATED = 200  # pictures behind each point of the curve
 START_BATCHES = 8  # whose latents start the codebook
 
 
