@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,52 +30,36 @@ class Step:
     optimizer: torch.optim.Optimizer
 
 
-class Care(Protocol):
-    """One habit; `before` and `after` surround each step of the network.
+class Care:
+    """One habit around each step of the network; this one does nothing.
 
     needs_latents: whether `before` does anything.
     """
 
-    needs_latents: bool
-
-    def attach(self, quantizer: Quantizer) -> None:
-        """Take the parameters that this habit moves away from the network's optimizer."""
-
-    def before(self, quantizer: Quantizer, z: Tensor) -> None:
-        """Act on latents without gradient, before they are quantized."""
-
-    def after(self, quantizer: Quantizer, step: Step) -> None:
-        """Act after the optimizer moved."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-
-
-class Habit:
-    """A `Care` that does nothing: what the others start from."""
-
     needs_latents = False
 
     def attach(self, quantizer: Quantizer) -> None:
-        return None
+        """Take the parameters that this habit moves away from the network's optimizer."""
+        return
 
     def before(self, quantizer: Quantizer, z: Tensor) -> None:
-        return None
+        """Act on latents without gradient, before they are quantized."""
+        return
 
     def after(self, quantizer: Quantizer, step: Step) -> None:
-        return None
+        """Act after the optimizer moved."""
+        return
 
     def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        return None
+        """Go on from a saved state."""
+        return
 
 
-class MovingAverage(Habit):
+class MovingAverage(Care):
     """Codebooks follow the averages of their vectors (`EmaUpdate`) instead of a gradient."""
 
     def __init__(self, decay: float = 0.99) -> None:
@@ -89,7 +73,7 @@ class MovingAverage(Habit):
         self.update(quantizer, quantizer.statistics(step.z))
 
 
-class Revival(Habit):
+class Revival(Care):
     """Every `every` steps, code vectors that nothing chose meanwhile move onto vectors of the batch."""
 
     def __init__(self, every: int = 50, health: CodebookHealth | None = None) -> None:
@@ -119,7 +103,7 @@ class Revival(Habit):
             self.health.histogram.copy_(state["histogram"])
 
 
-class Annealing(Habit):
+class Annealing(Care):
     """The quantizer's temperature, sigma or hardness follows a schedule."""
 
     def __init__(self, schedule: Schedule) -> None:
@@ -135,7 +119,7 @@ class Annealing(Habit):
         self.schedule.load_state_dict(state)
 
 
-class Alternation(Habit):
+class Alternation(Care):
     """Codebooks take `steps` steps of their own before each step of the network (Huh et al. 2023).
 
     Each minimises the codebook loss for the latents as they are, with fresh assignments, so that the network
