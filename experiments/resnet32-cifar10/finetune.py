@@ -31,7 +31,7 @@ class Recipe:
     batch: int = 128
     seed: int = 0
     rates: dict[str, float] = field(
-        default_factory=lambda: {"weights": 5e-4, "vectors": 1e-3, "centers": 3e-3}
+        default_factory=lambda: {"weights": 1e-3, "vectors": 1e-3, "centers": 3e-3}
     )
 
 

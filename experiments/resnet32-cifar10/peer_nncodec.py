@@ -20,9 +20,9 @@ from safetensors.numpy import load_file, save_file
 OPTIONAL = ("pandas", "torchvision", "tensorflow", "wandb", "timm", "sklearn", "h5py", "ptflops", "skimage")
 OPTIONAL += ("transformers", "flwr", "datasets")
 SETTINGS = {
-    "plain": [{"qp": qp, "use_dq": False} for qp in (-24, -22, -20, -18)],
-    "dq": [{"qp": qp} for qp in (-24, -22, -20, -18)],
-    "tools": [{"qp": qp, "opt_qp": True} for qp in (-26, -24, -22)],
+    "plain": [{"qp": qp, "use_dq": False} for qp in (-24, -20, -16)],
+    "dq": [{"qp": qp} for qp in (-24, -22, -20, -18, -16)],
+    "tools": [{"qp": qp, "opt_qp": True} for qp in (-28, -26, -24, -22)],
 }
 
 

@@ -55,8 +55,7 @@ def main(
     bench = Bench(data_folder(data), runs, time.monotonic() + 60 * minutes)
     chosen = [row for row in [*rows(), *peer_rows(runs)] if _matches(row.key, only)]
     for row in chosen:
-        known = read_results()
-        if row.key in known and not fresh:
+        if row.key in read_results() and not fresh:
             continue
         try:
             result = measure(row, bench)
@@ -64,7 +63,7 @@ def main(
             typer.echo(f"{row.key}: not yet ({pause}); run again to go on.")
             continue
         typer.echo(f"{result.key}: {result.bytes} bytes, {result.ratio:.2f}x, {result.accuracy:.2f} %")
-        write_results({**known, row.key: result})
+        write_results({**read_results(), row.key: result})
     write_report(list(read_results().values()), HERE)
 
 
