@@ -78,7 +78,7 @@ def test_files_hold_the_codes(parts, coder):
     data = getattr(parts.classical, f"{coder}_file")(network.state_dict(), coded)
     again = getattr(parts.classical, f"read_{coder}_file")(data)
     assert np.array_equal(parts.classical.matrices_of(again.state_dict()), coded.centers[coded.codes])
-    assert (again.bn1.weight - network.bn1.weight).abs().max() < 0.01
+    assert (again.bn1.weight - network.bn1.weight).abs().max() < 0.03
 
 
 def test_file_of_floats(parts):
@@ -133,17 +133,17 @@ def test_distillation_is_zero_at_the_teacher(parts):
 
 def test_a_run_goes_on_where_it_stopped(parts, tmp_path):
     """Stopped after each step and begun anew, a run ends where one that is left alone does."""
-    pictures, ends = some_pictures(parts, 8), []
-    parts.finetune.SAVE_EVERY = 1
+    pictures, ends = some_pictures(parts, 4), []
+    parts.finetune.SAVE_EVERY, parts.start.BISECTIONS = 1, 2
 
     def run(folder):
         network = trained(parts)
         parts.start.on_grids(network, 2.0, 2.0)
         ceiling = parts.finetune.RateCeiling(network, 1.5, Linear(2.0, 4.0, 4))
         teaching = parts.finetune.Teaching(pictures, trained(parts), folder)
-        return parts.finetune.Run(network, parts.finetune.Recipe(epochs=2, batch=4), teaching, ceiling)
+        return parts.finetune.Run(network, parts.finetune.Recipe(epochs=2, batch=2), teaching, ceiling)
 
-    for name, times in (("alone", 1), ("stopped", 4)):
+    for name, times in (("alone", 1), ("stopped", 2)):
         for _ in range(times):
             one = run(tmp_path / name)
             steps = iter([False] * (4 // times) + [True])

@@ -127,8 +127,8 @@ def quantizers(model: nn.Module) -> Iterator[tuple[SoftToHard, Tensor]]:
 
 def center_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The learned parameters of centers and grids, each once: give them a learning rate of their own."""
-    found = {book for quantizer, _ in quantizers(model) for book in (quantizer.centers,)}
-    return [p for book in found for p in book.parameters() if p.requires_grad]
+    books = dict.fromkeys(quantizer.centers for quantizer, _ in quantizers(model))  # in the model's order
+    return [p for book in books for p in book.parameters() if p.requires_grad]
 
 
 @dataclass(frozen=True)
