@@ -105,7 +105,8 @@ class SoftConvexQuantizer(SingleCodebook):
 
     def _anneal(self, z: Tensor, indices: Tensor) -> Quantized:
         """(1 - h) p C of the program + h p C of the code, with the gradient of the program for z."""
-        found = self.program.combine(*self._flat(z))
+        vertex = indices.flatten() if (self.code or VERTEX).support == 1 else None
+        found = self.program.combine(*self._flat(z), vertex)
         quantized, held = found.combined.reshape(z.shape), found.held.reshape(z.shape)
         if self.code is not None and self.hardness > 0:
             hardness = self.hardness.to(z.dtype)

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.assignment import Sparse
 from barycode.quantizers.relaxed_combination import relaxed_combination
 from barycode.simplex import solve_convex_program
+
+Vertices = Int64[Tensor, " n"] | None  # None where they are not known yet
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,10 @@ class Program(Protocol):
 
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse: ...
 
-    def combine(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Combination:
-        """The convex combinations of the codebook with these weights."""
+    def combine(
+        self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
+    ) -> Combination:
+        """The convex combinations of the codebook with these weights; `vertex` the nearest code vectors."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ class Exact:
         solution = solve_convex_program(z, codebook, self.regularization, tolerance=self.tolerance)
         return Sparse(solution.indices, solution.values, len(codebook))
 
-    def combine(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Combination:
+    def combine(
+        self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
+    ) -> Combination:
         weights = self(z, codebook)
         held = replace(weights, values=weights.values.detach())
         return Combination(weights.decode(codebook), held.decode(codebook), lambda: weights)
@@ -75,8 +81,10 @@ class Relaxed:
         solution = solve_convex_program(z, codebook, self.regularization, max_iterations=0)
         return Sparse(solution.indices, solution.values, len(codebook))
 
-    def combine(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Combination:
-        combined, held = relaxed_combination(z, codebook, self.regularization)
+    def combine(
+        self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
+    ) -> Combination:
+        combined, held = relaxed_combination(z, codebook, self.regularization, vertex)
         return Combination(combined, held, lambda: self(z, codebook))
 
 

@@ -1,8 +1,9 @@
-"""The relaxation's p C in blocks, with a hand-written backward: the memory of a block, not N x K.
+"""The relaxation's p C and its derivative, held as lists of the non-zero weights: never N x K of them.
 
 With k the nearest code vector, M = (C^T C + lambda I)^-1 and y = M (z - c_k), the relaxation is
-p = proj(e_k + C y); the K x K system of the paper has the solution inside of the brackets. A block holds p as
-(K, n), so that every sum over the codebook runs along contiguous rows.
+p = proj(e_k + C y); the K x K system of the paper has the solution inside of the brackets. Scores are
+computed for a block of vectors at a time, as (K, n), so that every sum over the codebook runs along
+contiguous rows. Few weights are positive, and sums over them are `embedding_bag`s.
 """
 
 from __future__ import annotations
@@ -12,28 +13,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from barycode.quantizers.nearest import block_rows, nearest
+from barycode.quantizers.ragged import Ragged
 
-RUNS, WORTHWHILE = (
-    8,
-    64,
-)  # the threshold starts from the maxima of so many runs of codes, from so many codes on
-STEPS = 100  # Newton's method needs about five, and ends by itself
+MAXIMA = 32  # a threshold starts from that of so many of the scores, each the largest of a run
+RUN_STEPS = 3
+BACKWARD_ROWS = 4096  # of vectors, whose weights are sorted by code at once
 
 
 def relaxed_combination(
-    z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], regularization: float
+    z: Float[Tensor, "n d"],
+    codebook: Float[Tensor, "k d"],
+    regularization: float,
+    vertex: Int64[Tensor, " n"] | None = None,
 ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
     """(p C, p C with p held): the second's gradient moves only the codebook that combines.
 
     p is the relaxation of the program of Soft Convex Quantization (Algorithm 2). Differentiable once in z and
-    the codebook; backward computes p again.
+    the codebook. `vertex` saves the search where the nearest code vectors are known.
     """
-    combined, held = _Combination.apply(z, codebook, regularization)
+    chosen = nearest(z, codebook) if vertex is None else vertex
+    combined, held = _Combination.apply(z, codebook, regularization, chosen)
     return combined, held
 
 
@@ -62,71 +66,63 @@ class _Relaxation:
 
 class _Combination(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, codebook: Tensor, regularization: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, z: Tensor, codebook: Tensor, regularization: float, vertex: Tensor
+    ) -> tuple[Tensor, Tensor]:
         relaxation = _Relaxation.of(codebook, regularization)
-        vertex = nearest(z, codebook)
-        combined, thresholds = torch.empty_like(z), torch.empty_like(z[:, 0])
-        for rows in _blocks(z, codebook):
-            directions = relaxation.directions(z[rows], vertex[rows])
-            scores = relaxation.scores(directions, vertex[rows])
-            thresholds[rows] = _threshold(scores)
-            weights = scores.sub_(thresholds[rows]).clamp_(min=0)
-            torch.mm(weights.T, codebook, out=combined[rows])
-        ctx.save_for_backward(z, codebook, vertex, thresholds)
+        combined = torch.empty_like(z)
+        parts = [_project(relaxation.scores(z[:0], vertex[:0]))]
+        for rows in _slices(len(z), block_rows(len(codebook))):
+            scores = relaxation.scores(relaxation.directions(z[rows], vertex[rows]), vertex[rows])
+            weights = _project(scores)
+            combined[rows] = weights.combine(codebook)
+            parts.append(weights)
+        joined = Ragged.joined(parts)
+        ctx.save_for_backward(z, codebook, vertex, joined.values, joined.codes, joined.starts)
         ctx.regularization = regularization
         return combined, combined.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, held: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor, held: Tensor) -> tuple[Tensor | None, ...]:
         """With a = the gradient of p, projected onto the directions in which p can move, and x = C^T a:
         z gets M x, and the system's matrix C^T C + lambda I gets -(M x) y^T.
         """
-        z, codebook, vertex, thresholds = ctx.saved_tensors
+        z, codebook, vertex, *parts = ctx.saved_tensors
+        everything = Ragged(*parts)
         relaxation = _Relaxation.of(codebook, ctx.regularization)
         to_z, to_codebook = torch.empty_like(z), torch.zeros_like(codebook)
         to_system = torch.zeros_like(relaxation.inverse)
-        for rows in _blocks(z, codebook):
+        for rows in _slices(len(z), BACKWARD_ROWS):
+            weights = everything.part(rows)
             directions = relaxation.directions(z[rows], vertex[rows])
-            scores = relaxation.scores(directions, vertex[rows])
-            weights = scores.sub_(thresholds[rows]).clamp_(min=0)
-            to_codebook.addmm_(weights, gradient[rows] + held[rows])
-            support = weights.sign_()
-            pull = (codebook @ gradient[rows].T).mul_(support)
-            pull.addcmul_(support, pull.sum(0) / support.sum(0), value=-1)
-            torch.mm(pull.T @ codebook, relaxation.inverse, out=to_z[rows])
-            to_codebook.addmm_(pull, directions).index_add_(0, vertex[rows], to_z[rows], alpha=-1)
+            pull = weights.centered(weights.products(gradient[rows], codebook))
+            torch.mm(pull.combine(codebook), relaxation.inverse, out=to_z[rows])
+            to_codebook += weights.spread(gradient[rows] + held[rows], len(codebook))
+            to_codebook += pull.spread(directions, len(codebook))
+            to_codebook.index_add_(0, vertex[rows], to_z[rows], alpha=-1)
             to_system.addmm_(to_z[rows].T, directions, alpha=-1)
         to_codebook.addmm_(codebook, to_system + to_system.T)
-        return to_z, to_codebook, None
+        return to_z, to_codebook, None, None
 
 
-def _blocks(z: Tensor, codebook: Tensor) -> Iterator[slice]:
-    size = block_rows(len(codebook))
-    return (slice(start, start + size) for start in range(0, len(z), size))
+def _slices(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _threshold(scores: Tensor) -> Tensor:
-    """t (n,) with sum_k max(s_k - t, 0) = 1 in each column, by Newton's method from below.
+def _project(scores: Tensor) -> Ragged:
+    """Columns (K, n) projected onto the simplex: p = max(s - t, 0), t by Newton's method from below.
 
-    Every step is exact once the entries above t are the right ones. The maxima of runs are a subset of the
-    entries, and the threshold of a subset is never above that of all: they bring t near at an eighth of the
-    cost.
+    Every step is exact once the entries above t are the right ones. The threshold of some entries is never
+    above that of all: the maxima of runs of codes give a first t, and the few entries above it decide.
     """
-    threshold = scores.amax(0) - 1
-    if len(scores) >= WORTHWHILE:
-        whole = scores[: len(scores) // RUNS * RUNS]
-        threshold = _newton(whole.view(RUNS, -1, scores.shape[1]).amax(0), threshold)
-    return _newton(scores, threshold)
-
-
-def _newton(scores: Tensor, threshold: Tensor) -> Tensor:
-    precision = 4 * torch.finfo(scores.dtype).eps
-    for _ in range(STEPS):
-        above = (scores - threshold).clamp_(min=0)
-        excess = above.sum(0) - 1
-        step = excess / above.sign_().sum(0)
-        threshold = threshold + step
-        if not bool((step > precision * (1 + threshold.abs())).any()):
-            break
-    return threshold
+    runs = scores
+    if len(scores) > MAXIMA:
+        count = len(scores) // MAXIMA
+        runs = scores[: count * MAXIMA].view(count, MAXIMA, scores.shape[1]).amax(0)
+    threshold = runs.amax(0) - 1
+    for _ in range(RUN_STEPS):
+        above = torch.sub(runs, threshold).clamp_(min=0)
+        threshold += (above.sum(0) - 1) / above.sign_().sum(0)
+    candidates = Ragged.of(torch.sub(scores, threshold).clamp_(min=0).T.contiguous())
+    return candidates.projected(len(scores))
