@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from torch import Tensor
 
+from barycode.errors import InvalidInputError
 from barycode.weights.decoding import NetworkReader
 from barycode.weights.encoding import Settings, write_file
 from barycode.weights.formats import element_bytes
@@ -32,7 +33,8 @@ from barycode.weights.search import Sample, fitting_step
 from barycode.weights.sources import Source, StateDict
 
 DEFAULT_TARGET = BitsPerWeight(4)
-ATTEMPTS = 5  # whole passes over a large source until the file is below its limit
+ATTEMPTS = 5  # whole passes over a large source until the file has the size asked for
+CLOSE = 0.985  # of that size is close enough
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,19 @@ def _limit(source: Source, target: BitsPerWeight | Size) -> int:
 
 def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Report:
     """Write the finest file of at most `limit` bytes: found on a sample, corrected by what it takes."""
-    goal, step, sample = limit, None, Sample(source)
+    sample, goal, step = Sample(source), limit, None
+    fitting: list[float] = []
     for _ in range(ATTEMPTS):
         step = fitting_step(sample, settings, goal, step)
         report = _write(stream, source, settings.at(step))
         if report.size <= limit:
-            break
-        goal = int(goal * limit / report.size * 0.999)
-    return report
+            fitting.append(step)
+            if report.size >= CLOSE * limit or sample.whole:
+                return report
+        goal = int(goal * limit / report.size * (1 + CLOSE) / 2)
+    if not fitting:
+        raise InvalidInputError(f"The tensors do not fit {limit} bytes: ask for more, or keep fewer finer.")
+    return report if step == min(fitting) else _write(stream, source, settings.at(min(fitting)))
 
 
 def _write(stream: BinaryIO, source: Source, settings: Settings) -> Report:

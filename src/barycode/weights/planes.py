@@ -35,17 +35,21 @@ class _Split:
     exponents: NDArray | None
     mantissas: NDArray | None
     zeros: int | None  # trailing mantissa bits that are zero in every number
+    clean: bool | None  # every number whose exponent is zero is +0
 
     @classmethod
     def of(cls, bits: Bits | None, form: FloatFormat) -> "_Split":
         if bits is None:
-            return cls(None, None, None, None)
+            return cls(None, None, None, None, None)
         mantissas = bits & bits.dtype.type(2**form.mantissa_bits - 1)
-        exponents = (bits >> bits.dtype.type(form.mantissa_bits)).astype(np.int64)
+        high = (bits >> bits.dtype.type(form.mantissa_bits)).astype(np.int64)
+        exponents = high & 2**form.exponent_bits - 1
         used = int(np.bitwise_or.reduce(mantissas, initial=0)) | 1 << form.mantissa_bits
         zeros = (used & -used).bit_length() - 1
-        signs = exponents >> form.exponent_bits
-        return cls(signs, exponents & 2**form.exponent_bits - 1, mantissas >> bits.dtype.type(zeros), zeros)
+        clean = not bits[exponents == 0].any()
+        places = exponents > 0 if clean else slice(None)
+        signs = (high >> form.exponent_bits)[places]
+        return cls(signs, exponents, mantissas[places] >> bits.dtype.type(zeros), zeros, clean)
 
 
 class FloatCoder:
@@ -60,20 +64,27 @@ class FloatCoder:
 
     def code(self, exchange: Exchange, grid: Grid, bits: Bits | None) -> Bits:
         """The numbers (grid.size,) as integers."""
-        form, width = (
-            self._form,
-            np.dtype(f"u{(1 + self._form.exponent_bits + self._form.mantissa_bits) // 8}"),
-        )
-        split = _Split.of(bits, form)
+        form, split = self._form, _Split.of(bits, self._form)
         zeros = int(exchange.uniform(1, 6, None if split.zeros is None else np.array([split.zeros]))[0])
+        clean = bool(exchange.uniform(1, 1, None if split.clean is None else np.array([int(split.clean)]))[0])
         if zeros > form.mantissa_bits:
             raise CorruptFileError(f"A tensor has mantissas with {zeros} zero bits: the file is damaged.")
         scales = self._scales.code(exchange, grid, self._measure(split.exponents, grid))
-        signs = code_plane(exchange, grid.size, 1, split.signs)
         relative, exponents = self._code_exponents(exchange, scales.unbounded(), split.exponents)
-        mantissas = self._code_mantissas(exchange, relative, form.mantissa_bits - zeros, split.mantissas)
-        high = (signs.astype(width) << width.type(form.exponent_bits)) | exponents.astype(width)
-        return high << width.type(form.mantissa_bits) | mantissas.astype(width) << width.type(zeros)
+        places = np.flatnonzero(exponents) if clean else np.arange(grid.size)
+        signs = code_plane(exchange, len(places), 1, split.signs)
+        width = form.mantissa_bits - zeros
+        mantissas = self._code_mantissas(exchange, relative[places], width, split.mantissas)
+        return self._join(places, signs, exponents, mantissas << np.uint64(zeros))
+
+    def _join(self, places: NDArray, signs: NDArray, exponents: NDArray, mantissas: NDArray) -> Bits:
+        """Numbers from fields; signs and mantissas are those at the places, zero elsewhere."""
+        form = self._form
+        total = exponents.astype(np.uint64) << np.uint64(form.mantissa_bits)
+        total[places] |= (
+            signs.astype(np.uint64) << np.uint64(form.exponent_bits + form.mantissa_bits) | mantissas
+        )
+        return total.astype(f"u{(1 + form.exponent_bits + form.mantissa_bits) // 8}")
 
     def _measure(self, exponents: NDArray | None, grid: Grid) -> Scales | None:
         if exponents is None:
@@ -86,13 +97,15 @@ class FloatCoder:
     def _code_exponents(
         self, exchange: Exchange, classes: NDArray[np.int32], exponents: NDArray | None
     ) -> tuple[NDArray, NDArray]:
-        """Exponents less their octave, around zero, and exponents."""
+        """Exponents less their octave, around zero, and exponents. Symbol 0 is exponent 0, at any octave."""
+        span = 2**self._form.exponent_bits - 1
         octaves, rows = classes // PER_OCTAVE + self._form.bias, classes % PER_OCTAVE
-        mask = 2**self._form.exponent_bits - 1
-        symbols = None if exponents is None else ((exponents - octaves) & mask).astype(np.int32)
+        symbols = None
+        if exponents is not None:
+            symbols = np.where(exponents > 0, (exponents - octaves) % span + 1, 0).astype(np.int32)
         symbols = code_learning(exchange, self._exponents, rows, symbols)
-        half = (mask + 1) // 2
-        return (symbols + half & mask) - half, symbols + octaves & mask
+        relative = (symbols - 1 + span // 2) % span - span // 2
+        return relative, np.where(symbols > 0, (symbols - 2 + octaves) % span + 1, 0)
 
     def _code_mantissas(
         self, exchange: Exchange, relative: NDArray, width: int, mantissas: NDArray | None
@@ -133,7 +146,9 @@ def code_planes(exchange: Exchange, count: int, width: int, values: NDArray | No
 
 
 def code_plane(exchange: Exchange, count: int, bits: int, values: NDArray | None) -> NDArray[np.int64]:
-    """Values (count,) of `bits` bits in the way that suits them."""
+    """Values (count,) of `bits` bits in the way that suits them; of no values, nothing."""
+    if not count:
+        return np.zeros(0, np.int64)
     told = None if values is None else np.array([_way(values, bits)])
     way = int(exchange.uniform(1, 2, told)[0])
     if way == CONSTANT:
@@ -163,17 +178,20 @@ def _plane(values: NDArray, shift: int, bits: int) -> NDArray[np.int64]:
 
 
 def _way(values: NDArray, bits: int) -> int:
-    if not values.size or (values == values[0]).all():
+    if (values == values[0]).all():
         return CONSTANT
-    return LEARNED if _entropy(values) < WORTH * bits else RAW
+    return LEARNED if _learned_bits(values) < WORTH * bits * len(values) else RAW
 
 
-def _entropy(values: NDArray) -> float:
+def _learned_bits(values: NDArray) -> float:
+    """About what learned tables would spend: the entropy, and what it takes to learn each symbol."""
     counts = np.bincount(values)
-    odds = counts[counts > 0] / len(values)
-    return float(-(odds * np.log2(odds)).sum())
+    counts = counts[counts > 0]
+    entropy = float(-(counts * np.log2(counts / len(values))).sum())
+    return entropy + len(counts) * (np.log2(len(values)) / 2 + 3)
 
 
 def _plane_bits(values: NDArray, width: int) -> float:
+    """Of all planes of values (n,), n > 0."""
     planes = (_plane(values, shift, PLANE_BITS) for shift in range(0, width, PLANE_BITS))
-    return sum(_entropy(plane) for plane in planes) if values.size else 0.0
+    return sum(min(_learned_bits(plane), PLANE_BITS * len(plane)) for plane in planes)

