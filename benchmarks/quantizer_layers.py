@@ -36,13 +36,14 @@ from barycode.quantizers import (
 
 REFERENCE = "plain blocks"
 MAIN = (16384, 64, 512)
+CENTER = (4096, 64, 512)
 SWEEP = [
-    (4096, 64, 512),
-    (65536, 64, 512),
-    (16384, 64, 128),
-    (16384, 64, 2048),
-    (16384, 16, 512),
-    (16384, 256, 512),
+    CENTER,
+    (1024, 64, 512),
+    (4096, 64, 128),
+    (4096, 64, 2048),
+    (4096, 16, 512),
+    (4096, 256, 512),
 ]
 BLOCK = 2**18  # scores of the reference in flight
 FSQ_LEVELS = [8, 8, 8]
@@ -180,9 +181,9 @@ def main() -> None:
         for backward in (False, True):
             rows.append(row(shape, backward, arguments.rounds, names))
             print(json.dumps(rows[-1]), flush=True)
-    if arguments.output:
-        content = report(rows, ("vector-quantize-pytorch",), rounds=arguments.rounds, megabytes=megabytes)
-        save(arguments.output, content)
+            if arguments.output:
+                settings = {"rounds": arguments.rounds, "megabytes": megabytes}
+                save(arguments.output, report(rows, ("vector-quantize-pytorch",), **settings))
 
 
 if __name__ == "__main__":

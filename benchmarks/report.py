@@ -1,0 +1,166 @@
+"""benchmarks/README.md and its plot, from the rows in benchmarks/results.
+
+python benchmarks/report.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PLOT = "quantizer_layers.png"
+CENTER = (4096, 64, 512)  # N, d, K from which one at a time is varied
+Row = dict[str, Any]
+HEADER = """\
+# Speed, beside other libraries
+
+    python benchmarks/peers.py
+    .venv-peers/bin/python benchmarks/assignment.py --output benchmarks/results/assignment.json
+    .venv-peers/bin/python benchmarks/convex_program.py --output benchmarks/results/convex_program.json
+    .venv-peers-qpth/bin/python benchmarks/convex_program.py --output benchmarks/results/qpth.json
+    .venv-peers/bin/python benchmarks/quantizer_layers.py --output benchmarks/results/quantizer_layers.json
+    python benchmarks/report.py
+
+Ratios are medians over rounds in which every method has its turn in one process, lower and upper quartile in
+brackets: they hold on a busy machine, and these were measured on one. Absolute times are only a guide.
+`barycode bench` is another thing: it times the picture codec on your machine.
+"""
+
+
+def main() -> None:
+    """Write whatever there are results for."""
+    parts = [HEADER]
+    for name, section in (
+        ("convex_program", _program),
+        ("qpth", _program),
+        ("quantizer_layers", _layers),
+        ("assignment", _assignment),
+    ):
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            parts.append(section(json.loads(path.read_text())))
+    (HERE / "README.md").write_text("\n".join(parts))
+
+
+def _program(content: Row) -> str:
+    timed = [row for row in content["rows"] if "microseconds" in row]
+    lines = [
+        "## The convex program\n",
+        f"d = {content['dim']}, K = {content['codebook_size']}, lambda {content['regularization']}, float64, "
+        f"accuracy {content['accuracy']:g}; {_settings(content)}. Time per vector over Barycode's:\n",
+    ]
+    names = sorted({name for row in timed for name in row["time_over_barycode"]})
+    header = ["vectors lie", "what", "Barycode, us a vector", *names]
+    rows = [
+        [row["where"], row["what"], f"{row['microseconds']['barycode'][0]:.0f}"]
+        + [_ratio(row["time_over_barycode"].get(name)) for name in names]
+        for row in timed
+    ]
+    lines += [_table(header, rows), "Distance from the optimum, and relative error of the gradients:\n"]
+    fields = ["optimality", "infeasibility", "gradient_z", "gradient_codebook"]
+    measured = [
+        [row["where"], name, *(f"{values[field]:.0e}" for field in fields)]
+        for row in content["rows"]
+        if "solvers" in row
+        for name, values in row["solvers"].items()
+    ]
+    return "\n".join([*lines, _table(["vectors lie", "solver", *fields], measured)])
+
+
+def _layers(content: Row) -> str:
+    rows = content["rows"]
+    sizes = _sizes(rows[0])
+    first = [row for row in rows if _sizes(row) == sizes]
+    names = list(first[0]["time_over_reference"])
+    cells = [
+        [
+            name,
+            *(_ratio(row["time_over_reference"][name]) for row in first),
+            f"{content['megabytes'][name]:.0f}",
+        ]
+        for name in names
+    ]
+    cells.append(["plain blocks", "1", "1", f"{content['megabytes']['plain blocks']:.0f}"])
+    if any(_sizes(row) == CENTER for row in rows):
+        _plot(rows, HERE / PLOT)
+    return "\n".join(
+        [
+            "## Quantizer layers in training\n",
+            f"N, d, K = {sizes}, float32; {_settings(content)}. Time over plain blocks (addmm, argmin, "
+            "straight-through, both squared errors); memory of forward and backward beyond what was there, in "
+            "a process of its own, with the buffers that a first call makes.\n",
+            _table(["layer", *(row["what"] for row in first), "MB"], cells),
+            f"![Time over plain blocks as N, K and d grow]({PLOT})\n",
+        ]
+    )
+
+
+def _assignment(content: Row) -> str:
+    names = list(content["rows"][0]["time_over_barycode"])
+    rows = [
+        [str(_sizes(row)), f"{row['barycode_ms'][0]:.1f}"]
+        + [_ratio(row["time_over_barycode"][name]) for name in names]
+        for row in content["rows"]
+    ]
+    return "\n".join(
+        [
+            "## Nearest code vectors\n",
+            f"{_settings(content)}. Time over Barycode's:\n",
+            _table(["N, d, K", "Barycode, ms", *names], rows),
+        ]
+    )
+
+
+def _plot(rows: list[Row], path: Path) -> None:
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    rows = [row for row in rows if row["what"] != "forward"]
+    names = ("VectorQuantizer", "SoftConvexQuantizer, relaxed", "SoftConvexQuantizer, exact")
+    center = next(row for row in rows if _sizes(row) == CENTER)
+    fields = ("vectors", "codebook_size", "dim")
+    for axes, field in zip(figure.subplots(1, 3), fields, strict=True):
+        others = [name for name in fields if name != field]
+        chosen = [row for row in rows if all(row[name] == center[name] for name in others)]
+        chosen.sort(key=lambda row: row[field])
+        for name in names:
+            times = [row["reference_ms"][0] * row["time_over_reference"][name][0] for row in chosen]
+            axes.plot([row[field] for row in chosen], times, marker="o", label=name)
+        axes.plot(
+            [row[field] for row in chosen],
+            [row["reference_ms"][0] for row in chosen],
+            color="grey",
+            marker="o",
+            label="plain blocks",
+        )
+        axes.set(xscale="log", yscale="log", xlabel=field, ylabel="ms, forward + backward")
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+def _sizes(row: Row) -> tuple[int, int, int]:
+    return row["vectors"], row["dim"], row["codebook_size"]
+
+
+def _settings(content: Row) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    return f"{content['threads']} thread, {content['rounds']} rounds, {content['processor']}, {versions}"
+
+
+def _ratio(values: list[float] | None) -> str:
+    return "" if values is None else f"{values[0]:g} [{values[1]:g}, {values[2]:g}]"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
