@@ -195,6 +195,19 @@ def test_hard_forward_is_hard_with_the_soft_gradient() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_dtypes(dtype: torch.dtype) -> None:
+    model = nn.Sequential(nn.Linear(40, 50, bias=False)).to(dtype)
+    compressible(model, relative_grid(4.0), hard_forward=True)
+    (model(torch.ones(1, 40, dtype=dtype)).sum() + rate_loss(model)).backward()
+    latent = model[0].parametrizations.weight.original
+    assert latent.grad.isfinite().all()
+    assert 2 < code_entropy(model) < 4
+    codes = harden(model)
+    assert model[0].weight.dtype == dtype
+    assert torch.equal(decompress(compress(model.state_dict(), hardened=codes))["0.weight"], model[0].weight)
+
+
 def test_tied_parameters_are_refused_by_name() -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight

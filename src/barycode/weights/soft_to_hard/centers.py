@@ -93,7 +93,7 @@ class LearnedCenters(Centers):
             raise InvalidInputError(
                 f"Centers of shape {tuple(centers.shape)}: expected finite numbers (K,), K of 1 or more."
             )
-        centers = centers.detach().sort().values
+        centers = centers.detach().to(torch.promote_types(centers.dtype, torch.float32)).sort().values
         others = torch.ones(len(centers), dtype=torch.bool)
         others[centers.abs().argmin()] = False
         self.others = nn.Parameter(centers[others.to(centers.device)].clone())

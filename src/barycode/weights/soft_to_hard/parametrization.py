@@ -37,23 +37,21 @@ class SoftToHard(nn.Module):
         self.sigma.fill_(sigma)
 
     def forward(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        weights, ranks, centers = self._assigned(weights)
-        if not self.training or bool(self.sigma.isinf()):
-            return _look_up(centers, ranks)
-        soft = self.pruned(soft_scalar(weights, ranks, centers, self._precision(weights)))
-        return straight_through(soft, _look_up(centers, ranks)) if self.hard_forward else soft
+        wide, ranks, centers = self._assigned(weights)
+        if not self.training:
+            return _look_up(centers, ranks, weights)
+        soft = self.pruned(soft_scalar(wide, ranks, centers, self._precision())).to(weights.dtype)
+        return straight_through(soft, _look_up(centers, ranks, weights)) if self.hard_forward else soft
 
     def soft_counts(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, " k"]:
         """How many weights each center has, by their shares phi; differentiable."""
-        if bool(self.sigma.isinf()):
-            return self.hard_counts(weights)
-        weights, ranks, centers = self._assigned(weights)
-        return soft_counts(weights, ranks, centers, self._precision(weights))
+        wide, ranks, centers = self._assigned(weights)
+        return soft_counts(wide, ranks, centers, self._precision())
 
     def hard_counts(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, " k"]:
         """How many weights are nearest to each center."""
         _, ranks, centers = self._assigned(weights.detach())
-        return torch.bincount(ranks.flatten(), minlength=len(centers)).to(weights.dtype)
+        return torch.bincount(ranks.flatten(), minlength=len(centers)).to(centers.dtype)
 
     def pruned(self, weights: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return weights if self.kept is None else weights * self.kept
@@ -62,16 +60,20 @@ class SoftToHard(nn.Module):
     def hardened(self, weights: Float[Tensor, "*shape"]) -> Hardened:
         """The codes of the weights and what they mean."""
         _, ranks, centers = self._assigned(weights)
-        return Hardened(ranks.cpu(), centers.cpu())
+        return Hardened(ranks.cpu(), centers.to(weights.dtype).cpu())
 
     def _assigned(self, weights: Tensor) -> tuple[Tensor, Int64[Tensor, "*shape"], Tensor]:
-        """Weights after pruning, the ranks of their nearest centers, and the centers."""
-        weights = self.pruned(weights)
-        return weights, self.centers.nearest(weights.detach()), self.centers.values().to(weights.dtype)
+        """Weights after pruning, the ranks of their nearest centers, the centers; in one dtype, not half."""
+        centers = self.centers.values()
+        wide = self.pruned(weights).to(torch.promote_types(weights.dtype, centers.dtype))
+        return wide, self.centers.nearest(wide.detach()), centers.to(wide.dtype)
 
-    def _precision(self, weights: Tensor) -> Tensor:
-        return (self.sigma / self.centers.spacing().square()).to(weights.dtype)
+    def _precision(self) -> Tensor:
+        """sigma / spacing^2, finite: the shares of an infinite one are 0 and 1 all the same."""
+        precision = self.sigma / self.centers.spacing().square()
+        return precision.clamp(max=torch.finfo(precision.dtype).max ** 0.5)
 
 
-def _look_up(centers: Tensor, ranks: Tensor) -> Tensor:
-    return centers.detach().index_select(0, ranks.flatten()).view_as(ranks)
+def _look_up(centers: Tensor, ranks: Tensor, like: Tensor) -> Tensor:
+    """The nearest centers themselves, in the dtype of the weights."""
+    return centers.detach().to(like.dtype).index_select(0, ranks.flatten()).view_as(ranks)
