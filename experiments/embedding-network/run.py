@@ -19,25 +19,25 @@ from network import State, Tokenizer, embed, unpacked
 from safetensors.torch import load_file, save, save_file
 from sentences import sentences
 
-from barycode.weights import BitsPerWeight, compress, decompress
+from barycode.weights import Step, compress, decompress
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 COUNT = 300
-BITS = (4, 3, 2.5, 5, 2)
+STEPS = (0.016, 0.011, 0.022, 0.007)
 COLUMNS = ("bits", "sqnr", "similarity", "least")
 Row = dict[str, object]
 
 
 def ours(state: State) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
-    """Barycode at several rates, its default rules."""
+    """Barycode at several steps, its default rules."""
 
-    def make(bits: float) -> tuple[int, State]:
-        data = compress(state, BitsPerWeight(bits))
+    def make(step: float) -> tuple[int, State]:
+        data = compress(state, Step(step))
         return len(data), decompress(data)
 
-    for bits in BITS:
-        yield f"barycode, {bits} bits", lambda bits=bits: make(bits)
+    for step in STEPS:
+        yield f"barycode, step {step}", lambda step=step: make(step)
 
 
 def integers(state: State) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
@@ -54,7 +54,7 @@ def integers(state: State) -> Iterator[tuple[str, Callable[[], tuple[int, State]
                 restored[name] = codes * scale
         return len(zstandard.ZstdCompressor(level=19).compress(save(stored))), restored
 
-    for bits in (8, 6, 5, 4):
+    for bits in (4, 8):
         yield f"int{bits} + zstd -19", lambda bits=bits: make(bits)
 
 
