@@ -29,10 +29,10 @@ entropy coded. Codebooks are not in them, since many files share one: their size
 LIMITS = """\
 What it says: with two vectors (s = 2) a sparse convex code has less error than a residual code of the same
 rate, from half the vectors. It comes within a fraction of a decibel of plain VQ at high rates, where its
-codebook is {saving} times smaller (and plain VQ's table of frequencies begins to weigh). More vectors on a coarse
-grid do not pay here. Product codes do better: components are independent, and a product code knows that.
-Uniform scalars with an entropy coder beat every code that was designed for equally likely symbols. What it
-does not say: independent Gaussians have no structure to learn. The bound is Shannon's D = 2^(-2R/d). One
+codebook is {saving} times smaller (and plain VQ's table of frequencies begins to weigh). More vectors on a
+coarse grid do not pay here. Product codes do better: components are independent, and a product code knows
+that. Uniform scalars with an entropy coder beat every code that was designed for equally likely symbols. What
+it does not say: independent Gaussians have no structure to learn. The bound is Shannon's D = 2^(-2R/d). One
 seed.
 """
 
