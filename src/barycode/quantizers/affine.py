@@ -43,14 +43,14 @@ class AffineVectorQuantizer(VectorQuantizer):
 
     def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
         indices = self.encode_vectors(z)
-        return (CodebookStatistics.gather(self._unmapped(z), indices, self.codebook_size),)
+        return (CodebookStatistics.gather(self.to_codebook(z), indices, self.codebook_size),)
 
     def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
-        super().initialize(self._unmapped(z), method)
+        super().initialize(self.to_codebook(z), method)
 
     def _scale(self) -> Tensor:
         return (1 + self.rate * self.scale).clamp_min(SMALLEST_SCALE)
 
-    def _unmapped(self, z: Tensor) -> Tensor:
+    def to_codebook(self, z: Tensor) -> Tensor:
         """Latents in the coordinates of `codebook`."""
         return ((z - self.rate * self.offset) / self._scale()).detach()

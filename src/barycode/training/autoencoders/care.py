@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers import (
+    AffineVectorQuantizer,
+    Codebook,
     CodebookHealth,
     EmaUpdate,
+    ProductQuantizer,
     Quantized,
     Quantizer,
+    ResidualQuantizer,
     Schedule,
     SingleCodebook,
     revive,
@@ -74,33 +79,52 @@ class MovingAverage(Care):
 
 
 class Revival(Care):
-    """Every `every` steps, code vectors that nothing chose meanwhile move onto vectors of the batch."""
+    """Every `every` steps, code vectors that nothing chose meanwhile move onto vectors that were to be coded.
 
-    def __init__(self, every: int = 50, health: CodebookHealth | None = None) -> None:
+    Each stage and each group of a composed quantizer is looked after by itself.
+    """
+
+    def __init__(self, every: int = 50) -> None:
         self.every = every
-        self.health = health
+        self.healths: list[CodebookHealth] = []
 
     def after(self, quantizer: Quantizer, step: Step) -> None:
-        if not isinstance(quantizer, SingleCodebook):
-            raise InvalidInputError(f"Revival needs one codebook, which {type(quantizer).__name__} has not.")
-        health = self._health(quantizer)
-        health.update(step.result.indices)
+        sizes = [codebook.size for codebook in quantizer.codebooks]
+        self.healths = self.healths or [CodebookHealth(size) for size in sizes]
+        indices = [step.result.indices] if len(sizes) == 1 else step.result.indices.unbind(-1)
+        for health, part in zip(self.healths, indices, strict=True):
+            health.update(part)
         if step.number % self.every == 0:
-            revive(quantizer.codebook, health.dead_codes, step.z, optimizer=step.optimizer)
-            health.reset()
-
-    def _health(self, quantizer: Quantizer) -> CodebookHealth:
-        if self.health is None:
-            self.health = CodebookHealth(quantizer.codebook_size)
-        return self.health
+            for health, (codebook, z) in zip(self.healths, coded_by(quantizer, step.z), strict=True):
+                revive(codebook, health.dead_codes, z, optimizer=step.optimizer)
+                health.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        return {} if self.health is None else {"histogram": self.health.histogram}
+        return {"histograms": [health.histogram for health in self.healths]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if "histogram" in state:
-            self.health = CodebookHealth(len(state["histogram"]))
-            self.health.histogram.copy_(state["histogram"])
+        self.healths = [CodebookHealth(len(histogram)) for histogram in state["histograms"]]
+        for health, histogram in zip(self.healths, state["histograms"], strict=True):
+            health.histogram.copy_(histogram)
+
+
+@torch.no_grad()
+def coded_by(quantizer: Quantizer, z: Tensor) -> Iterator[tuple[Codebook, Tensor]]:
+    """Each codebook with the vectors it has to code: z, its slices, or what the stages before left of it."""
+    match quantizer:
+        case AffineVectorQuantizer():
+            yield quantizer.codebook, quantizer.to_codebook(z)
+        case SingleCodebook():
+            yield quantizer.codebook, z
+        case ProductQuantizer():
+            for group, part in zip(quantizer.groups, z.chunk(len(quantizer.groups), -1), strict=True):
+                yield from coded_by(cast(Quantizer, group), part)
+        case ResidualQuantizer():
+            for stage in quantizer.stages:
+                yield from coded_by(cast(Quantizer, stage), z)
+                z = z - cast(Quantizer, stage).hard(z)
+        case _:
+            raise InvalidInputError(f"Revival knows no way into a {type(quantizer).__name__}.")
 
 
 class Annealing(Care):
