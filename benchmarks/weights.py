@@ -89,9 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "checkpoint", nargs="?", type=Path, help="a .safetensors file; without: made-up weights"
-    )
+    parser.add_argument("checkpoint", nargs="?", type=Path, help="a .safetensors file, else made-up weights")
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
