@@ -27,7 +27,7 @@ STEP = 0.3  # of the root mean square of all weights: some three bits a weight
 
 
 def made_up(megabytes: float) -> dict[str, Tensor]:
-    """Layers of a transformer with heavy tails, and rows and columns of their own scale, as real ones have."""
+    """Layers of a transformer with heavy tails, rows and columns of their own scale, as in real ones."""
     generator = torch.Generator().manual_seed(0)
     tensors: dict[str, Tensor] = {}
     shapes = [(1024, 1024), (4096, 1024), (1024, 4096), (1024,), (4096,)]
