@@ -17,14 +17,15 @@ HEADER = """\
     python experiments/annealing/run.py --data FOLDER
 
 The joint stage of the picture codec (soft-to-hard choice among an encoder's candidate codes, exponent
--sigma (squared error + lambda x bits)) from the shipped photo model, {steps} steps an arm of two 96 x 96
-crops, learning rate 1e-4 (the analysis 1e-5), the same crops and quantization steps for all arms. `none` keeps
-sigma, `exponential` multiplies it by a constant from 4 to 24, `gap` follows sigma + K (gap - T / (T + t) gap(0)).
-`frozen` is the control at equal budget: the analysis stays, the codes are hard (sigma {hard:g}), decoder and
-contexts train on.
+-sigma (squared error + lambda x bits)) from the shipped photo model, {steps} steps an arm of two crops of
+96 x 96, learning rate 1e-4 (the analysis 1e-5), the same crops and quantization steps for all arms. `none`
+keeps sigma, `exponential` multiplies it by a constant from 4 to 24, `gap` follows
+sigma + K (gap - T / (T + t) gap(0)). `frozen` is the control at equal budget: the analysis stays, the codes
+are hard (sigma {hard:g}), decoder and contexts train on.
 
-Loss is D + lambda R, relative to what the plain transform leaves at a step; the gap is loss(hard) - loss(soft)
-of the same batch. Held-out crops are from the BSDS training pictures.
+Loss is D + lambda R, relative to what the plain transform leaves at a step; the gap is
+loss(hard) - loss(soft) of the same batch. Held-out crops are from pictures that were held out when the start
+was trained.
 """
 LIMITS = """\
 What this does not show: one seed, a small budget on one core, and a start that had been trained with hard

@@ -11,7 +11,7 @@ import copy
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from barycode.training.images import Recipe, Stage
 from barycode.training.images.crops import Crops
 from barycode.training.images.stages import Batch, JointLosses, joint_loss, squared_error
 from barycode.training.images.tables import prior_lengths
-from barycode.training.images.train import annealing
+from barycode.training.images.train import annealing, split
 from barycode.training.progress import TrainingLog
 
 HERE = Path(__file__).parent
@@ -38,7 +38,7 @@ FROZEN = "frozen"  # the analysis stays as it is, and codes are as good as hard
 ARMS = (FROZEN, "none", "exponential", "gap")
 HARD = 1e4
 ANALYSIS_RATE = 0.1  # of the learning rate: small moves of the analysis change every code
-PICTURES, HELD_OUT_PICTURES = 24, 12
+PICTURES, HELD_OUT_PICTURES = 24, 8
 HELD_OUT_STEPS = (28.0, 64.0, 140.0)
 CROP, BATCH, LEARNING_RATE = 96, 2, 1e-4
 LENGTHS_EVERY, SAVE_EVERY = 25, 10
@@ -108,12 +108,24 @@ def losses_of(model: ImageModel, batch: Batch, lengths: torch.Tensor, sigma: flo
 
 @torch.no_grad()
 def held_out(model: ImageModel, pictures: Sequence[Image.Image]) -> dict[str, float]:
-    """loss(hard) = D + lambda R on fixed crops of pictures that no model was trained on, at each quantization step."""
+    """loss(hard) = D + lambda R on fixed crops of held-out pictures, at each quantization step."""
     lengths = prior_lengths(model)
     return {
         f"{step:.0f}": losses_of(model, batch, lengths, HARD).hard.item()
         for step, batch in fixed_batches(pictures)
     }
+
+
+def draw_pictures(folder: Path) -> tuple[list[Image.Image], list[Image.Image]]:
+    """A few of the pictures that the shipped model was trained on, and of those held out then."""
+    archives = [open_pictures(folder / f"{name}.tar") for name in ("train_photos", "bsds_train")]
+    places = [(archive, i) for archive in archives for i in range(len(archive))]
+    parts = split(cast(Sequence[Any], places), Recipe("", ()))
+    seen, unseen = (
+        [archive[i] for archive, i in cast(list[Any], part)[:count]]
+        for part, count in ((parts.train, PICTURES), (parts.held_out, HELD_OUT_PICTURES))
+    )
+    return seen, unseen
 
 
 def draw(crops: Crops) -> Batch:
@@ -139,10 +151,8 @@ def main(
 ) -> None:
     """Train what is missing, then write plot and report."""
     torch.manual_seed(0)
-    folder = data_folder(data)
-    photos = open_pictures(folder / "train_photos.tar")
-    seen = list(photos[:: len(photos) // PICTURES])
-    start, unseen = find_model("photo"), list(open_pictures(folder / "bsds_train.tar")[:HELD_OUT_PICTURES])
+    seen, unseen = draw_pictures(data_folder(data))
+    start = find_model("photo")
     results = {"start": held_out(start, unseen)}
     for name in ARMS:
         arm = Arm(name, steps, copy.deepcopy(start), runs)

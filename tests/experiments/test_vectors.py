@@ -25,7 +25,7 @@ def run(monkeypatch):
 
 
 def laplacian(count, dim, seed=0):
-    """Vectors whose members share a scale, as neighbouring coefficients do, and a row that tells the scale."""
+    """Vectors whose members share a scale, as neighbouring coefficients do, and a row that tells it."""
     generator = np.random.default_rng(seed)
     row = generator.integers(0, 4, count)
     values = generator.laplace(size=(count, dim)) * (0.2 * 2.0**row)[:, None]
