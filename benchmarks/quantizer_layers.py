@@ -11,6 +11,7 @@ fresh process's peak rises by.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import multiprocessing
 from collections.abc import Callable
@@ -35,16 +36,8 @@ from barycode.quantizers import (
 )
 
 REFERENCE = "plain blocks"
-MAIN = (16384, 64, 512)
-CENTER = (4096, 64, 512)
-SWEEP = [
-    CENTER,
-    (1024, 64, 512),
-    (4096, 64, 128),
-    (4096, 64, 2048),
-    (4096, 16, 512),
-    (4096, 256, 512),
-]
+DIM, SIZE = 64, 512
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 BLOCK = 2**18  # scores of the reference in flight
 FSQ_LEVELS = [8, 8, 8]
 Layer = Callable[[Tensor], tuple[Tensor, Tensor]]  # z (n, d) -> quantized (n, d), loss
@@ -160,7 +153,22 @@ def memory(shape: Shape) -> dict[str, float]:
 
 
 def _memory_of(shape: Shape, name: str) -> float:
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**16)  # what is freed goes back to the system
+    methods(Shape(64, shape.dim, 64), True, [name])[name]()  # what any first call loads does not count
     return peak_megabytes(methods(shape, True, [name])[name])
+
+
+def sweep(main_shape: Shape) -> list[Shape]:
+    """One of N, K and d varied at a time."""
+    n = main_shape.n
+    sizes = [
+        (n // 4, DIM, SIZE),
+        (n, DIM, SIZE // 4),
+        (n, DIM, 4 * SIZE),
+        (n, DIM // 4, SIZE),
+        (n, 4 * DIM, SIZE),
+    ]
+    return [Shape(*size) for size in sizes]
 
 
 def main() -> None:
@@ -168,16 +176,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--vectors", type=int, default=16384)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    main_shape = Shape(*MAIN)
-    everything = list(layers(Shape(16, MAIN[1], 2)))
+    main_shape = Shape(arguments.vectors, DIM, SIZE)
+    everything = list(layers(Shape(16, DIM, 2)))
     own = [name for name in everything if "pytorch" not in name and "x4" not in name]
     megabytes = memory(main_shape)
     print(json.dumps(megabytes), flush=True)
     rows = []
-    for shape, names in [(main_shape, everything), *((Shape(*sizes), own) for sizes in SWEEP)]:
+    for shape, names in [(main_shape, everything), *((shape, own) for shape in sweep(main_shape))]:
         for backward in (False, True):
             rows.append(row(shape, backward, arguments.rounds, names))
             print(json.dumps(rows[-1]), flush=True)

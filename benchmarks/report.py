@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PLOT = "quantizer_layers.png"
-CENTER = (4096, 64, 512)  # N, d, K from which one at a time is varied
 Row = dict[str, Any]
 HEADER = """\
 # Speed, beside other libraries
@@ -51,7 +50,7 @@ def main() -> None:
 def _program(content: Row) -> str:
     timed = [row for row in content["rows"] if "microseconds" in row]
     lines = [
-        "## The convex program\n",
+        "## The convex program beside qpth\n" if "qpth" in content["versions"] else "## The convex program\n",
         f"d = {content['dim']}, K = {content['codebook_size']}, lambda {content['regularization']}, float64, "
         f"accuracy {content['accuracy']:g}; {_settings(content)}. Time per vector over Barycode's:\n",
     ]
@@ -87,14 +86,13 @@ def _layers(content: Row) -> str:
         for name in names
     ]
     cells.append(["plain blocks", "1", "1", f"{content['megabytes']['plain blocks']:.0f}"])
-    if any(_sizes(row) == CENTER for row in rows):
-        _plot(rows, HERE / PLOT)
+    _plot(rows, HERE / PLOT)
     return "\n".join(
         [
             "## Quantizer layers in training\n",
             f"N, d, K = {sizes}, float32; {_settings(content)}. Time over plain blocks (addmm, argmin, "
             "straight-through, both squared errors); memory of forward and backward beyond what was there, "
-            "in a process of its own, with the buffers that a first call makes.\n",
+            "in a process of its own.\n",
             _table(["layer", *(row["what"] for row in first), "MB"], cells),
             f"![Time over plain blocks as N, K and d grow]({PLOT})\n",
         ]
@@ -122,7 +120,7 @@ def _plot(rows: list[Row], path: Path) -> None:
     FigureCanvasAgg(figure)
     rows = [row for row in rows if row["what"] != "forward"]
     names = ("VectorQuantizer", "SoftConvexQuantizer, relaxed", "SoftConvexQuantizer, exact")
-    center = next(row for row in rows if _sizes(row) == CENTER)
+    center = rows[0]
     fields = ("vectors", "codebook_size", "dim")
     for axes, field in zip(figure.subplots(1, 3), fields, strict=True):
         others = [name for name in fields if name != field]
