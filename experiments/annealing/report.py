@@ -1,6 +1,6 @@
 """README.md and the plot, from the logs and the held-out losses alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ codes for long. Rates are code lengths under the Laplacian prior of the contexts
 """
 
 
-def write_report(results: dict[str, dict[str, float]], logs: dict[str, Log], folder: Path) -> None:
+def write_report(results: Mapping[str, Mapping[str, float]], logs: Mapping[str, Log], folder: Path) -> None:
     """Write README.md and the plot into the folder."""
     steps = max(len(log) for log in logs.values())
     parts = [HEADER.format(steps=steps, hard=1e4), _held_out(results), _gaps(logs)]
@@ -42,7 +42,7 @@ def write_report(results: dict[str, dict[str, float]], logs: dict[str, Log], fol
     _plot(logs, folder / PLOT)
 
 
-def _held_out(results: dict[str, dict[str, float]]) -> str:
+def _held_out(results: Mapping[str, Mapping[str, float]]) -> str:
     start = results["start"]
     lines = [
         "## loss(hard) on held-out crops\n",
@@ -58,7 +58,7 @@ def _held_out(results: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _gaps(logs: dict[str, Log]) -> str:
+def _gaps(logs: Mapping[str, Log]) -> str:
     lines = [
         "## The gap through training\n",
         "Means over the first and the last fifth of the steps.\n",
@@ -74,7 +74,7 @@ def _gaps(logs: dict[str, Log]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plot(logs: dict[str, Log], path: Path) -> None:
+def _plot(logs: Mapping[str, Log], path: Path) -> None:
     figure = Figure(figsize=(13, 4), layout="constrained")
     losses, gaps, sigmas = figure.subplots(1, 3)
     for number, (name, log) in enumerate(logs.items()):

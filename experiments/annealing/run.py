@@ -155,7 +155,7 @@ def main(
     start = find_model("photo")
     results = {"start": held_out(start, unseen)}
     for name in ARMS:
-        arm = Arm(name, steps, copy.deepcopy(start), runs)
+        arm = Arm(name, steps, copy.deepcopy(start), runs / start.fingerprint.hex())
         arm.run(Crops(seen, CROP, seed=0))
         results[name] = held_out(arm.model, unseen)
     logs = {name: TrainingLog(HERE / "rows" / f"{name}.jsonl").read() for name in ARMS}

@@ -235,7 +235,8 @@ def main(
     """Measure what is missing, then write plot and report."""
     folder = data_folder(data)
     model = find_model("photo")
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() and not fresh else []
+    name = model.fingerprint.hex()
+    rows = [] if fresh else kept_rows(name)
     kodak = open_pictures(folder / "kodak")[TEST_PICTURES]
     test = list(zip(kodak.names, [image.convert("RGB") for image in kodak], strict=True))
     done = {(row["index"], row["shape"]) for row in rows if row["kind"] == "group"}
@@ -244,12 +245,19 @@ def main(
     with progress_bar() as bar:
         task = bar.add_task("groups of bands", total=len(units) * len(SLICES))
         for index, shape in units:
-            rows += measure_unit(model, training, test, index, shape, lambda: bar.advance(task))
+            found = measure_unit(model, training, test, index, shape, lambda: bar.advance(task))
+            rows += [{"model": name, **row} for row in found]
             save(rows)
     if not any(row["kind"] == "shipped" for row in rows):
-        rows += shipped_rows(model, test)
+        rows += [{"model": name, **row} for row in shipped_rows(model, test)]
         save(rows)
     write_report(rows, model.config.trade, HERE)
+
+
+def kept_rows(model: str) -> list[dict[str, Any]]:
+    """The rows that there are of this model: those of another one do not mix with them."""
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    return [row for row in rows if row["model"] == model]
 
 
 def save(rows: Sequence[dict[str, Any]]) -> None:
