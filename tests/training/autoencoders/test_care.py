@@ -15,6 +15,7 @@ from barycode.training.autoencoders.care import (
     Alternation,
     Annealing,
     MovingAverage,
+    Restart,
     Revival,
     Step,
     coded_by,
@@ -83,6 +84,16 @@ def test_annealing_follows_its_schedule():
     for number, expected in ((1, 0.75), (2, 0.5)):
         care.after(quantizer, step_of(quantizer, torch.randn(5, 3), number))
         assert quantizer.temperature == expected
+
+
+def test_a_codebook_starts_again_at_its_steps_only():
+    quantizer = VectorQuantizer(8, 3)
+    z = torch.randn(8, 3) + 10
+    care = Restart([2], lambda vectors, size: vectors[:size])
+    care.after(quantizer, step_of(quantizer, z, 1))
+    assert not torch.equal(quantizer.codebook.vectors, z)
+    care.after(quantizer, step_of(quantizer, z, 2))
+    assert torch.equal(quantizer.codebook.vectors, z)
 
 
 def test_alternation_fits_the_codebook_and_leaves_it_out_of_the_networks_optimizer():

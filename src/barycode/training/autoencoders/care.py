@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from barycode.quantizers import (
     SingleCodebook,
     revive,
 )
+from barycode.quantizers.quantizer import Initialization
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,17 @@ def coded_by(quantizer: Quantizer, z: Tensor) -> Iterator[tuple[Codebook, Tensor
                 z = z - cast(Quantizer, stage).hard(z)
         case _:
             raise InvalidInputError(f"Revival knows no way into a {type(quantizer).__name__}.")
+
+
+class Restart(Care):
+    """At the given steps the codebook starts again from the latents of the batch, which have outgrown it."""
+
+    def __init__(self, steps: Collection[int], method: Initialization) -> None:
+        self.steps, self.method = frozenset(steps), method
+
+    def after(self, quantizer: Quantizer, step: Step) -> None:
+        if step.number in self.steps:
+            quantizer.initialize(step.z, self.method)
 
 
 class Annealing(Care):

@@ -29,12 +29,13 @@ from barycode.quantizers import (
 )
 from barycode.quantizers.programs import Exact, Program, Relaxed
 from barycode.quantizers.quantizer import Initialization
-from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Revival
+from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Restart, Revival
 
 DIM = 64
 PIXELS_A_VECTOR = 4 * 4 * 3  # values of a picture behind one latent vector
 LAMBDA = 1e-3
 CONVEX_RATE = 10.0
+RESTARTS = (0.02, 0.05, 0.1, 0.2)  # of the steps, when a convex codebook starts again
 HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
 
 
@@ -74,11 +75,16 @@ def scalar_dim(codebook_size: int) -> int:
 def convex(title: str, program: Program) -> Method:
     """Soft Convex Quantization with continuous weights.
 
-    The codebook starts as a hull around the latents and keeps up with them by a learning rate of its own.
+    The codebook starts as a hull around the latents, again and again while they grow fastest, and keeps up
+    with them by a learning rate of its own.
     lambda is small beside the squared length of young latents, about 0.1.
     """
     return Method(
-        title, partial(SoftConvexQuantizer, program=program, code=None), farthest, codebook_rate=CONVEX_RATE
+        title,
+        partial(SoftConvexQuantizer, program=program, code=None),
+        farthest,
+        _restarted,
+        codebook_rate=CONVEX_RATE,
     )
 
 
@@ -103,6 +109,10 @@ def _revived(steps: int) -> Sequence[Care]:
 
 def _alternated(steps: int) -> Sequence[Care]:
     return (Alternation(learning_rate=50.0), Revival())
+
+
+def _restarted(steps: int) -> Sequence[Care]:
+    return (Restart([round(share * steps) for share in RESTARTS], farthest),)
 
 
 def _cooled(steps: int) -> Sequence[Care]:
