@@ -55,7 +55,8 @@ class Shape:
         return torch.randn(self.n, self.dim, generator=torch.Generator().manual_seed(0))
 
     def codebook(self) -> Tensor:
-        return farthest(self.vectors()[: 8 * self.size], self.size)
+        others = torch.randn(8 * self.size, self.dim, generator=torch.Generator().manual_seed(1))
+        return farthest(others, self.size)
 
 
 def plain(codebook: Tensor) -> Layer:

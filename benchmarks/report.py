@@ -92,7 +92,7 @@ def _layers(content: Row) -> str:
             "## Quantizer layers in training\n",
             f"N, d, K = {sizes}, float32; {_settings(content)}. Time over plain blocks (addmm, argmin, "
             "straight-through, both squared errors); memory of forward and backward beyond what was there, "
-            "in a process of its own.\n",
+            f"in a process of its own. {content.get('note', '')}\n",
             _table(["layer", *(row["what"] for row in first), "MB"], cells),
             f"![Time over plain blocks as N, K and d grow]({PLOT})\n",
         ]
