@@ -152,8 +152,13 @@ def test_the_residual_certifies():
 
 def test_missed_tolerance_warns_and_raises_on_request():
     z, codebook = problem(64, 60, 8)
+    z.requires_grad_()
     with pytest.warns(ConvergenceWarning, match="missed the tolerance"):
         solution = solve_convex_program(z, codebook, 1e-3, max_iterations=2)
+    assert bool(solution.residual.isfinite().all())
+    torch.testing.assert_close(solution.weights.sum(-1), torch.ones(64, dtype=z.dtype))
+    solution.combined.sum().backward()
+    assert bool(z.grad.isfinite().all())
     with pytest.raises(ConvergenceError, match="missed the tolerance"):
         solution.require_convergence()
 

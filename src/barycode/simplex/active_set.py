@@ -152,12 +152,13 @@ class Program:
         )
         for iteration in range(1, self.max_iterations + 1):
             rows, feasible = self._reduce(rows)
-            ready = (feasible | (iteration == self.max_iterations)).nonzero()[:, 0]
+            last = iteration == self.max_iterations
+            ready = (feasible | last).nonzero()[:, 0]
             priced = rows[ready]
             prices = self._price(priced)
             worse = prices.objective >= priced.objective * (1 - ROUNDING)
             reached = prices.residual <= prices.noise.clamp(min=self.tolerance)
-            done = reached | (worse & priced.careful) | ~feasible[ready]
+            done = reached | (worse & priced.careful) | last
             found.put(priced[done], prices.residual[done], iteration)
             rows.careful[ready] |= worse
             rows.objective[ready] = prices.objective
