@@ -11,6 +11,9 @@ from torch.nn import functional
 from barycode.images.steps import REFERENCE_STEP
 from barycode.images.transform import BANDS, Synthesis
 
+CELL = 0.5  # a code is corrected within its cell: no input, however unlike the training photos, breaks up
+REACH = 2.0  # of the pixel correction, in half steps
+
 
 class Modulation(nn.Module):
     """FiLM: a scale and a shift per channel from the logarithm of the step (B,) in octaves around the
@@ -60,7 +63,7 @@ class PostFilter(nn.Module):
         x = functional.relu(self.enter(functional.pixel_unshuffle((pixels - 128) / 64, 2)))
         for block in self.blocks:
             x = block(x, octaves)
-        return pixels + functional.pixel_shuffle(self.leave(x), 2) * (step / 2)
+        return pixels + functional.pixel_shuffle(self.leave(x).clamp(-REACH, REACH), 2) * (step / 2)
 
 
 class Decoder(nn.Module):
@@ -89,7 +92,7 @@ class Decoder(nn.Module):
         x = functional.relu(self.enter(x))
         for block in self.blocks:
             x = block(x, octaves)
-        pixels = self.synthesis(plain + self.leave(x) * steps)
+        pixels = self.synthesis(plain + self.leave(x).clamp(-CELL, CELL) * steps)
         return self.post(pixels, step[:, None, None, None], octaves)
 
     def reconstruct(self, codes: Tensor, bands: tuple[int, ...] | slice = slice(None)) -> Tensor:
