@@ -2,7 +2,7 @@
 
     python experiments/resnet32-cifar10/run.py --data FOLDER --runs FOLDER
 
-Files go to files/ or, where they are large, to the folder of runs; rows go to results.json. A row that is
+Our files go to files/, those of others to the folder of runs; rows go to results.json. A row that is
 there is not made again. Training goes on from its last checkpoint; with --minutes it stops in time.
 """
 
@@ -26,7 +26,6 @@ from barycode.training.datasets import data_folder
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-LARGEST_KEPT = 150_000  # bytes of a file that is committed
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def main(
 def measure(row: Row, bench: Bench) -> Result:
     """Make the file, and take its accuracy from what is read back from it."""
     made = row.make(bench)
-    kept = len(made.data) <= LARGEST_KEPT
+    kept = row.file.endswith(".bary")
     path = (HERE / "files" if kept else bench.runs / "files") / row.file
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, made.data, force=True)
