@@ -20,7 +20,6 @@ from PIL import Image
 from report import write_report
 
 from barycode.container import write_atomic
-from barycode.images.choice import Chooser
 from barycode.images.model import ImageModel
 from barycode.images.shelf import find_model
 from barycode.quantizers.schedules import Exponential, Schedule
@@ -102,7 +101,7 @@ class Arm:
 
 
 def losses_of(model: ImageModel, batch: Batch, lengths: torch.Tensor, sigma: float) -> JointLosses:
-    chooser = Chooser(lengths, model.decoder.reconstruct, model.config.trade)
+    chooser = model.chooser(model.config.trade, lengths)
     return joint_loss(model, batch, chooser, squared_error, sigma)
 
 

@@ -27,7 +27,7 @@ RAMP = 0.4  # of the steps: how long the rate takes to come down
 class Recipe:
     """How long, how fast, and in which order of the pictures. `rates` are learning rates."""
 
-    epochs: int = 2
+    epochs: int = 6
     batch: int = 128
     seed: int = 0
     rates: dict[str, float] = field(

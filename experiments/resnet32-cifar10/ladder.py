@@ -34,7 +34,8 @@ State = dict[str, torch.Tensor]
 
 DATA_FREE_STEPS = (0.02, 0.03, 0.04, 0.05, 0.06)
 PRICE = 0.1  # of iterative ECSQ: squared steps a bit
-TUNED = ((1.23, 0), (1.0, 0), (1.55, 0), (1.23, 1), (1.23, 2))  # bits a weight, seed
+TUNED = ((1.25, 10, 0), (1.25, 10, 1), (1.25, 10, 2), (1.25, 6, 0), (1.55, 4, 0), (1.0, 4, 0))
+# bits a weight, epochs, seed
 ANNEALED_BITS = 1.5
 HEAD_START = 0.3  # bits a weight that fine-tuning begins above its goal
 SIGMA, HARDEST = 2.0, 200.0
@@ -197,17 +198,18 @@ def _context_file(state: State, coded: Coded) -> bytes:
 
 
 def tuned_rows() -> Iterator[Row]:
-    for bits, seed in TUNED:
-        make = partial(_tuned, bits, seed)
-        yield Row(f"tuned-{bits:g}-seed{seed}", "Barycode, fine-tuned", make, read_bary, seed)
+    for bits, epochs, seed in TUNED:
+        key = f"tuned-{bits:g}-{epochs}-seed{seed}"
+        make = partial(_tuned, key, bits, Recipe(epochs, seed=seed))
+        yield Row(key, f"Barycode, fine-tuned, {epochs} epochs", make, read_bary, seed)
 
 
-def _tuned(bits: float, seed: int, bench: Bench) -> Made:
-    network, recipe = bench.network(), Recipe(seed=seed)
+def _tuned(key: str, bits: float, recipe: Recipe, bench: Bench) -> Made:
+    network = bench.network()
     on_grids(network, bits + HEAD_START, SIGMA)
     schedule = Linear(SIGMA, 2 * SIGMA, _steps(bench, recipe))
     run = Run(network, recipe, bench.teaching, RateCeiling(network, bits, schedule))
-    minutes = bench.train(run, f"tuned-{bits:g}-seed{seed}")
+    minutes = bench.train(run, key)
     codes = harden(network)
     fold_statistics(network)
     rules = vectors_finer(VECTOR_STEP)

@@ -1,10 +1,12 @@
 """README.md and the plot, from the rows alone."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from codec_report import codec_section
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -32,8 +34,8 @@ every shape, so the vector rows with contexts are measured as if those codes had
 """
 LIMITS = """\
 What this does not show: the analysis and the decoder were trained with scalars and stay as they are, so a
-network trained together with its vectors may do better; two Kodak pictures, both full of texture, and one
-seed. The 12,000 training vectors a group (from 16 crops) are few for a thousand centers, and fewer for a
+network trained together with its vectors may do better; four Kodak pictures and one
+seed. The 50,000 training vectors a group (from 48 crops) are few for a thousand centers, and fewer for a
 thousand centers under 40 tables: vectors that gain on the training vectors and lose on the test pictures are
 short of data. The costs themselves do not compare between the two: the crops are smoother.
 """
@@ -43,7 +45,13 @@ def write_report(rows: Rows, trade: float, folder: Path) -> None:
     """Write README.md and the plot into the folder."""
     parts = [HEADER.format(trade=trade), _summary(rows, trade), f"![Cost and curves]({PLOT})\n"]
     parts += [_group_table(rows, index) for index in _indices(rows)]
-    parts += [_cost_table(rows, trade), _picture_table(rows), _choice_table(rows), LIMITS]
+    parts += [
+        _cost_table(rows, trade),
+        _picture_table(rows),
+        _choice_table(rows),
+        codec_section(rows),
+        LIMITS,
+    ]
     write_atomic(folder / "README.md", "\n".join(parts).encode(), force=True)
     _plot(rows, folder / PLOT)
 
@@ -96,7 +104,8 @@ def _summary(rows: Rows, trade: float) -> str:
             f"{_mean(w for _, w in whole):+.0f} % bytes against the shipped codec at equal PSNR "
             f"({_mean(d for d, _ in whole):+.2f} dB at equal bytes)."
         )
-    return " ".join(sentences) + " (Negative percentages: fewer bytes.)\n"
+    text = " ".join(sentences) + " (Negative percentages: fewer bytes.)"
+    return textwrap.fill(text, 110, break_on_hyphens=False) + "\n"
 
 
 def _group_table(rows: Rows, index: int) -> str:

@@ -11,7 +11,7 @@ from barycode.images.slices import SLICES
 from barycode.rate import SymbolDecoder
 
 FOLDER = Path(__file__).parents[2] / "experiments/vectors"
-MODULES = ("bands", "codebooks", "report", "run")
+MODULES = ("bands", "codec_report", "in_codec", "report", "run")
 
 
 @pytest.fixture

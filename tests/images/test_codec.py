@@ -13,6 +13,7 @@ from barycode.container import Section, pack, unpack
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images import compress, decompress
 from barycode.images.codec import read_codes, read_header
+from barycode.images.model import ImageModel, ModelConfig
 from scenes import scene
 
 once = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -206,3 +207,8 @@ def test_pillow_opens_and_saves_bary_files(tmp_path):
 def test_pillow_leaves_other_barycode_files_alone():
     with pytest.raises(OSError, match="cannot identify"):
         Image.open(io.BytesIO(pack("wght", [Section("HEAD", b"")])))
+
+
+def test_a_model_that_is_no_file_yet_does_not_write_files_that_nothing_can_open():
+    with pytest.raises(InvalidInputError, match="save it"):
+        compress(np.zeros((8, 8, 3), np.uint8), model=ImageModel(ModelConfig("unsaved")))

@@ -4,13 +4,15 @@ The contexts of a code are the codes chosen before it, so the code length that i
 that is paid. What a code does to the contexts after it is left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from barycode.images.contexts import Step
 from barycode.images.prediction import LIMIT, Classes
+from barycode.images.vectors import VectorSlice
 
 Reconstruct = Callable[
     [Tensor, tuple[int, ...]], Tensor
@@ -39,31 +41,79 @@ class Chooser:
     """Chooses codes (B, bands, places) for coefficients given what is predicted of them.
 
     `lengths` (rows, 2 LIMIT + 1) bits of every table; `trade` is lambda: squared error in steps that one
-    bit is worth.
+    bit is worth; `vectors` gives the code vectors of those families that have any.
     """
 
-    def __init__(self, lengths: Tensor, reconstruct: Reconstruct, trade: float) -> None:
+    def __init__(
+        self,
+        lengths: Tensor,
+        reconstruct: Reconstruct,
+        trade: float,
+        vectors: Mapping[int, VectorSlice] | None = None,
+    ) -> None:
         self.trade = trade
         self._lengths = lengths
         self._reconstruct = reconstruct
-
-    def options(self, ratio: Tensor, step: Step) -> tuple[Tensor, Tensor, Tensor]:
-        """The candidate codes (3, B, bands, places), their squared errors in steps, and their bits."""
-        options = candidates(ratio)
-        classes = step.prediction.classes(step.family)
-        bits = torch.stack([code_bits(option, classes, self._lengths) for option in options])
-        return options, (ratio - self.points(options, step)) ** 2, bits
-
-    def points(self, options: Tensor, step: Step) -> Tensor:
-        """Where the candidates are reconstructed, in steps."""
-        return torch.stack([self._reconstruct(option, step.bands) for option in options])
+        self._vectors = vectors or {}
 
     def choose(self, ratio: Tensor, step: Step) -> Tensor:
-        options, errors, bits = self.options(ratio, step)
-        costs = errors + self.trade * bits
-        best, least = options[0], costs[0]
+        """The codes for coefficients / step."""
+        return self.options(ratio, step).cheapest(self.trade)
+
+    def options(self, ratio: Tensor, step: Step) -> "Options":
+        """What there is to choose from; gradients reach `ratio`, centroids and code vectors."""
+        codes = candidates(ratio.detach())
+        classes = step.prediction.classes(step.family)
+        bits = torch.stack([code_bits(option, classes, self._lengths) for option in codes])
+        scalars = Options(codes, self._errors(ratio, codes, step), bits)
+        return scalars if step.dimension == 1 else self._or_vectors(ratio, step, scalars)
+
+    def _or_vectors(self, ratio: Tensor, step: Step, scalars: "Options") -> "Options":
+        """Code vectors, or the escape and the scalars that would be chosen."""
+        codes, bits, escape = self._vectors[step.family].options(ratio, step, self.trade)
+        errors = self._errors(ratio, codes, step)
+        best = (scalars.errors + self.trade * scalars.bits).argmin(0, keepdim=True)
+        alone = [values.take_along_dim(best, 0) for values in (scalars.codes, scalars.errors, scalars.bits)]
+        return Options(
+            torch.cat([codes, alone[0]]),
+            torch.cat([errors, alone[1]]).unflatten(-1, (-1, step.dimension)).sum(-1),
+            torch.cat([bits, alone[2].unflatten(-1, (-1, step.dimension)).sum(-1) + escape]),
+        )
+
+    def _errors(self, ratio: Tensor, codes: Tensor, step: Step) -> Tensor:
+        points = torch.stack([self._reconstruct(option, step.bands) for option in codes])
+        return (ratio - points) ** 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """Codes (C, B, bands, n d) to choose from, and of each patch of d the squared error in steps and the
+    bits, (C, B, bands, n).
+    """
+
+    codes: Tensor
+    errors: Tensor
+    bits: Tensor
+
+    @property
+    def dimension(self) -> int:
+        return self.codes.shape[-1] // max(1, self.bits.shape[-1])
+
+    def cheapest(self, trade: float) -> Tensor:
+        """The codes (B, bands, n d) of least squared error + trade * bits."""
+        costs = self.of_members(self.errors + trade * self.bits)
+        best, least = self.codes[0], costs[0]
         for option, cost in zip(
-            options[1:], costs[1:], strict=True
+            self.codes[1:], costs[1:], strict=True
         ):  # far faster than argmin along the first axis
             best, least = torch.where(cost < least, option, best), torch.minimum(cost, least)
         return best
+
+    def of_members(self, patches: Tensor) -> Tensor:
+        """Values (..., n) of patches as values (..., n d) of their members."""
+        return patches if self.dimension == 1 else patches.repeat_interleave(self.dimension, -1)
+
+    def bits_of(self, codes: Tensor) -> Tensor:
+        """Bits (B, bands, n) of codes (B, bands, n d) that are among the options."""
+        same = (self.codes == codes).unflatten(-1, (-1, self.dimension)).all(-1)
+        return torch.where(same, self.bits, torch.inf).amin(0)

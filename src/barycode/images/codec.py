@@ -14,7 +14,7 @@ from PIL import Image
 from barycode.container import ByteReader, ByteWriter, Container, Section, pack, unpack
 from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
-from barycode.images.painting import Canvas, paint
+from barycode.images.painting import LARGEST, Canvas, paint
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
 from barycode.images.quality import step_index
 from barycode.images.shelf import DEFAULT, find_model, model_of
@@ -90,6 +90,10 @@ def compress_at(
         raise InvalidInputError(
             f"The picture has {height * width} pixels: expected at most {MAX_PIXELS}; cut it first."
         )
+    if not model.fingerprint:
+        raise InvalidInputError(
+            "The model is not a file yet: expected one as `find_model` gives it; save it and open it first."
+        )
     header = Header(picture.mode, width, height, check_index(index), model.fingerprint)
     weight = model.config.trade if trade is None else trade
     sections = [Section("HEAD", header.to_bytes())]
@@ -135,12 +139,12 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Canva
             f"The picture has {len(payloads)} tiles, expected {len(places)}: the file is damaged."
         )
     height, width = blocks(header.height), blocks(header.width)
-    codes = np.empty((BANDS, height, width), np.int16)
+    codes = np.empty((BANDS, height, width), np.float16)
     multipliers = np.ones((height, width), np.float32)
     for payload, tile in zip(payloads, places, strict=True):
         part = decode_tile(model, payload, tile.size, header.setting)
         window = (slice(tile.top, tile.bottom), slice(tile.left, tile.right))
-        codes[(slice(None), *window)] = part.numpy().clip(-(2**15), 2**15 - 1)
+        codes[(slice(None), *window)] = part.numpy().clip(-LARGEST, LARGEST)
         multipliers[window] = model.config.policy.measure(part[None], header.setting.step())[0, 0].numpy()
     return Canvas(codes, multipliers)
 

@@ -8,7 +8,7 @@ and mean off it. So each code is looked at once, and encoder, decoder and traini
 (`walk`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from barycode.images.lattice import NEAREST, NEIGHBOURS, Phase, base_places, phases, spread_base
 from barycode.images.prediction import MEAN_UNIT, SCALE_UNIT, Prediction
-from barycode.images.slices import DC_BANDS, SLICES, checkerboard
+from barycode.images.slices import DC_BANDS, SLICES, Shape, passes
 from barycode.images.transform import BANDS
 from barycode.rate.integer_network import (
     ACTIVATION_LIMIT,
@@ -44,13 +44,14 @@ BASE_SCALE = (28, 22, 22)  # scale classes of the coarsest DC grid at the refere
 @dataclass(frozen=True)
 class Step:
     """One vectorised call of the coder: codes (B, bands, places) of a family of tables, and what is said of
-    them.
+    them. Places come in patches of `dimension`, which is 1 for scalars.
     """
 
     bands: tuple[int, ...]
     places: Tensor
     family: int
     prediction: Prediction
+    dimension: int = 1
 
 
 Exchange = Callable[[Step], Tensor]
@@ -86,10 +87,13 @@ class DcContext(nn.Module):
 
 
 class AcContext(nn.Module):
-    """A running state of `hidden` sums per block, and a head per pass."""
+    """A running state of `hidden` sums per block, and a head per pass; `patches` gives the shape of those
+    slices that are coded in patches.
+    """
 
-    def __init__(self, hidden: int = 128, head: int = 64) -> None:
+    def __init__(self, hidden: int = 128, head: int = 64, patches: Mapping[int, Shape] | None = None) -> None:
         super().__init__()
+        self.patches = dict(patches or {})
         self.start = nn.Parameter(torch.randn(hidden) * 0.1)
         self.octave = nn.Parameter(torch.zeros(hidden))
         self.dc = IntegerConvolution(len(DC_BANDS), hidden)
@@ -113,9 +117,12 @@ class AcContext(nn.Module):
         return Prediction(*_outputs(head(torch.cat([activate(state), octaves], -1))))
 
     def absorb(self, index: int, state: Tensor, codes: Tensor) -> Tensor:
-        """The state once the codes (B, h, w, bands) of slice `index` are known (zeros where they are not)."""
+        """The state once the codes (B, h, w, bands) of slice `index` are known (zeros where they are not).
+
+        Members of code vectors count as the nearest whole code.
+        """
         table = torch.tensor(LOUDNESS, dtype=codes.dtype, device=codes.device)
-        loudness = table[codes.abs().clamp(max=len(LOUDNESS) - 1).int()]
+        loudness = table[(codes.abs() + 0.5).clamp(max=len(LOUDNESS) - 1).int()]
         return state + self.slices[index](torch.cat([codes.sign() * loudness, loudness], -1))
 
 
@@ -161,17 +168,20 @@ def _walk_slice(
     ac: AcContext, index: int, state: Tensor, octave: Tensor, exchange: Exchange
 ) -> tuple[Tensor, Tensor]:
     """The state after slice `index`, and its codes (B, bands, places)."""
-    bands, passes = SLICES[index].bands, SLICES[index].passes
+    bands = SLICES[index].bands
     batch, height, width, _ = state.shape
-    first = checkerboard(height, width).to(state.device).flatten()
     values = state.new_zeros(batch, len(bands), height * width)
     seen = state
-    for part in range(passes):
-        places = (first != bool(part)).nonzero()[:, 0] if passes == 2 else torch.arange(height * width)
-        prediction = ac.predict(index, part, seen.flatten(1, 2)[:, places], octave)
-        turned = Prediction(prediction.scale.transpose(1, 2), prediction.mean.transpose(1, 2))
-        values = values.index_copy(2, places, exchange(Step(bands, places, AC_FAMILIES + index, turned)))
-        if (index, part) != LAST:
+    for number, parts in enumerate(
+        passes((height, width), ac.patches.get(index, (1, 1)), SLICES[index].passes)
+    ):
+        for part in parts:
+            places = part.places.to(state.device)
+            prediction = ac.predict(index, number, seen.flatten(1, 2)[:, places], octave)
+            turned = Prediction(prediction.scale.transpose(1, 2), prediction.mean.transpose(1, 2))
+            step = Step(bands, places, AC_FAMILIES + index, turned, part.dimension)
+            values = values.index_copy(2, places, exchange(step))
+        if (index, number) != LAST:
             seen = ac.absorb(index, state, values.transpose(1, 2).unflatten(1, (height, width)))
     return seen, values
 

@@ -55,7 +55,8 @@ def spread_base(height: int, width: int) -> Tensor:
 @lru_cache(maxsize=32)
 def phases(height: int, width: int) -> tuple[Phase, ...]:
     """All phases of a plane in coding order; phases without a place are left out."""
-    return tuple(p for p in _phases(height, width) if len(p.places))
+    with torch.inference_mode(False):  # whoever asks first, training may be the next
+        return tuple(p for p in _phases(height, width) if len(p.places))
 
 
 def _phases(height: int, width: int) -> Iterator[Phase]:

@@ -7,9 +7,10 @@ compressed picture carries.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import safetensors
@@ -19,12 +20,15 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from barycode.container import write_atomic
-from barycode.errors import CorruptFileError, UnsupportedFileError
-from barycode.images.contexts import FAMILIES, AcContext, DcContext, check_exact
+from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
+from barycode.images.choice import Chooser
+from barycode.images.contexts import AC_FAMILIES, FAMILIES, AcContext, DcContext, check_exact
 from barycode.images.prediction import LIMIT, ROWS
+from barycode.images.slices import SLICES
 from barycode.images.steps import StepPolicy
 from barycode.images.synthesis import Decoder
 from barycode.images.transform import Analysis
+from barycode.images.vectors import UNIT, VectorShape, VectorSlice
 from barycode.rate import FrequencyTables
 from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
 
@@ -35,7 +39,9 @@ FINGERPRINT_BYTES = 4
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model is made of, and how its encoder behaves by default."""
+    """What a model is made of, and how its encoder behaves by default; `vectors` names the slices of code
+    vectors.
+    """
 
     name: str
     trade: float = 0.11  # lambda: squared error in steps that one bit is worth
@@ -46,6 +52,7 @@ class ModelConfig:
     post_channels: int = 32
     post_depth: int = 2
     hidden: int = 128
+    vectors: tuple[VectorShape, ...] = ()
 
 
 class ImageModel(nn.Module):
@@ -56,14 +63,37 @@ class ImageModel(nn.Module):
         self.config = config
         self.analysis = Analysis()
         self.dc = DcContext()
-        self.ac = AcContext(config.hidden)
-        self.decoder = Decoder(config.channels, config.depth, config.post_channels, config.post_depth)
+        self.ac = AcContext(config.hidden, patches={shape.index: shape.patch for shape in config.vectors})
+        self.decoder = Decoder(
+            config.channels,
+            config.depth,
+            config.post_channels,
+            config.post_depth,
+            whole=[band for shape in config.vectors for band in SLICES[shape.index].bands],
+        )
+        self.vectors = nn.ModuleDict({str(shape.index): VectorSlice(shape) for shape in config.vectors})
         self.tables = tables if tables is not None else _flat_tables()
         self.fingerprint = b""
 
     def code_lengths(self) -> Tensor:
         """(FAMILIES * ROWS, 2 LIMIT + 1) bits."""
         return torch.from_numpy(self.tables.code_lengths())
+
+    def vectors_of(self, family: int) -> VectorSlice:
+        """The code vectors of a family of AC tables."""
+        return cast(VectorSlice, self.vectors[str(family - AC_FAMILIES)])
+
+    def chooser(self, trade: float, lengths: Tensor | None = None) -> Chooser:
+        """The encoder's choice by this model; `lengths` (rows, symbols) in bits, those of its tables unless
+        given.
+        """
+        vectors = {shape.index + AC_FAMILIES for shape in self.config.vectors}
+        return Chooser(
+            self.code_lengths() if lengths is None else lengths,
+            self.decoder.reconstruct,
+            trade,
+            {family: self.vectors_of(family) for family in vectors},
+        )
 
     def check_exact(self) -> None:
         """Raise InvalidInputError unless all of the context networks' arithmetic is exact."""
@@ -77,8 +107,11 @@ class ImageModel(nn.Module):
     def to_bytes(self) -> bytes:
         """The model file; a model that is read from it has the hash of these bytes as its identity."""
         config = asdict(self.config)
+        if not self.config.vectors:
+            del config["vectors"]  # a model of scalars is the file that it was before there were vectors
         tensors = {name: t.contiguous() for name, t in _freeze(self).items()}
-        tensors["tables"] = torch.frombuffer(bytearray(self.tables.to_bytes()), dtype=torch.uint8)
+        for name, tables in self._all_tables().items():
+            tensors[name] = torch.frombuffer(bytearray(tables.to_bytes()), dtype=torch.uint8)
         # One entry: safetensors writes several in no fixed order, and the bytes are the model's identity.
         return save_safetensors(tensors, {METADATA: json.dumps({"format": FORMAT, **config}, sort_keys=True)})
 
@@ -88,8 +121,8 @@ class ImageModel(nn.Module):
         config = _read_config(data, name)
         tensors = load_safetensors(data)
         try:
-            tables = FrequencyTables.from_bytes(tensors.pop("tables").numpy().tobytes())
-            model = cls(config, tables)
+            model = cls(config)
+            model._read_tables(tensors)
             _thaw(model, tensors)
         except (KeyError, RuntimeError) as error:
             raise CorruptFileError(
@@ -97,6 +130,21 @@ class ImageModel(nn.Module):
             ) from error
         model.fingerprint = hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         return model.eval().requires_grad_(False)
+
+    def _all_tables(self) -> dict[str, FrequencyTables]:
+        slices = cast(Iterable[tuple[str, VectorSlice]], self.vectors.items())
+        return {"tables": self.tables} | {f"vectors.{i}.tables": s.tables for i, s in slices}
+
+    def _read_tables(self, tensors: dict[str, Tensor]) -> None:
+        """Take all tables out of `tensors`; KeyError unless they have the sizes of the configuration."""
+        for name, flat in self._all_tables().items():
+            tables = FrequencyTables.from_bytes(tensors.pop(name).numpy().tobytes())
+            if tables.counts.shape != flat.counts.shape:
+                raise KeyError(name)
+            if name == "tables":
+                self.tables = tables
+            else:
+                cast(VectorSlice, self.vectors[name.split(".")[1]]).tables = tables
 
 
 def _flat_tables() -> FrequencyTables:
@@ -121,7 +169,11 @@ def _read_config(data: bytes, name: str) -> ModelConfig:
     policy = raw.pop("policy")
     policy["clip"] = tuple(policy["clip"])
     raw["qualities"] = tuple(raw["qualities"])
-    return ModelConfig(policy=StepPolicy(**policy), **raw)
+    try:
+        vectors = tuple(VectorShape(**shape) for shape in raw.pop("vectors", ()))
+    except (TypeError, InvalidInputError) as error:
+        raise CorruptFileError(f"The model file {name} has code vectors of no known shape.") from error
+    return ModelConfig(policy=StepPolicy(**policy), vectors=vectors, **raw)
 
 
 def _integer_parameters(model: nn.Module) -> dict[str, int]:
@@ -134,6 +186,8 @@ def _integer_parameters(model: nn.Module) -> dict[str, int]:
             scales[f"{prefix}.weight"] = SHIFT
         elif isinstance(module, AcContext):
             scales |= {f"{prefix}.start": 2 * SHIFT - 2, f"{prefix}.octave": SHIFT}
+        elif isinstance(module, VectorSlice):
+            scales[f"{prefix}.centers"] = UNIT.bit_length() - 1
     return scales
 
 

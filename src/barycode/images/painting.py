@@ -11,10 +11,14 @@ from barycode.images.model import ImageModel
 from barycode.images.tiling import HALO, PIXEL_TILE, Tile, tiles
 from barycode.images.transform import BLOCK
 
+LARGEST = 2048  # beyond any code of 8-bit pixels
+
 
 @dataclass(frozen=True)
 class Canvas:
-    """The codes (192, h, w) of a picture as int16, and the step multiplier (h, w) of every block."""
+    """The codes (192, h, w) of a picture as float16, which holds them exactly up to LARGEST, and the step
+    multiplier (h, w) of every block.
+    """
 
     codes: np.ndarray
     places: np.ndarray

@@ -4,6 +4,8 @@ The quantization step is an input. Everything is a correction with a zero-initia
 inverse lapped transform, so an untrained decoder *is* that transform and training can only improve on it.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,12 +69,25 @@ class PostFilter(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes (B, 192, h, w) and their steps to RGB (B, 3, 8 h, 8 w), not yet rounded to bytes."""
+    """Codes (B, 192, h, w) and their steps to RGB (B, 3, 8 h, 8 w), not yet rounded to bytes.
+
+    Bands of code vectors are named in `whole`: their centers are centroids already.
+    """
+
+    cells: Tensor
 
     def __init__(
-        self, channels: int = 128, depth: int = 5, post_channels: int = 32, post_depth: int = 2
+        self,
+        channels: int = 128,
+        depth: int = 5,
+        post_channels: int = 32,
+        post_depth: int = 2,
+        whole: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        cells = torch.ones(BANDS, 1)
+        cells[list(whole)] = 0
+        self.register_buffer("cells", cells, persistent=False)
         self.shrink = nn.Parameter(torch.full((BANDS, 2), -0.05))
         self.enter = nn.Conv2d(2 * BANDS + 1, channels, 1)
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(depth))
@@ -100,7 +115,8 @@ class Decoder(nn.Module):
         for the rest.
         """
         shape = (-1, *[1] * (codes.ndim - 2))
-        one, more = self.shrink[bands, 0].view(shape), self.shrink[bands, 1].view(shape)
+        shrink = self.shrink * self.cells
+        one, more = shrink[bands, 0].view(shape), shrink[bands, 1].view(shape)
         magnitude = codes.abs()
         shift = torch.where(magnitude < 1.5, one, more)
         return codes + codes.sign() * shift * (magnitude > 0.5)

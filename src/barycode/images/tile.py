@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from barycode.images.choice import Chooser
 from barycode.images.contexts import AC_FAMILIES, Exchange, Step, walk
 from barycode.images.model import ImageModel
 from barycode.images.steps import octave_of, step_of
@@ -46,6 +45,8 @@ def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: 
         shape = step.prediction.scale.shape
         if setting.skips(step) or (_may_be_empty(step) and not decoder.decode_uniform(1, 1)[0]):
             return torch.zeros(shape)
+        if step.dimension > 1:
+            return model.vectors_of(step.family).read(decoder, model.tables, step)
         classes = step.prediction.classes(step.family)
         symbols = decoder.decode_signed(model.tables, classes.row.numpy().ravel())
         return classes.codes(torch.from_numpy(symbols).view(shape)).float()
@@ -76,7 +77,7 @@ class _TileEncoder:
         self._coefficients = coefficients
         self._codes = torch.zeros_like(coefficients).flatten(2)
         self._steps = setting.step().expand(1, *self._codes.shape[1:])
-        self._chooser = Chooser(model.code_lengths(), model.decoder.reconstruct, trade)
+        self._chooser = model.chooser(trade)
 
     def exchange(self, step: Step) -> Tensor:
         if self._setting.skips(step):
@@ -99,6 +100,8 @@ class _TileEncoder:
             self.coder.encode_uniform(np.array([int(full)]), 1)
             if not full:
                 return
+        if step.dimension > 1:
+            return self._model.vectors_of(step.family).write(self.coder, self._model.tables, step, codes)
         classes = step.prediction.classes(step.family)
         symbols = classes.symbols(codes.int())
         self.coder.encode_signed(symbols.numpy().ravel(), self._model.tables, classes.row.numpy().ravel())

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from barycode.images.choice import Chooser
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.steps import StepPolicy
 from barycode.images.tile import Setting, encode_tile
@@ -28,7 +27,7 @@ def _batch(count=2):
 
 
 def _chooser(model, trade=0.1):
-    return Chooser(prior_lengths(model), model.decoder.reconstruct, trade)
+    return model.chooser(trade, prior_lengths(model))
 
 
 @pytest.mark.parametrize("policy", [None, StepPolicy(exponent=0.5, growth=0.06, chroma=1.3)])
@@ -36,9 +35,7 @@ def test_training_chooses_the_codes_that_the_encoder_writes(policy):
     model, batch = _model(policy), _batch(1)
     with torch.no_grad():
         coefficients = model.analysis(mirror_samples(batch.pixels))
-        codes = Trace(
-            model, coefficients, batch.step, Chooser(model.code_lengths(), model.decoder.reconstruct, 0.1)
-        ).run(batch.octave)
+        codes = Trace(model, coefficients, batch.step, model.chooser(0.1)).run(batch.octave)
     from barycode.images.tile import decode_tile
 
     data = encode_tile(model, coefficients[0], Setting(0), 0.1)
@@ -72,6 +69,15 @@ def test_gradients_reach_the_coefficients_through_soft_codes_and_their_rate():
     (of_rate,) = torch.autograd.grad(trace.rate_bits.sum(), coefficients)
     assert (of_codes != 0).float().mean() > 0.1
     assert of_rate.abs().sum() > 0
+
+
+def test_training_after_compressing_in_the_same_process():
+    model = _model()
+    pixels = torch.from_numpy(scene(72, 40, 5)).permute(2, 0, 1)[None].float()
+    encode_tile(model, model.analysis(mirror_samples(pixels)).detach()[0], Setting(0), 0.1)
+    losses = joint_loss(model, Batch(pixels, torch.tensor([50.0])), _chooser(model), squared_error, 4.0)
+    losses.total.backward()
+    assert model.analysis.weight.grad.abs().sum() > 0
 
 
 def test_each_stage_reaches_its_own_parameters():

@@ -7,7 +7,6 @@ from PIL import Image
 
 from barycode.errors import InvalidInputError
 from barycode.images import compress, decompress
-from barycode.images.choice import Chooser
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.training.images import Recipe, Stage, read_recipe, train_model
 from barycode.training.images import train as train_by_recipe
@@ -68,7 +67,7 @@ def test_training_the_decoder_lowers_its_loss(tmp_path):
 
     def loss(model):
         with torch.no_grad():
-            chooser = Chooser(prior_lengths(model), model.decoder.reconstruct, recipe.trade)
+            chooser = model.chooser(recipe.trade, prior_lengths(model))
             return decoder_loss(model, batch, chooser, squared_error).item()
 
     torch.manual_seed(recipe.seed)

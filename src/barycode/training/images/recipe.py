@@ -9,6 +9,7 @@ from typing import Any, Literal
 from barycode.errors import InvalidInputError
 from barycode.images.model import ModelConfig
 from barycode.images.steps import StepPolicy
+from barycode.images.vectors import VectorShape
 
 Kind = Literal["contexts", "decoder", "joint"]
 KINDS = ("contexts", "decoder", "joint")
@@ -44,7 +45,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`start` is the model that training starts from, or empty for the untrained lapped transform."""
+    """`start` is the model that training starts from, or empty for the untrained lapped transform;
+    `vectors` are slices to code in vectors, fitted before the first stage.
+    """
 
     name: str
     stages: tuple[Stage, ...]
@@ -56,6 +59,7 @@ class Recipe:
     holdout: int = 50
     policy: StepPolicy = field(default_factory=StepPolicy)
     qualities: tuple[int, ...] = ModelConfig.qualities
+    vectors: tuple[VectorShape, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -68,8 +72,9 @@ def read_recipe(path: Path) -> Recipe:
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"The recipe {path} cannot be read as TOML ({error}).") from error
     stages = tuple(_build(Stage, stage, path) for stage in raw.pop("stages", []))
+    vectors = tuple(_build(VectorShape, shape, path) for shape in raw.pop("vectors", []))
     policy = _build(StepPolicy, raw.pop("policy", {}), path)
-    return _build(Recipe, {**raw, "stages": stages, "policy": policy}, path)
+    return _build(Recipe, {**raw, "stages": stages, "policy": policy, "vectors": vectors}, path)
 
 
 def _build(kind: type, values: dict[str, Any], path: Path) -> Any:

@@ -1,22 +1,24 @@
 """Frequency tables from the codes of training pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from barycode.images.choice import Chooser
+from barycode.images import vectors
 from barycode.images.contexts import AC_FAMILIES, FAMILIES, Step, walk
 from barycode.images.model import ImageModel
 from barycode.images.prediction import LIMIT, ROWS, laplacian_tables
 from barycode.images.steps import octave_of, step_of
 from barycode.images.transform import mirror_samples
 from barycode.rate import FrequencyTables
+from barycode.rate.entropy_constrained import smoothed_tables
 from barycode.rate.tables import PRECISION
-from barycode.training.images.trace import Trace
+from barycode.training.images.trace import Chooses, Trace
 
 PRIOR_STRENGTH = 24.0  # counts that the Laplacian prior is worth in every row
+SYMBOLS = 2 * LIMIT + 1
 
 
 def prior(model: ImageModel) -> np.ndarray:
@@ -32,33 +34,63 @@ def prior_lengths(model: ImageModel) -> Tensor:
 
 def fit_tables(
     model: ImageModel, batches: Iterable[tuple[Tensor, int]], trade: float, lengths: Tensor
-) -> FrequencyTables:
-    """Tables from the codes that an encoder with these code lengths chooses, smoothed by the prior.
+) -> ImageModel:
+    """The model with tables from the codes that an encoder with these code lengths chooses.
 
+    Those of scalars are smoothed by the prior, those of code vectors by the histogram over their rows.
     `batches`: pixels (B, 3, 8 h, 8 w) and the step index to code them at.
     """
-    symbols = 2 * LIMIT + 1
-    counts = torch.zeros(FAMILIES * ROWS * symbols, dtype=torch.int64)
-    chooser = Chooser(lengths, model.decoder.reconstruct, trade)
+    counter = _Counter(model)
+    chooser = model.chooser(trade, lengths)
     for pixels, index in batches:
-        counts += _count(model, pixels, index, chooser, len(counts))
-    histogram = counts.view(-1, symbols).numpy() + PRIOR_STRENGTH * prior(model)
-    return FrequencyTables.from_counts(histogram)
+        walk_batch(model, pixels, index, chooser, counter)
+    histogram = counter.scalars.view(-1, SYMBOLS).numpy() + PRIOR_STRENGTH * prior(model)
+    fitted = ImageModel(model.config, FrequencyTables.from_counts(histogram))
+    fitted.load_state_dict(model.state_dict())
+    for family, counts in counter.vectors.items():
+        fitted.vectors_of(family).tables = smoothed_tables(counts.numpy())
+    return fitted
 
 
 @torch.inference_mode()
-def _count(model: ImageModel, pixels: Tensor, index: int, chooser: Chooser, size: int) -> Tensor:
+def walk_batch(
+    model: ImageModel, pixels: Tensor, index: int, chooser: Chooses, listen: Callable[[Step, Tensor], None]
+) -> None:
+    """Code pixels (B, 3, 8 h, 8 w) at a step index, and tell of every step the codes that were chosen."""
     coefficients = model.analysis(mirror_samples(pixels))
     octave = torch.full((len(pixels),), float(octave_of(index)))
     trace = Trace(model, coefficients, torch.full((len(pixels),), step_of(index)), chooser)
-    counts = torch.zeros(size, dtype=torch.int64)
 
     def exchange(step: Step) -> Tensor:
         codes = trace.exchange(step)
-        classes = step.prediction.classes(step.family)
-        places = classes.symbols(codes.int()).clamp(-LIMIT, LIMIT) + LIMIT
-        counts.add_(torch.bincount((classes.row * (2 * LIMIT + 1) + places).flatten(), minlength=size))
+        listen(step, codes)
         return codes
 
     walk(model.dc, model.ac, (len(pixels), *coefficients.shape[2:]), octave, exchange)
-    return counts
+
+
+class _Counter:
+    """How often each symbol was written under each row."""
+
+    def __init__(self, model: ImageModel) -> None:
+        self._model = model
+        self.scalars = torch.zeros(FAMILIES * ROWS * SYMBOLS, dtype=torch.int64)
+        shapes = model.config.vectors
+        families = {AC_FAMILIES + s.index: s.centers for s in shapes}
+        self.vectors = {f: torch.zeros(vectors.ROWS, k + 1, dtype=torch.int64) for f, k in families.items()}
+
+    def __call__(self, step: Step, codes: Tensor) -> None:
+        classes = step.prediction.classes(step.family)
+        alone = torch.ones_like(codes, dtype=torch.bool)
+        if step.dimension > 1:
+            book = self._model.vectors_of(step.family)
+            symbols = book.symbols(codes, classes)
+            _count(self.vectors[step.family], book.rows(step.prediction), symbols)
+            alone = (symbols == book.escape).repeat_interleave(step.dimension, -1)
+        symbols = classes.symbols(codes.int()).clamp(-LIMIT, LIMIT) + LIMIT
+        _count(self.scalars.view(-1, SYMBOLS), classes.row[alone], symbols[alone])
+
+
+def _count(counts: Tensor, rows: Tensor, symbols: Tensor) -> None:
+    places = (rows * counts.shape[1] + symbols).flatten()
+    counts.view(-1).add_(torch.bincount(places, minlength=counts.numel()))

@@ -10,14 +10,26 @@ choice. Soft codes are sum(phi * candidates); the expected code length sum(phi *
 transform is trained with. Contexts always see hard codes.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
-from barycode.images.choice import Chooser
+from barycode.images.choice import Options
 from barycode.images.contexts import AC_FAMILIES, Step, walk
 from barycode.images.model import ImageModel
 from barycode.images.prediction import laplacian_bits
 from barycode.images.transform import BANDS
+
+
+class Chooses(Protocol):
+    """What a trace asks of a `Chooser`."""
+
+    trade: float
+
+    def choose(self, ratio: Tensor, step: Step) -> Tensor: ...
+
+    def options(self, ratio: Tensor, step: Step) -> Options: ...
 
 
 class Trace:
@@ -33,7 +45,7 @@ class Trace:
         model: ImageModel,
         coefficients: Tensor,
         step: Tensor,
-        chooser: Chooser,
+        chooser: Chooses,
         sigma: float | None = None,
     ) -> None:
         self._model = model
@@ -69,22 +81,22 @@ class Trace:
         codes = self._choose(ratio, step)
         self._known = _put(self._known, step.bands, step.places, codes)
         self.context_bits = self.context_bits + laplacian_bits(
-            codes, step.prediction, self._dead_zone(step)
+            codes.round(), step.prediction, self._dead_zone(step)
         ).sum((1, 2))
         return codes
 
     def _choose(self, ratio: Tensor, step: Step) -> Tensor:
-        with torch.no_grad():
-            codes = self._chooser.choose(ratio, step)
         if self._sigma is None:
-            return codes
+            with torch.no_grad():
+                return self._chooser.choose(ratio, step)
+        options = self._chooser.options(ratio, step)
         with torch.no_grad():
-            options, _, bits = self._chooser.options(ratio, step)
-            self.hard_bits = self.hard_bits + (bits * (options == codes)).amax(0).sum((1, 2))
-        points = self._chooser.points(options, step)
-        phi = torch.softmax(-self._sigma * ((ratio - points) ** 2 + self._chooser.trade * bits), 0)
-        self._soft.append((step.bands, step.places, (phi * options).sum(0)))
-        self.rate_bits = self.rate_bits + (phi * bits).sum((0, 2, 3))
+            codes = options.cheapest(self._chooser.trade)
+            self.hard_bits = self.hard_bits + options.bits_of(codes).sum((1, 2))
+        phi = torch.softmax(-self._sigma * (options.errors + self._chooser.trade * options.bits), 0)
+        soft = (options.of_members(phi) * options.codes).sum(0)
+        self._soft.append((step.bands, step.places, soft))
+        self.rate_bits = self.rate_bits + (phi * options.bits).sum((0, 2, 3))
         return codes
 
     def _measure(self) -> None:

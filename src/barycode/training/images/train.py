@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.images.choice import Chooser
+from barycode.images.contexts import AC_FAMILIES
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.shelf import find_model
 from barycode.images.steps import REFERENCE_STEP, STEPS_AN_OCTAVE
@@ -32,11 +32,13 @@ from barycode.training.images.stages import (
     structural_dissimilarity,
 )
 from barycode.training.images.tables import fit_tables, prior_lengths
+from barycode.training.images.vectors import with_vectors
 from barycode.training.progress import RunningMean, TrainingLog, training_bar
 
 SAVE_EVERY = 200
 AVERAGE = 0.999  # decay of the weight average that is kept in the end
 LENGTHS_EVERY = 50  # steps between refreshes of the code lengths that choices are made by
+TABLE_CROP = 192
 TABLE_STEPS = tuple(range(-20, 41, 4))  # step indices that tables are counted at
 SOFTEST, SHARPEST = 4.0, 24.0  # sigma of joint stages, first and last, per squared step
 GAP_GAIN = 2.0  # what a gap of one adds to sigma in a step
@@ -65,7 +67,7 @@ def train_model(recipe: Recipe, pictures: Sequence[Image.Image], folder: Path) -
         raise InvalidInputError("There are no pictures to train on: name a folder that holds some.")
     torch.manual_seed(recipe.seed)
     parts = split(pictures, recipe)
-    model = _start(recipe)
+    model = _start(recipe, parts.train)
     for number, stage in enumerate(recipe.stages):
         _StageRun(recipe, stage, number, model, folder).run(parts.train)
     return with_tables(model, parts.train, recipe)
@@ -78,20 +80,30 @@ def with_tables(model: ImageModel, pictures: Sequence[Image.Image], recipe: Reci
     model = model.eval().requires_grad_(False)
     lengths = prior_lengths(model)
     for _ in range(2):
-        crops = Crops(pictures, 192, recipe.seed)
-        batches = [(crops.draw(8), index) for index in TABLE_STEPS for _ in range(3)]
-        tables = fit_tables(model, batches, recipe.trade, lengths)
-        lengths = torch.from_numpy(tables.code_lengths())
-    fitted = ImageModel(model.config, tables)
-    fitted.load_state_dict(model.state_dict())
-    return ImageModel.from_bytes(fitted.to_bytes())
+        model = fit_tables(model, _table_batches(pictures, recipe), recipe.trade, lengths)
+        lengths = model.code_lengths()
+    return ImageModel.from_bytes(model.to_bytes())
 
 
-def _start(recipe: Recipe) -> ImageModel:
+def _table_batches(pictures: Sequence[Image.Image], recipe: Recipe) -> Iterator[tuple[Tensor, int]]:
+    crops = Crops(pictures, TABLE_CROP, recipe.seed)
+    return ((crops.draw(8), index) for index in TABLE_STEPS for _ in range(3))
+
+
+def _start(recipe: Recipe, pictures: Sequence[Image.Image]) -> ImageModel:
     config = ModelConfig(recipe.name, trade=recipe.trade, policy=recipe.policy, qualities=recipe.qualities)
     model = ImageModel(config)
     if recipe.start:
-        model.load_state_dict(find_model(recipe.start).state_dict())
+        start = find_model(recipe.start)
+        model = ImageModel(replace(config, vectors=start.config.vectors), start.tables)
+        model.load_state_dict(start.state_dict())
+        for shape in start.config.vectors:
+            family = AC_FAMILIES + shape.index
+            model.vectors_of(family).tables = start.vectors_of(family).tables
+    if recipe.vectors:
+        model = with_vectors(
+            model, recipe.vectors, _table_batches(pictures, recipe), recipe.trade, recipe.seed
+        )
     return model.requires_grad_(True).train()
 
 
@@ -149,7 +161,7 @@ class _StageRun:
         )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        chooser = Chooser(self.lengths, self.model.decoder.reconstruct, self.recipe.trade)
+        chooser = self.model.chooser(self.recipe.trade, self.lengths)
         if self.stage.kind == "contexts":
             return contexts_loss(self.model, batch, chooser), {}
         if self.stage.kind == "decoder":
@@ -213,4 +225,8 @@ def _trained(model: ImageModel, stage: Stage) -> list[nn.Module]:
     contexts: list[nn.Module] = [model.dc, model.ac]
     if stage.kind == "contexts":
         return contexts
-    return [model.decoder] if stage.kind == "decoder" else [model.analysis, model.decoder, *contexts]
+    return (
+        [model.decoder]
+        if stage.kind == "decoder"
+        else [model.analysis, model.decoder, model.vectors, *contexts]
+    )

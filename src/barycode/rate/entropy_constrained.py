@@ -9,7 +9,8 @@ from torch import Tensor
 from barycode.quantizers.initialization import kmeans
 from barycode.quantizers.nearest import nearest
 from barycode.quantizers.statistics import CodebookStatistics
-from barycode.rate import FrequencyTables, SymbolEncoder
+from barycode.rate.symbols import SymbolEncoder
+from barycode.rate.tables import FrequencyTables
 
 PRIOR = 50.0  # vectors' worth of the overall histogram in every table
 UNSEEN = 0.02  # ... and of a center that no training vector chose
@@ -26,19 +27,9 @@ class VectorCoder:
     trade: float
 
     def choose(self, vectors: Tensor, rows: Tensor) -> Tensor:
-        """argmin_k ||x - c_k||^2 + lambda L[row, k]: int64 (n,).
-
-        Code length is one more coordinate, in which a vector is 0 and a center sqrt(lambda L): what is
-        left is the nearest neighbour.
-        """
-        lengths = torch.from_numpy(self.tables.code_lengths())
-        lifted = torch.nn.functional.pad(vectors, (0, 1))
-        indices = torch.empty(len(vectors), dtype=torch.int64)
-        for row in rows.unique().tolist():
-            places = (rows == row).nonzero()[:, 0]
-            height = (self.trade * lengths[row]).sqrt()[:, None]
-            indices[places] = nearest(lifted[places], torch.cat([self.centers, height], 1))
-        return indices
+        """argmin_k ||x - c_k||^2 + lambda L[row, k]: int64 (n,)."""
+        prices = self.trade * torch.from_numpy(self.tables.code_lengths())
+        return cheapest(vectors, rows, self.centers, prices)
 
     def cost(self, vectors: Tensor, rows: Tensor) -> float:
         """D + lambda R a coefficient, with R by the tables' code lengths."""
@@ -54,6 +45,20 @@ class VectorCoder:
         return encoder.finish()
 
 
+def cheapest(vectors: Tensor, rows: Tensor, centers: Tensor, prices: Tensor) -> Tensor:
+    """argmin_k ||x - c_k||^2 + prices[row, k] for vectors (n, d), rows (n,), prices (rows, K): int64 (n,).
+
+    The price is one more coordinate, in which a vector is 0 and a center sqrt(price): what is left is the
+    nearest neighbour.
+    """
+    lifted = torch.nn.functional.pad(vectors, (0, 1))
+    indices = torch.empty(len(vectors), dtype=torch.int64)
+    for row in rows.unique().tolist():
+        places = (rows == row).nonzero()[:, 0]
+        indices[places] = nearest(lifted[places], torch.cat([centers, prices[row].sqrt()[:, None]], 1))
+    return indices
+
+
 def fit(start: VectorCoder, vectors: Tensor, rows: Tensor, iterations: int) -> VectorCoder:
     """Generalised Lloyd: choices, then tables and centroids, each lowering D + lambda R on the vectors."""
     coder = start
@@ -67,9 +72,14 @@ def fit(start: VectorCoder, vectors: Tensor, rows: Tensor, iterations: int) -> V
 
 
 def tables_of(indices: Tensor, rows: Tensor, shape: tuple[int, ...]) -> FrequencyTables:
-    """Tables (rows, K) from counts, each leaning on the histogram over all rows."""
+    """Tables (rows, K) from the symbols of each row."""
     counts = np.zeros(shape)
     np.add.at(counts, (rows.numpy(), indices.numpy()), 1)
+    return smoothed_tables(counts)
+
+
+def smoothed_tables(counts: np.ndarray) -> FrequencyTables:
+    """Tables from counts (rows, K), each leaning on the histogram over all rows."""
     overall = counts.sum(0) + UNSEEN
     return FrequencyTables.from_counts(counts + PRIOR * overall / overall.sum())
 
