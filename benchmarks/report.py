@@ -24,6 +24,7 @@ HEADER = """\
     .venv-peers/bin/python benchmarks/convex_program.py --output benchmarks/results/convex_program.json
     .venv-peers-qpth/bin/python benchmarks/convex_program.py --output benchmarks/results/qpth.json
     .venv-peers/bin/python benchmarks/quantizer_layers.py --output benchmarks/results/quantizer_layers.json
+    python benchmarks/pictures.py --output benchmarks/results/pictures.json
     python benchmarks/report.py
 
 Ratios are medians over rounds in which every method has its turn in one process, lower and upper quartile in
@@ -40,6 +41,7 @@ def main() -> None:
         ("qpth", _program),
         ("quantizer_layers", _layers),
         ("assignment", _assignment),
+        ("pictures", _pictures),
     ):
         path = RESULTS / f"{name}.json"
         if path.exists():
@@ -70,6 +72,26 @@ def _program(content: Row) -> str:
         for name, values in row["solvers"].items()
     ]
     return "\n".join([*lines, _table(["vectors lie", "solver", *fields], measured)])
+
+
+def _pictures(content: Row) -> str:
+    timed = [row for row in content["rows"] if "both" in row]
+    large = [row for row in content["rows"] if "megabytes" in row]
+    cells = [
+        [str(row["quality"]), *(f"{row[part][0]:.2f} s" for part in ("encode", "decode", "both"))]
+        for row in timed
+    ]
+    lines = [
+        "## The picture codec\n",
+        f"Medians over the shipped photos of 768x512, the model being open; {_settings(content)}:\n",
+        _table(["quality", "encode", "decode", "both"], cells),
+        "The command line on 24 megapixels, a whole process:\n",
+        _table(
+            ["command", "peak memory", "time"],
+            [[r["command"], f"{r['megabytes']:.0f} MB", f"{r['seconds']:.0f} s"] for r in large],
+        ),
+    ]
+    return "\n".join(lines)
 
 
 def _layers(content: Row) -> str:

@@ -52,3 +52,10 @@ def test_a_missing_extra_is_named(run, monkeypatch, tmp_path):
     outcome = run("evaluate", tmp_path)
     assert outcome.code == 1
     assert outcome.err == "barycode: this command needs pytorch_msssim: pip install 'barycode[evaluation]'\n"
+
+
+def test_the_package_runs_as_a_module():
+    found = subprocess.run(
+        [sys.executable, "-m", "barycode", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "compress" in found.stdout
