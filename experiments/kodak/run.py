@@ -40,6 +40,15 @@ smaller at equal quality. A picture is left out where the other curve reaches le
 On the sets of 100 pictures every codec runs at every second setting: on Kodak that moves the BD-rates between
 the anchors by 0.3 points, at most 0.9. Encode and decode times in the rows come from a busy machine.
 """
+MORE = """\
+## Behind the models
+
+Recipes, logs and lineage are in [training](training). How loss(soft) and loss(hard) come together when
+transform, contexts and decoder train jointly, and what the annealing is worth: [annealing](../annealing).
+Vectors instead of scalars: [vectors](../vectors).
+
+![loss(soft), loss(hard), their gap, and sigma](../annealing/annealing.png)
+"""
 
 
 def main(
@@ -118,7 +127,7 @@ def summary(comparisons: list[Comparison]) -> str:
         for codec in comparison.ours:
             parts += [f"{codec.name} ({codec.description}):", "", bd_table(comparison.figures(codec)), ""]
         parts += [f"![PSNR]({key}/psnr.png)", f"![MS-SSIM]({key}/ms-ssim.png)", ""]
-    parts += ["## Again", "", "    python experiments/kodak/run.py --data FOLDER --fresh", ""]
+    parts += [MORE, "## Again", "", "    python experiments/kodak/run.py --data FOLDER --fresh", ""]
     return "\n".join(parts)
 
 

@@ -12,8 +12,9 @@ from barycode.quantizers.statistics import CodebookStatistics
 from barycode.rate.symbols import SymbolEncoder
 from barycode.rate.tables import FrequencyTables
 
-PRIOR = 50.0  # vectors' worth of the overall histogram in every table
-UNSEEN = 0.02  # ... and of a center that no training vector chose
+PRIOR = 20.0  # vectors' worth of the rows around it in every table
+FADE = 4.0  # how much less a row counts than one that is nearer by one
+UNSEEN = 0.02  # of the overall histogram: a center that no training vector chose
 SPREAD = 4  # one center in so many starts at a k-means cluster, the others at frequent lattice points
 DEAD_ZONE = 0.6
 
@@ -79,9 +80,13 @@ def tables_of(indices: Tensor, rows: Tensor, shape: tuple[int, ...]) -> Frequenc
 
 
 def smoothed_tables(counts: np.ndarray) -> FrequencyTables:
-    """Tables from counts (rows, K), each leaning on the histogram over all rows."""
+    """Tables from counts (rows, K), each leaning on the rows around it: rows are classes of a scale, in
+    order.
+    """
+    rows = np.arange(len(counts))
     overall = counts.sum(0) + UNSEEN
-    return FrequencyTables.from_counts(counts + PRIOR * overall / overall.sum())
+    around = FADE ** -np.abs(rows[:, None] - rows).astype(float) @ counts + overall / overall.sum()
+    return FrequencyTables.from_counts(counts + PRIOR * around / around.sum(1, keepdims=True))
 
 
 def begin(vectors: Tensor, size: int, trade: float, seed: int) -> VectorCoder:

@@ -36,6 +36,13 @@ class Trellis:
 
 
 @dataclass(frozen=True)
+class Leveled(Trellis):
+    """Codes along a trellis: point * gain * step, with a gain for every column."""
+
+    words = "trellis, columns leveled"
+
+
+@dataclass(frozen=True)
 class Centers:
     """Codes are ranks in codebook number `book` of the file, less the rank of the center nearest to zero."""
 
@@ -44,8 +51,8 @@ class Centers:
     words = "codebook"
 
 
-Method = Exact | Plain | Trellis | Centers
-_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers)
+Method = Exact | Plain | Trellis | Centers | Leveled
+_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers, Leveled)
 
 
 def write_method(writer: ByteWriter, method: Method) -> None:

@@ -77,6 +77,16 @@ class Scales:
         """base + row + column of every entry (grid.size,)."""
         return np.repeat(self._table().ravel(), self.grid.inner)
 
+    def leveled(self) -> "Scales":
+        """The same once every entry is divided by its column's gain."""
+        return Scales(self.grid, self.base, self.rows, _NONE)
+
+    def gains(self) -> NDArray[np.float32]:
+        """2**(class / 4) of the column of every entry (grid.size,)."""
+        classes = self.columns if self.columns.size else np.zeros(self.grid.columns, np.int32)
+        gains = np.ldexp(_QUARTERS[classes % PER_OCTAVE], classes // PER_OCTAVE)
+        return np.tile(np.repeat(gains, self.grid.inner), self.grid.rows)
+
     def _table(self) -> NDArray[np.int32]:
         total = np.full((self.grid.rows, self.grid.columns), self.base, np.int32)
         if self.rows.size:
@@ -87,6 +97,7 @@ class Scales:
 
 
 _NONE = np.zeros(0, np.int32)
+_QUARTERS = np.array([65536, 77936, 92682, 110218], np.float32) / np.float32(65536)  # 2**(n / 4)
 
 
 def _ratios(table: NDArray, others: NDArray, mean: float, axis: int) -> NDArray[np.float64]:
