@@ -12,6 +12,7 @@ from typing import BinaryIO
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
+from barycode.weights.balance import shares
 from barycode.weights.decoding import NetworkReader
 from barycode.weights.encoding import Settings, write_file
 from barycode.weights.formats import element_bytes
@@ -86,7 +87,7 @@ def compress_to(
     hardened: Mapping[str, Hardened] | None = None,
 ) -> Report:
     """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory."""
-    settings = _settings(target, rules, hardened or {})
+    settings = _settings(target, rules, hardened or {}, source)
     if isinstance(target, BitsPerWeight | Size) and settings.has_steps(source.directory):
         return _fit(stream, source, _limit(source, target), settings)
     return _write(stream, source, settings)
@@ -100,12 +101,15 @@ def decompress(data: bytes) -> dict[str, Tensor]:
     return NetworkReader(BytesIO(data)).state_dict()
 
 
-def _settings(target: Target, rules: Sequence[Rule], hardened: Mapping[str, Hardened]) -> Settings:
+def _settings(
+    target: Target, rules: Sequence[Rule], hardened: Mapping[str, Hardened], source: Source
+) -> Settings:
     if isinstance(target, Lossless):
         return Settings(Budget(1.0), LOSSLESS_RULES, hardened)
     if isinstance(target, MaxError):
         return Settings(Budget(2 * target.error, target.error), rules, hardened)
-    return Settings(Budget(target.step if isinstance(target, Step) else 1.0), rules, hardened)
+    step = target.step if isinstance(target, Step) else 1.0
+    return Settings(Budget(step), rules, hardened, shares(source, rules, hardened))
 
 
 def _limit(source: Source, target: BitsPerWeight | Size) -> int:

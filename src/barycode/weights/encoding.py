@@ -30,11 +30,15 @@ PART_ENTRIES = 2**20  # tensors are collected until they have so many
 
 @dataclass(frozen=True)
 class Settings:
-    """What is done to each tensor: rules, how fine, and tensors that are on their codebooks already."""
+    """What is done to each tensor: rules, how fine, and tensors that are on their codebooks already.
+
+    `shares` are the tensors' multiples of the step, by name (see `balance.py`); 1 where there is none.
+    """
 
     budget: Budget
     rules: Sequence[Rule] = DEFAULT_RULES
     hardened: Mapping[str, Hardened] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def has_steps(self, directory: Directory) -> bool:
         """Whether any tensor's size depends on the step."""
@@ -47,6 +51,10 @@ class Settings:
     def at(self, step: float) -> "Settings":
         """The same with another step."""
         return replace(self, budget=replace(self.budget, step=step))
+
+    def budget_of(self, entry: Entry) -> Budget:
+        """With the tensor's own share of the step."""
+        return replace(self.budget, step=self.budget.step * self.shares.get(entry.name, 1.0))
 
 
 def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator[list[Fate]]:
@@ -92,7 +100,7 @@ def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Books) -> 
     known = settings.hardened.get(entry.name)
     if known is not None:
         return prepare_hardened(entry, known, books)
-    return prepare(entry, tensor, rule_for(entry, settings.rules), settings.budget, books)
+    return prepare(entry, tensor, rule_for(entry, settings.rules), settings.budget_of(entry), books)
 
 
 def _encode_part(

@@ -15,7 +15,7 @@ from barycode.weights.directory import Entry
 from barycode.weights.exchange import Exchange
 from barycode.weights.formats import FLOATS, element_bytes, real_dtype
 from barycode.weights.meter import Metered
-from barycode.weights.methods import Exact, Method, Trellis
+from barycode.weights.methods import Exact, Leveled, Method, Trellis
 from barycode.weights.planes import Bits, FloatCoder, IntegerCoder
 from barycode.weights.scales import Grid, ScaleCoder, Scales
 
@@ -38,7 +38,7 @@ class PartCoder:
     """Codes the tensors of one part.
 
     A tensor's source and result are one array (n,): its bits for an exact one; integer codes for a uniform
-    grid or a codebook; for the trellis, weights in steps in, points out.
+    grid or a codebook; for the trellis, weights in steps in, points out, times their gains if leveled.
     """
 
     def __init__(self, exchange: Exchange, meter: Metered | None = None) -> None:
@@ -53,21 +53,24 @@ class PartCoder:
     def code(self, items: Sequence[Item], sources: Sequence[NDArray] | None) -> list[NDArray]:
         """The results of all items; `sources` while writing."""
         results: dict[int, NDArray] = {}
-        classes: dict[int, NDArray[np.uint8]] = {}
+        scales: dict[int, Scales] = {}
         exact = [i for i, item in enumerate(items) if isinstance(item.method, Exact)]
         for i in exact:
             results[i] = self._exact(items[i], None if sources is None else sources[i])
             self._charge([i], [1])
         for i in sorted(set(range(len(items))) - set(exact)):
-            classes[i] = self._classes(items[i], None if sources is None else sources[i])
+            scales[i] = self._measured(items[i], None if sources is None else sources[i])
             self._charge([i], [1])
         for on_trellis, shift, members in _sequences(items):
-            joined = np.concatenate([classes.pop(i) for i in members])
-            source = None if sources is None else np.concatenate([sources[i] for i in members])
+            joined = np.concatenate([_classes(items[i], scales[i]) for i in members])
+            source = None
+            if sources is not None:
+                source = np.concatenate([_leveled(items[i], sources[i], scales[i]) for i in members])
             codes = self._codes.code(self._exchange, joined, source, on_trellis, shift)
             sizes = [items[i].entry.size for i in members]
             self._charge(members, sizes)
-            results |= dict(zip(members, np.split(codes, np.cumsum(sizes)[:-1]), strict=True))
+            for i, own in zip(members, np.split(codes, np.cumsum(sizes)[:-1]), strict=True):
+                results[i] = own * scales[i].gains() if isinstance(items[i].method, Leveled) else own
         return [results[i] for i in range(len(items))]
 
     def _charge(self, members: Sequence[int], sizes: Sequence[int]) -> None:
@@ -89,13 +92,22 @@ class PartCoder:
         size = Grid.of(item.numbers).size
         return self._integers.code(self._exchange, size, 8 * element_bytes(dtype), bits)
 
-    def _classes(self, item: Item, source: NDArray | None) -> NDArray[np.uint8]:
+    def _measured(self, item: Item, source: NDArray | None) -> Scales:
         assert not isinstance(item.method, Exact)
         grid, scales = Grid.of(item.entry.shape), None
         unit = 2.0**item.method.shift * (2 if isinstance(item.method, Trellis) else 1)
         if source is not None:
             scales = Scales.measure(np.abs(source) * np.float32(1 / unit), grid)
-        return self._scales.code(self._exchange, grid, scales).classes(CLASSES, ZERO_CLASS)
+        return self._scales.code(self._exchange, grid, scales)
+
+
+def _classes(item: Item, scales: Scales) -> NDArray[np.uint8]:
+    known = scales.leveled() if isinstance(item.method, Leveled) else scales
+    return known.classes(CLASSES, ZERO_CLASS)
+
+
+def _leveled(item: Item, source: NDArray, scales: Scales) -> NDArray:
+    return source / scales.gains() if isinstance(item.method, Leveled) else source
 
 
 def _by_code(spent: NDArray, count: int) -> NDArray:

@@ -33,21 +33,19 @@ class Round:
 class Quantize:
     """Quantize with the step that the target asks for, divided by `fineness`.
 
-    With a `balance` b > 0, the step also goes with norm**b: norm is the tensor's root of the sum of squares against
-    the geometric mean of all such tensors, weighted by their entries. b = 1 is the least sum of relative errors
-    |error|^2 / |tensor|^2 of all tensors at a given rate. If `leveled`, the step of a column (input channel) goes
-    with the size of its entries, so that every input channel is as exact as any other.
+    If `balanced`, the step also goes with the root of the tensor's sum of squares, so that the sum of relative
+    errors |error|^2 / |tensor|^2 over such tensors is the least at a given rate; the geometric mean over their
+    entries is the step asked for. If `leveled`, the step of a column (input channel) goes with the size of
+    its entries: every input channel is as exact as any other.
     """
 
     fineness: float = 1.0
-    balance: float = 0.0
+    balanced: bool = False
     leveled: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.fineness < float("inf"):
             raise InvalidInputError(f"A fineness of {self.fineness}: expected a positive number.")
-        if not 0 <= self.balance <= 1:
-            raise InvalidInputError(f"A balance of {self.balance}: expected 0 to 1.")
 
 
 @dataclass(frozen=True)
@@ -85,14 +83,12 @@ class Rule:
         )
 
 
-BALANCE = 0.75
 NOT_FLOATS = Rule("*", Keep(), "not real floating-point numbers")
-WEIGHTS = Rule("*", Quantize(balance=BALANCE), "weights")
+WEIGHTS = Rule("*", Quantize(balanced=True), "weights")
 DEFAULT_RULES = (
     Rule("*", Round(6), "vectors (normalisation, biases) are few and sensitive", dimensions=1),
     Rule("*", Round(6), "hardly any entries", entries=256),
-    Rule("*", Quantize(2.0, BALANCE), "few entries, as first and last layers have", entries=2048),
-    Rule("*", Quantize(balance=BALANCE, leveled=True), "a matrix", dimensions=2),
+    Rule("*", Quantize(balanced=True, leveled=True), "a matrix", dimensions=2),
     WEIGHTS,
 )
 LOSSLESS_RULES = (Rule("*", Keep(), "lossless"),)

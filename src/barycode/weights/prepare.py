@@ -12,10 +12,11 @@ from barycode.weights.books import Books, origin
 from barycode.weights.directory import Entry
 from barycode.weights.formats import FLOATS, to_bits
 from barycode.weights.hardened import Hardened
-from barycode.weights.methods import MAX_SHIFT, Centers, Exact, Plain, Trellis
+from barycode.weights.methods import MAX_SHIFT, Centers, Exact, Leveled, Plain, Trellis
 from barycode.weights.part import Item
 from barycode.weights.plan import Cluster, Keep, Quantize, Round, Rule
 from barycode.weights.rebuild import rebuild
+from barycode.weights.scales import MAX_GAIN
 
 MAX_CODE = 2**23  # so that float32 holds the codes
 USUAL_CODE = 8  # mean magnitude above which low bits of codes are as good as random
@@ -52,7 +53,7 @@ def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Boo
         return _clustered(entry, tensor, treatment, rule.reason, books)
     if budget.max_error is not None:
         return _bounded(entry, tensor, treatment, rule.reason, budget.max_error)
-    return _on_trellis(entry, tensor, budget.step / treatment.fineness, rule.reason)
+    return _on_trellis(entry, tensor, budget.step / treatment.fineness, rule)
 
 
 def prepare_hardened(entry: Entry, hardened: Hardened, books: Books) -> Prepared:
@@ -107,13 +108,15 @@ def _exact(entry: Entry, tensor: Tensor, reason: str) -> Prepared:
     return Prepared(Item(entry, Exact()), to_bits(tensor), reason)
 
 
-def _on_trellis(entry: Entry, tensor: Tensor, step: float, reason: str) -> Prepared:
+def _on_trellis(entry: Entry, tensor: Tensor, step: float, rule: Rule) -> Prepared:
+    leveled = isinstance(rule.treatment, Quantize) and rule.treatment.leveled
     stored = float(np.float32(step))
     targets = (tensor.double() if tensor.dtype == torch.float64 else tensor.float()).numpy().ravel() / stored
-    if _extreme(targets, stored):
+    if _extreme(targets * MAX_GAIN if leveled else targets, stored):
         return _exact(entry, tensor, "range too wide for the step")
     shift = _shift(float(np.abs(targets).mean()) / 2)
-    return Prepared(Item(entry, Trellis(stored, shift)), targets.astype(np.float32), reason)
+    method = Leveled(stored, shift) if leveled else Trellis(stored, shift)
+    return Prepared(Item(entry, method), targets.astype(np.float32), rule.reason)
 
 
 def _bounded(entry: Entry, tensor: Tensor, treatment: Quantize, reason: str, error: float) -> Prepared:

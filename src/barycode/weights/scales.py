@@ -14,6 +14,7 @@ from barycode.weights.exchange import Exchange
 
 PER_OCTAVE = 4
 LIMIT = 24  # classes that a row or column may differ from the base: six octaves
+MAX_GAIN = 2 ** (LIMIT // PER_OCTAVE)
 BASE_BITS = 13
 BASE_LIMIT = 2 ** (BASE_BITS - 1)
 MIN_LINE = 8  # entries a row or column must have to be worth a class of its own
