@@ -12,7 +12,6 @@ from barycode.quantizers.finite_scalar import FiniteScalarQuantizer
 from barycode.quantizers.gumbel import GumbelQuantizer
 from barycode.quantizers.health import CodebookHealth
 from barycode.quantizers.initialization import farthest, kmeans, sample, uniform
-from barycode.quantizers.nearest import nearest
 from barycode.quantizers.product import ProductQuantizer
 from barycode.quantizers.programs import Exact, Program, Relaxed
 from barycode.quantizers.quantized import Quantized
@@ -26,6 +25,7 @@ from barycode.quantizers.statistics import CodebookStatistics, sync
 from barycode.quantizers.stochastic import StochasticQuantizer
 from barycode.quantizers.updates import EmaUpdate
 from barycode.quantizers.vector import VectorQuantizer
+from barycode.simplex.nearest import nearest
 
 __all__ = [
     "AffineVectorQuantizer",

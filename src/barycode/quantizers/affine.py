@@ -7,10 +7,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from barycode.quantizers.nearest import nearest
 from barycode.quantizers.quantizer import Initialization
 from barycode.quantizers.statistics import CodebookStatistics
 from barycode.quantizers.vector import VectorQuantizer
+from barycode.simplex.nearest import nearest
 
 SMALLEST_SCALE = 1e-4
 

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.nearest import nearest
 from barycode.quantizers.statistics import CodebookStatistics
+from barycode.simplex.nearest import nearest
 
 SEED_CANDIDATES = 32  # vectors considered for each seed of k-means
 CANDIDATES = 128  # ... and for each of the farthest points

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.assignment import Sparse
-from barycode.quantizers.relaxed_combination import relaxed_combination
 from barycode.simplex import solve_convex_program
+from barycode.simplex.relaxation import relax
+from barycode.simplex.support import Ragged
 
 Vertices = Int64[Tensor, " n"] | None  # None where they are not known yet
 
@@ -84,8 +86,15 @@ class Relaxed:
     def combine(
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
     ) -> Combination:
-        combined, held = relaxed_combination(z, codebook, self.regularization, vertex)
-        return Combination(combined, held, lambda: self(z, codebook))
+        scale = torch.tensor(self.regularization, dtype=torch.float64, device=z.device)
+        weights = relax(z, codebook, scale, vertex)
+        combined, held = weights.combine(codebook)
+        return Combination(combined, held, lambda: _sparse(weights))
+
+
+def _sparse(weights: Ragged) -> Sparse:
+    values, indices = weights.padded()
+    return Sparse(indices, values, weights.support.size)
 
 
 def _require_positive(value: float) -> None:

@@ -14,9 +14,9 @@ from torch.nn import functional
 from barycode.errors import InvalidInputError
 from barycode.quantizers.bypass import quantization_is_off
 from barycode.quantizers.codebook import Codebook
-from barycode.quantizers.nearest import compute_dtype, nearest
 from barycode.quantizers.quantized import Quantized
 from barycode.quantizers.statistics import CodebookStatistics
+from barycode.simplex.nearest import compute_dtype, nearest
 
 Initialization = Callable[[Tensor, int], Tensor]
 

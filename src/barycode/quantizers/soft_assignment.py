@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from barycode.quantizers.assignment import Assignment, Dense
-from barycode.quantizers.nearest import block_rows, nearest
+from barycode.simplex.nearest import block_rows, nearest
 
 
 def soft_assign(

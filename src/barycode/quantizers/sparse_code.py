@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.assignment import Sparse
-from barycode.quantizers.nearest import block_rows, compute_dtype, nearest
+from barycode.simplex.nearest import block_rows, compute_dtype, nearest
 
 Search = tuple[Tensor, Tensor]  # errors (n, ...) up to |z|^2, and the chosen slots (n, ..., s)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from barycode.quantizers.initialization import kmeans
-from barycode.quantizers.nearest import nearest
+from barycode.simplex.nearest import nearest
 from barycode.quantizers.statistics import CodebookStatistics
 from barycode.rate.symbols import SymbolEncoder
 from barycode.rate.tables import FrequencyTables

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from barycode.errors import ConvergenceError, InvalidInputError
-from barycode.simplex.derivatives import certificate, exact_weights, relaxed_weights
+from barycode.simplex.derivatives import certificate, exact_weights
+from barycode.simplex.relaxation import relaxed_weights
 from barycode.simplex.sparse import combine, scatter
 
 TOLERANCE = 1e-6

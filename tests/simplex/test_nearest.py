@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barycode.quantizers import nearest
-from barycode.quantizers.nearest import block_rows
+from barycode.simplex.nearest import block_rows
 
 
 def brute_force(z: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
