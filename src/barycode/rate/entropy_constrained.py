@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from barycode.quantizers.initialization import kmeans
-from barycode.simplex.nearest import nearest
 from barycode.quantizers.statistics import CodebookStatistics
 from barycode.rate.symbols import SymbolEncoder
 from barycode.rate.tables import FrequencyTables
+from barycode.simplex.nearest import nearest
 
 PRIOR = 20.0  # vectors' worth of the rows around it in every table
 FADE = 4.0  # how much less a row counts than one that is nearer by one

@@ -34,8 +34,8 @@ def certificate(
     """The residual (N,) of sparse weights."""
     program = Program(Codes.of(codebook), float(regularization.detach()), 0.0, 0)
     vertex = nearest(z, codebook)
-    rows = list(row_blocks(len(z), len(codebook)))
-    blocks = [program.certify(*(part[some].detach() for part in (z, vertex, values, indices))) for some in rows]
+    known = (z.detach(), vertex, values.detach(), indices)
+    blocks = [program.certify(*(part[rows] for part in known)) for rows in row_blocks(len(z), len(codebook))]
     return torch.cat([z.new_zeros(0), *blocks]).to(z.dtype)
 
 
