@@ -3,6 +3,7 @@
     python benchmarks/weights.py                            # a made-up checkpoint of 100 MB
     python benchmarks/weights.py model.safetensors --megabytes 20
     python benchmarks/weights.py --output weights.json
+    python benchmarks/weights.py --megabytes 500 --memory   # peaks of the command line's processes instead
 
 Megabytes are those of the tensors before compression, seconds are those of one thread of this process.
 """
@@ -11,13 +12,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from timing import report, save
 from torch import Tensor
 
@@ -75,6 +80,40 @@ def measure(name: str, tensors: Mapping[str, Tensor], target: Target) -> dict[st
     return row
 
 
+def peak(*arguments: str) -> tuple[float, float]:
+    """Megabytes at the most, and seconds of processor time, of Python with these arguments."""
+    child = os.posix_spawn(sys.executable, [sys.executable, *arguments], os.environ)
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        raise SystemExit(f"python {' '.join(arguments)} failed.")
+    return usage.ru_maxrss / 1e3, usage.ru_utime + usage.ru_stime
+
+
+def write_made_up(megabytes: float, path: Path) -> None:
+    save_file(made_up(megabytes), path)
+
+
+def memory_rows(megabytes: float) -> Iterator[dict[str, object]]:
+    """Peaks of `barycode compress` and `decompress` on made-up weights, and of the imports alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = Path(folder, "model.safetensors"), Path(folder, "model.bary")
+        writer = get_context("spawn").Process(target=write_made_up, args=(megabytes, plain))
+        writer.start()  # elsewhere: the peak of a process counts that of the one which started it
+        writer.join()
+        for name, arguments in (
+            ("imports alone", ("-c", "import barycode.weights, barycode.cli.main")),
+            ("compress", ("-m", "barycode", "compress", str(plain), "--output", str(small))),
+            ("decompress", ("-m", "barycode", "decompress", str(small), "--output", str(plain), "--force")),
+        ):
+            most, seconds = peak(*arguments)
+            yield {
+                "what": name,
+                "megabytes": round(plain.stat().st_size / 1e6, 1),
+                "peak MB": round(most),
+                "seconds": round(seconds, 1),
+            }
+
+
 def zstd_size(tensors: Mapping[str, Tensor]) -> int:
     """Bytes of all tensors one after the other under zstd -19."""
     import zstandard
@@ -92,23 +131,30 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", type=Path, help="a .safetensors file, else made-up weights")
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--memory", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    rows = []
+    for row in memory_rows(arguments.megabytes) if arguments.memory else speed_rows(arguments):
+        rows.append(row)
+        print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
+    if arguments.output:
+        save(arguments.output, report(rows, ("torch", "numpy", "constriction")))
+
+
+def speed_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Quantized, and lossless on a quarter of it in two formats."""
     whole = load_file(arguments.checkpoint) if arguments.checkpoint else made_up(arguments.megabytes)
     tensors = cut(whole, arguments.megabytes)
     floats = torch.cat([t.flatten() for t in tensors.values() if t.dtype == torch.float32 and t.ndim > 1])
     step = Step(STEP * float(floats.square().mean().sqrt()))
     halves = {name: t.bfloat16() if t.is_floating_point() else t for name, t in tensors.items()}
-    rows = []
     for name, state, target in (
         ("float32, quantized", tensors, step),
         ("float32, lossless", cut(tensors, arguments.megabytes / 4), Lossless()),
         ("bfloat16, lossless", cut(halves, arguments.megabytes / 4), Lossless()),
     ):
-        rows.append(measure(name, state, target))
-        print("  ".join(f"{key}: {value}" for key, value in rows[-1].items()), flush=True)
-    if arguments.output:
-        save(arguments.output, report(rows, ("torch", "numpy", "constriction")))
+        yield measure(name, state, target)
 
 
 if __name__ == "__main__":

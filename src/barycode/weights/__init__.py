@@ -15,6 +15,7 @@ from barycode.weights.plan import (
     Size,
     Step,
     Target,
+    Vectors,
 )
 from barycode.weights.report import Fate, Report
 
@@ -35,6 +36,7 @@ __all__ = [
     "Size",
     "Step",
     "Target",
+    "Vectors",
     "compress",
     "compress_to",
     "decompress",

@@ -1,13 +1,14 @@
-"""Codebooks of a file: sorted centers, each set stored once however many tensors use it."""
+"""Codebooks of a file: sorted centers or code vectors, each set stored once however many tensors use it."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from barycode.container import ByteReader, ByteWriter
+from barycode.container import ByteReader, ByteWriter, Section
 from barycode.errors import CorruptFileError
 from barycode.weights.formats import DTYPES, FLOATS, dtype_code, element_bytes, from_bits, to_bits
 from barycode.weights.hardened import MAX_CENTERS
+from barycode.weights.methods import MAX_DIMENSION
 
 
 class Books:
@@ -18,8 +19,8 @@ class Books:
         self._places: dict[bytes, int] = {}
 
     def place_of(self, centers: Tensor) -> int:
-        """The number of a codebook of sorted centers (K,), new or known."""
-        place = self._places.setdefault(book_to_bytes(centers), len(self.books))
+        """The number of a codebook of sorted centers (K,) or code vectors (K, d), new or known."""
+        place = self._places.setdefault(book_section(centers).payload, len(self.books))
         if place == len(self.books):
             self.books.append(centers.detach().cpu())
         return place
@@ -31,6 +32,34 @@ class Books:
 def origin(centers: Tensor) -> int:
     """The rank from which codes count: of the center nearest to zero, the lower of two as near."""
     return int(centers.double().abs().argmin())
+
+
+def book_section(book: Tensor) -> Section:
+    """BOOK for centers (K,), VECT for code vectors (K, d)."""
+    return Section("BOOK", book_to_bytes(book)) if book.ndim == 1 else Section("VECT", vectors_to_bytes(book))
+
+
+def vectors_to_bytes(vectors: Tensor) -> bytes:
+    """K less one, d less one, the code vectors (K, d) as bfloat16."""
+    writer = ByteWriter()
+    for extent in vectors.shape:
+        writer.varint(extent - 1)
+    writer.raw(to_bits(vectors.bfloat16()).astype("<u2").tobytes())
+    return writer.finish()
+
+
+def vectors_from_bytes(data: bytes) -> Tensor:
+    """Finite code vectors bfloat16 (K, d); CorruptFileError for anything else."""
+    reader = ByteReader(data, "A codebook")
+    count, dimension = reader.varint() + 1, reader.varint() + 1
+    if count > MAX_CENTERS or dimension > MAX_DIMENSION:
+        raise CorruptFileError(f"A codebook claims {count} vectors of {dimension} entries: damaged file.")
+    bits = np.frombuffer(reader.raw(2 * count * dimension), "<u2").astype("=u2")
+    reader.finish()
+    vectors = from_bits(bits, torch.bfloat16, (count, dimension))
+    if not bool(torch.isfinite(vectors).all()):
+        raise CorruptFileError("A codebook's vectors are not finite numbers: the file is damaged.")
+    return vectors
 
 
 def book_to_bytes(centers: Tensor) -> bytes:

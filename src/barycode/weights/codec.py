@@ -30,6 +30,7 @@ from barycode.weights.plan import (
 )
 from barycode.weights.prepare import Budget
 from barycode.weights.report import Report
+from barycode.weights.runs import shared_codebooks
 from barycode.weights.search import Sample, fitting_step
 from barycode.weights.sources import Source, StateDict
 
@@ -106,10 +107,11 @@ def _settings(
 ) -> Settings:
     if isinstance(target, Lossless):
         return Settings(Budget(1.0), LOSSLESS_RULES, hardened)
+    shared = shared_codebooks(source, rules, hardened)
     if isinstance(target, MaxError):
-        return Settings(Budget(2 * target.error, target.error), rules, hardened)
+        return Settings(Budget(2 * target.error, target.error), rules, hardened, shared=shared)
     step = target.step if isinstance(target, Step) else 1.0
-    return Settings(Budget(step), rules, hardened, shares(source, rules, hardened))
+    return Settings(Budget(step), rules, hardened, shares(source, rules, hardened), shared)
 
 
 def _limit(source: Source, target: BitsPerWeight | Size) -> int:

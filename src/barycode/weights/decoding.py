@@ -8,7 +8,7 @@ from torch import Tensor
 from barycode.container import ByteReader, ContainerReader, Section
 from barycode.errors import CorruptFileError, UnsupportedFileError
 from barycode.rate import SymbolDecoder
-from barycode.weights.books import book_from_bytes
+from barycode.weights.books import book_from_bytes, vectors_from_bytes
 from barycode.weights.directory import Directory, Entry
 from barycode.weights.encoding import KIND, MAX_GROWTH
 from barycode.weights.exchange import Reading
@@ -59,6 +59,8 @@ class NetworkReader:
         for section in self._sections:
             if section.tag == "BOOK":
                 self._books.append(book_from_bytes(section.payload))
+            elif section.tag == "VECT":
+                self._books.append(vectors_from_bytes(section.payload))
             elif section.tag == "PART":
                 items, data = _open(section.payload, waiting)
                 del waiting[: len(items)]

@@ -9,7 +9,8 @@ from torch import Tensor
 from barycode.container import ByteWriter, ContainerWriter, Section
 from barycode.errors import InvalidInputError
 from barycode.rate import SymbolEncoder
-from barycode.weights.books import Books, book_to_bytes
+from barycode.rate.entropy_constrained import VectorCoder
+from barycode.weights.books import Books, book_section
 from barycode.weights.directory import Directory, Entry
 from barycode.weights.exchange import Writing
 from barycode.weights.formats import to_bits
@@ -17,10 +18,11 @@ from barycode.weights.hardened import Hardened
 from barycode.weights.meter import Metered
 from barycode.weights.methods import write_method
 from barycode.weights.part import PartCoder
-from barycode.weights.plan import DEFAULT_RULES, Quantize, Rule, rule_for
+from barycode.weights.plan import DEFAULT_RULES, Quantize, Rule, Vectors, rule_for
 from barycode.weights.prepare import Budget, Prepared, prepare, prepare_hardened
 from barycode.weights.rebuild import rebuild
 from barycode.weights.report import Fate, errors
+from barycode.weights.runs import prepare_runs
 from barycode.weights.sources import Source
 
 KIND = "wght"
@@ -33,12 +35,14 @@ class Settings:
     """What is done to each tensor: rules, how fine, and tensors that are on their codebooks already.
 
     `shares` are the tensors' multiples of the step, by name (see `balance.py`); 1 where there is none.
+    `shared` are the codebooks that tensors of one treatment have in common.
     """
 
     budget: Budget
     rules: Sequence[Rule] = DEFAULT_RULES
     hardened: Mapping[str, Hardened] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    shared: Mapping[Vectors, VectorCoder] = field(default_factory=dict)
 
     def has_steps(self, directory: Directory) -> bool:
         """Whether any tensor's size depends on the step."""
@@ -73,7 +77,7 @@ def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator
                 _prepare(entry, tensor, settings, books) for entry, tensor in zip(group, tensors, strict=True)
             ]
             for book in books.books[told:]:
-                writer.add(Section("BOOK", book_to_bytes(book)))
+                writer.add(book_section(book))
             told = len(books.books)
             payload, fates = _encode_part(prepared, tensors, books)
             writer.add(Section("PART", payload))
@@ -100,7 +104,10 @@ def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Books) -> 
     known = settings.hardened.get(entry.name)
     if known is not None:
         return prepare_hardened(entry, known, books)
-    return prepare(entry, tensor, rule_for(entry, settings.rules), settings.budget_of(entry), books)
+    rule = rule_for(entry, settings.rules)
+    if isinstance(rule.treatment, Vectors) and entry.size and bool(tensor.isfinite().all()):
+        return prepare_runs(entry, tensor, rule.treatment, rule.reason, settings.shared, books)
+    return prepare(entry, tensor, rule, settings.budget_of(entry), books)
 
 
 def _encode_part(

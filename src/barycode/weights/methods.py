@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError
+from barycode.weights.hardened import MAX_CENTERS
 
 MAX_SHIFT = 24
+MAX_DIMENSION = 64  # of code vectors
 _STEP = struct.Struct("<f")
 
 
@@ -51,8 +53,19 @@ class Centers:
     words = "codebook"
 
 
-Method = Exact | Plain | Trellis | Centers | Leveled
-_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers, Leveled)
+@dataclass(frozen=True)
+class CodeVectors:
+    """Indices of code vectors: runs of `dimension` entries are code vectors of book `book` times `step`."""
+
+    step: float
+    book: int
+    size: int
+    dimension: int
+    words = "code vectors"
+
+
+Method = Exact | Plain | Trellis | Centers | Leveled | CodeVectors
+_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers, Leveled, CodeVectors)
 
 
 def write_method(writer: ByteWriter, method: Method) -> None:
@@ -61,6 +74,10 @@ def write_method(writer: ByteWriter, method: Method) -> None:
     if isinstance(method, Centers):
         writer.varint(method.book)
         writer.u8(method.shift)
+    elif isinstance(method, CodeVectors):
+        writer.raw(_STEP.pack(method.step))
+        for number in (method.book, method.size, method.dimension):
+            writer.varint(number)
     elif not isinstance(method, Exact):
         writer.raw(_STEP.pack(method.step))
         writer.u8(method.shift)
@@ -79,7 +96,16 @@ def read_method(reader: ByteReader) -> Method:
     (step,) = _STEP.unpack(reader.raw(_STEP.size))
     if not 0 < step < float("inf"):
         raise CorruptFileError(f"A tensor has the step {step}, which is not positive: the file is damaged.")
+    if kind is CodeVectors:
+        return _code_vectors(step, reader)
     return kind(step, _shift(reader))
+
+
+def _code_vectors(step: float, reader: ByteReader) -> CodeVectors:
+    book, size, dimension = (reader.varint() for _ in range(3))
+    if not (0 < size <= MAX_CENTERS and 0 < dimension <= MAX_DIMENSION):
+        raise CorruptFileError(f"A tensor has {size} code vectors of {dimension} entries: damaged file.")
+    return CodeVectors(step, book, size, dimension)
 
 
 def _shift(reader: ByteReader) -> int:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from barycode.weights.adaptive import AdaptiveTables, flat
 from barycode.weights.codes import CLASSES, PIECE, ZERO_CLASS, CodeCoder
 from barycode.weights.directory import Entry
 from barycode.weights.exchange import Exchange
 from barycode.weights.formats import FLOATS, element_bytes, real_dtype
 from barycode.weights.meter import Metered
-from barycode.weights.methods import Exact, Leveled, Method, Trellis
-from barycode.weights.planes import Bits, FloatCoder, IntegerCoder
+from barycode.weights.methods import CodeVectors, Exact, Leveled, Method, Trellis
+from barycode.weights.planes import Bits, FloatCoder, IntegerCoder, code_learning
 from barycode.weights.scales import Grid, ScaleCoder, Scales
 
 
@@ -38,7 +39,8 @@ class PartCoder:
     """Codes the tensors of one part.
 
     A tensor's source and result are one array (n,): its bits for an exact one; integer codes for a uniform
-    grid or a codebook; for the trellis, weights in steps in, points out, times their gains if leveled.
+    grid or a codebook; an index for each run of entries for code vectors; for the trellis, weights in steps
+    in, points out, times their gains if leveled.
     """
 
     def __init__(self, exchange: Exchange, meter: Metered | None = None) -> None:
@@ -49,16 +51,17 @@ class PartCoder:
         self._integers = IntegerCoder()
         self._scales = ScaleCoder()
         self._codes = CodeCoder()
+        self._indices: dict[tuple[int, int], AdaptiveTables] = {}
 
     def code(self, items: Sequence[Item], sources: Sequence[NDArray] | None) -> list[NDArray]:
         """The results of all items; `sources` while writing."""
         results: dict[int, NDArray] = {}
         scales: dict[int, Scales] = {}
-        exact = [i for i, item in enumerate(items) if isinstance(item.method, Exact)]
-        for i in exact:
-            results[i] = self._exact(items[i], None if sources is None else sources[i])
-            self._charge([i], [1])
-        for i in sorted(set(range(len(items))) - set(exact)):
+        for kind, coded in ((Exact, self._exact), (CodeVectors, self._runs)):
+            for i in (i for i, item in enumerate(items) if isinstance(item.method, kind)):
+                results[i] = coded(items[i], None if sources is None else sources[i])
+                self._charge([i], [1])
+        for i in sorted(set(range(len(items))) - set(results)):
             scales[i] = self._measured(items[i], None if sources is None else sources[i])
             self._charge([i], [1])
         for on_trellis, shift, members in _sequences(items):
@@ -92,8 +95,15 @@ class PartCoder:
         size = Grid.of(item.numbers).size
         return self._integers.code(self._exchange, size, 8 * element_bytes(dtype), bits)
 
+    def _runs(self, item: Item, indices: NDArray | None) -> NDArray[np.int32]:
+        method = item.method
+        assert isinstance(method, CodeVectors)
+        tables = self._indices.setdefault((method.book, method.size), AdaptiveTables(flat(1, method.size)))
+        rows = np.zeros(-(-item.entry.size // method.dimension), np.int64)
+        return code_learning(self._exchange, tables, rows, indices)
+
     def _measured(self, item: Item, source: NDArray | None) -> Scales:
-        assert not isinstance(item.method, Exact)
+        assert not isinstance(item.method, Exact | CodeVectors)
         grid, scales = Grid.of(item.entry.shape), None
         unit = 2.0**item.method.shift * (2 if isinstance(item.method, Trellis) else 1)
         if source is not None:
@@ -120,6 +130,6 @@ def _sequences(items: Sequence[Item]) -> list[tuple[bool, int, list[int]]]:
     """(on the trellis, shift, places of the items), in that order."""
     found: dict[tuple[bool, int], list[int]] = {}
     for i, item in enumerate(items):
-        if not isinstance(item.method, Exact):
+        if not isinstance(item.method, Exact | CodeVectors):
             found.setdefault((isinstance(item.method, Trellis), item.method.shift), []).append(i)
     return [(*key, members) for key, members in sorted(found.items())]

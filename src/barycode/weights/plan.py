@@ -33,10 +33,10 @@ class Round:
 class Quantize:
     """Quantize with the step that the target asks for, divided by `fineness`.
 
-    If `balanced`, the step also goes with the root of the tensor's sum of squares, so that the sum of relative
-    errors |error|^2 / |tensor|^2 over such tensors is the least at a given rate; the geometric mean over their
-    entries is the step asked for. If `leveled`, the step of a column (input channel) goes with the size of
-    its entries: every input channel is as exact as any other.
+    If `balanced`, the step also goes with the root of the tensor's sum of squares, so that the sum of
+    relative errors |error|^2 / |tensor|^2 over such tensors is the least at a given rate; the geometric mean
+    over their entries is the step asked for. If `leveled`, the step of a column (input channel) goes with the
+    size of its entries: every input channel is as exact as any other.
     """
 
     fineness: float = 1.0
@@ -59,7 +59,30 @@ class Cluster:
             raise InvalidInputError(f"{self.centers} centers: expected 1 to 256.")
 
 
-Treatment = Keep | Round | Quantize | Cluster
+@dataclass(frozen=True)
+class Vectors:
+    """K code vectors for runs of `dimension` entries, trained on the tensor, and an index for each run.
+
+    Training and choice minimise the squared error, in mean squares of the tensor, + `price` * bits. If
+    `shared`, all tensors of this treatment have one codebook, each in units of its root mean square. In one
+    dimension, at no price, exact k-means.
+    """
+
+    centers: int
+    dimension: int = 4
+    price: float = 0.0
+    shared: bool = False
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.centers <= 4096 and 1 <= self.dimension <= 64):
+            raise InvalidInputError(
+                f"{self.centers} code vectors of {self.dimension} entries: expected 1 to 4096 of 1 to 64."
+            )
+        if not 0 <= self.price < float("inf"):
+            raise InvalidInputError(f"A bit at the price {self.price}: expected a number >= 0.")
+
+
+Treatment = Keep | Round | Quantize | Cluster | Vectors
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Budget:
 
 
 def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Books) -> Prepared:
-    """Treat a tensor as its rule says, or exactly where that cannot be done."""
+    """Treat a tensor as its rule says, or exactly where that cannot be done. Code vectors: see `runs.py`."""
     treatment = rule.treatment
     if isinstance(treatment, Keep) or not entry.size:
         return _exact(entry, tensor, rule.reason)
@@ -51,6 +51,7 @@ def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Boo
         return _exact(entry, rounded(tensor, _bits(tensor, treatment, budget)), rule.reason)
     if isinstance(treatment, Cluster):
         return _clustered(entry, tensor, treatment, rule.reason, books)
+    assert isinstance(treatment, Quantize)
     if budget.max_error is not None:
         return _bounded(entry, tensor, treatment, rule.reason, budget.max_error)
     return _on_trellis(entry, tensor, budget.step / treatment.fineness, rule)

@@ -10,7 +10,7 @@ from torch import Tensor
 from barycode.errors import CorruptFileError
 from barycode.weights.books import origin
 from barycode.weights.formats import from_bits
-from barycode.weights.methods import Centers, Exact
+from barycode.weights.methods import Centers, CodeVectors, Exact
 from barycode.weights.part import Item
 
 
@@ -22,7 +22,8 @@ def rebuild(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
     if isinstance(method, Centers):
         return _look_up(item, result, books)
     wide = torch.float64 if entry.dtype == torch.float64 else torch.float32
-    weights = torch.from_numpy(result).to(wide).mul_(method.step)
+    points = _runs(item, result, books) if isinstance(method, CodeVectors) else torch.from_numpy(result)
+    weights = points.to(wide).mul_(method.step)
     if entry.dtype != weights.dtype:
         largest = torch.finfo(entry.dtype).max
         weights = weights.clamp_(-largest, largest).to(entry.dtype)
@@ -31,7 +32,8 @@ def rebuild(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
 
 def _look_up(item: Item, codes: NDArray, books: Sequence[Tensor]) -> Tensor:
     assert isinstance(item.method, Centers)
-    if item.method.book >= len(books) or books[item.method.book].dtype != item.entry.dtype:
+    known = item.method.book < len(books) and books[item.method.book].ndim == 1
+    if not known or books[item.method.book].dtype != item.entry.dtype:
         raise CorruptFileError(f"The tensor {item.entry.name!r} has no codebook of its kind: damaged file.")
     centers = books[item.method.book]
     ranks = codes.astype(np.int64) + origin(centers)
@@ -40,3 +42,13 @@ def _look_up(item: Item, codes: NDArray, books: Sequence[Tensor]) -> Tensor:
             f"The tensor {item.entry.name!r} has codes outside its codebook: damaged file."
         )
     return centers[torch.from_numpy(ranks)].reshape(item.entry.shape)
+
+
+def _runs(item: Item, indices: NDArray, books: Sequence[Tensor]) -> Tensor:
+    """The entries (n,) that code vectors stand for, in steps."""
+    method = item.method
+    assert isinstance(method, CodeVectors)
+    form = (method.size, method.dimension)
+    if method.book >= len(books) or tuple(books[method.book].shape) != form:
+        raise CorruptFileError(f"The tensor {item.entry.name!r} has no codebook of its kind: damaged file.")
+    return books[method.book][torch.from_numpy(indices).long()].flatten()[: item.entry.size]

@@ -1,0 +1,93 @@
+"""Code vectors for runs of entries: entropy-constrained vector quantization of tensors."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from barycode.quantizers.initialization import kmeans
+from barycode.quantizers.kmeans_1d import kmeans_1d
+from barycode.rate import FrequencyTables
+from barycode.rate.entropy_constrained import VectorCoder, fit
+from barycode.weights.books import Books
+from barycode.weights.directory import Entry
+from barycode.weights.methods import CodeVectors
+from barycode.weights.part import Item
+from barycode.weights.plan import Rule, Vectors, rule_for
+from barycode.weights.prepare import Prepared
+from barycode.weights.sources import Source
+
+SAMPLE = 2**16  # runs that a codebook is trained on
+ITERATIONS = 12
+SEED = 0
+
+
+def prepare_runs(
+    entry: Entry,
+    tensor: Tensor,
+    treatment: Vectors,
+    reason: str,
+    shared: Mapping[Vectors, VectorCoder],
+    books: Books,
+) -> Prepared:
+    """The cheapest code vector for every run, of a shared codebook or of the tensor's own."""
+    scale = root_mean_square(tensor)
+    vectors = runs(tensor, treatment.dimension) / scale
+    coder = shared.get(treatment) or trained(vectors, treatment)
+    indices = coder.choose(vectors, torch.zeros(len(vectors), dtype=torch.int64))
+    method = CodeVectors(scale, books.place_of(coder.centers), len(coder.centers), treatment.dimension)
+    return Prepared(Item(entry, method), indices.numpy().astype(np.int32), reason)
+
+
+def shared_codebooks(
+    source: Source, rules: Sequence[Rule], hardened: Container[str]
+) -> dict[Vectors, VectorCoder]:
+    """A codebook for each treatment that asks for a shared one, from runs of all its tensors."""
+    members: dict[Vectors, list[Entry]] = {}
+    for entry in source.directory.entries:
+        treatment = rule_for(entry, rules).treatment
+        free = entry.tied_to is None and entry.name not in hardened and entry.size
+        if free and isinstance(treatment, Vectors) and treatment.shared:
+            members.setdefault(treatment, []).append(entry)
+    return {
+        treatment: trained(_pooled(source, entries, treatment.dimension), treatment)
+        for treatment, entries in members.items()
+    }
+
+
+def trained(vectors: Tensor, treatment: Vectors) -> VectorCoder:
+    """A codebook for vectors (n, d) of unit mean square, and what its indices cost."""
+    vectors = vectors[:: -(-len(vectors) // SAMPLE)]
+    size = min(treatment.centers, len(vectors))
+    generator = torch.Generator().manual_seed(SEED)
+    one = treatment.dimension == 1
+    centers = kmeans_1d(vectors[:, 0], size)[:, None] if one else kmeans(vectors, size, generator=generator)
+    flat = FrequencyTables.from_counts(np.ones((1, len(centers))))
+    coder = VectorCoder(centers.float(), flat, treatment.price)
+    iterations = ITERATIONS if treatment.price else 0
+    coder = fit(coder, vectors, torch.zeros(len(vectors), dtype=torch.int64), iterations)
+    return VectorCoder(coder.centers.bfloat16().float(), coder.tables, coder.trade)
+
+
+def runs(tensor: Tensor, dimension: int) -> Tensor:
+    """The entries in their order as float32 (n, dimension), zeros behind the last."""
+    flat = tensor.float().flatten()
+    return torch.nn.functional.pad(flat, (0, -len(flat) % dimension)).view(-1, dimension)
+
+
+def root_mean_square(tensor: Tensor) -> float:
+    """Of the entries, a positive float32."""
+    return max(float(tensor.double().square().mean().sqrt().float()), 2.0**-120)
+
+
+def _pooled(source: Source, entries: Iterable[Entry], dimension: int) -> Tensor:
+    entries = list(entries)
+    total = sum(entry.size for entry in entries) // dimension
+    stride = max(total // SAMPLE, 1)
+    parts = []
+    for entry in entries:
+        tensor = source.load(entry.name).detach().cpu()
+        scaled = runs(tensor, dimension)[::stride] / root_mean_square(tensor)
+        parts.append(scaled[scaled.isfinite().all(1)])
+    return torch.cat(parts)
