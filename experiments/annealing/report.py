@@ -30,8 +30,8 @@ was trained.
 LIMITS = """\
 What this does not show: one seed, a small budget on one core, and a start that had been trained with hard
 codes for long, on larger crops: what every arm gains over the start is in part the borders of small
-crops, and only differences between arms tell of the annealing. Rates are code lengths under the Laplacian prior
-of the contexts, not bytes.
+crops, and only differences between arms tell of the annealing. Rates are code lengths under the Laplacian
+prior of the contexts, not bytes.
 """
 
 

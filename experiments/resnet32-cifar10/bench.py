@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 
 FLOAT_BYTES = 4 * 464_154
 PRUNED = 0.8  # of all weights of matrices
-PRUNED_EPOCHS = 4
+PRUNED_EPOCHS = 2
 
 
 class NotYet(Exception):  # noqa: N818 (no error: the time for this sitting is over)

@@ -36,7 +36,7 @@ DATA_FREE_STEPS = (0.02, 0.03, 0.04, 0.05, 0.06)
 PRICE = 0.1  # of iterative ECSQ: squared steps a bit
 TUNED = ((1.25, 10, 0), (1.25, 10, 1), (1.25, 10, 2), (1.25, 6, 0), (1.55, 4, 0), (1.0, 4, 0))
 # bits a weight, epochs, seed
-ANNEALED_BITS = 1.5
+ANNEALED_BITS, ANNEALED_EPOCHS = 1.5, 2
 HEAD_START = 0.3  # bits a weight that fine-tuning begins above its goal
 SIGMA, HARDEST = 2.0, 200.0
 
@@ -170,7 +170,7 @@ def annealed_rows() -> Iterator[Row]:
 
 
 def _annealed(bits: float, write: Callable[[State, Coded], bytes], bench: Bench) -> Made:
-    network, recipe = bench.network(), Recipe()
+    network, recipe = bench.network(), Recipe(ANNEALED_EPOCHS)
     on_shared_centers(network, bits + HEAD_START, SIGMA)
     schedule = Exponential(SIGMA, (HARDEST / SIGMA) ** (1 / _steps(bench, recipe)), stop=HARDEST)
     run = Run(network, recipe, bench.teaching, RateCeiling(network, bits, schedule))
