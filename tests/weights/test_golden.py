@@ -10,15 +10,40 @@ from pathlib import Path
 import pytest
 import torch
 
-from barycode.weights import Hardened, Lossless, MaxError, Step, compress, decompress
+from barycode.weights import (
+    DEFAULT_RULES,
+    Hardened,
+    Lossless,
+    MaxError,
+    Quantize,
+    Rule,
+    Step,
+    Vectors,
+    compress,
+    decompress,
+)
 from weights.networks import same
 
 GOLDEN = Path(__file__).parent / "golden"
-TARGETS = {"v1-lossless": Lossless(), "v1-step": Step(0.02), "v1-error": MaxError(0.004)}
+TARGETS = {
+    "v1-lossless": Lossless(),
+    "v1-step": Step(0.02),
+    "v1-error": MaxError(0.004),
+    "v2-vectors": Step(0.02),  # with balanced and leveled steps
+}
+RULES = {
+    "v1-step": (
+        *DEFAULT_RULES[:2],
+        Rule("*", Quantize(2.0), "few entries", entries=2048),
+        Rule("*", Quantize(), "all"),
+    ),
+    "v2-vectors": (Rule("conv*", Vectors(16, 3, 0.1), "code vectors"), *DEFAULT_RULES),
+}
 DIGESTS = {
     "v1-lossless": "d6e7d8ac10be74bebbbb3945d0432f8ce36c4376c64a4372b48386f428a35f47",
     "v1-step": "078edcd83f28dba70c02fc4966ae92e8f4d7fa3f016ba1c04df705ccedf78215",
     "v1-error": "7e8742b320fc11637ecd36c0549bcdc2e3adbf14e86c9ae85dbd55c59581a479",
+    "v2-vectors": "d6a0281edd8621e36ee0df7a3d6b2d40329b83d3df1d4fef0ad920cff2625d58",
 }
 
 
@@ -39,6 +64,17 @@ def _state() -> dict[str, torch.Tensor]:
     }
 
 
+def _larger_state() -> dict[str, torch.Tensor]:
+    """With matrices, whose columns are leveled."""
+    places = torch.arange(40 * 32, dtype=torch.int64)
+    matrix = ((places * 2654435761 % 2**32 - 2**31).double() / 2**31 * (1 + places % 32) / 64).float()
+    return _state() | {"linear.weight": matrix.reshape(40, 32)}
+
+
+def _states(name: str) -> dict[str, torch.Tensor]:
+    return _state() if name.startswith("v1") else _larger_state()
+
+
 def _hardened() -> dict[str, Hardened]:
     indices = (torch.arange(24 * 64) * 40503 % 65536 // 7000 % 5).reshape(24, 64)
     return {"hard.weight": Hardened(indices, torch.tensor([0.5, -0.25, 0.0, 0.125, 1.0]))}
@@ -56,7 +92,10 @@ def _digest(tensors: dict[str, torch.Tensor]) -> str:
 @pytest.mark.parametrize("name", TARGETS)
 def test_generate(name):
     GOLDEN.mkdir(exist_ok=True)
-    data = compress(_state(), TARGETS[name], hardened=_hardened(), metadata={"made": "for good"})
+    rules = RULES.get(name, DEFAULT_RULES)
+    data = compress(
+        _states(name), TARGETS[name], rules=rules, hardened=_hardened(), metadata={"made": "for good"}
+    )
     (GOLDEN / f"{name}.bary").write_bytes(data)
     assert _digest(decompress(data)) == DIGESTS.get(name)
 
