@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barycode.quantizers import nearest
-from barycode.simplex.nearest import block_rows
+from barycode.simplex.nearest import BLOCK_ELEMENTS, MAX_ROWS, MIN_ROWS, block_rows
 
 
 def brute_force(z: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
@@ -63,15 +63,16 @@ def test_rows_that_are_not_finite_get_code_zero_and_disturb_no_other():
     assert torch.equal(nearest(z, codebook), expected)
 
 
-def test_blocks_are_bounded():
-    assert block_rows(1) * 1 <= 2048
-    assert block_rows(128) * 128 == 1 << 18
-    assert block_rows(8192) == 128
-    for size in (1, 75, 512, 1000, 5000):
-        assert block_rows(size) % 16 == 0
+@pytest.mark.parametrize("numbers", [1, 75, 128, 512, 1000, 8192, 10**7])
+def test_blocks_are_bounded_powers_of_two(numbers: int):
+    rows = block_rows(numbers)
+    assert rows.bit_count() == 1
+    assert MIN_ROWS <= rows <= MAX_ROWS
+    assert rows == MIN_ROWS or rows * numbers <= BLOCK_ELEMENTS
+    assert rows == MAX_ROWS or 2 * rows * numbers > BLOCK_ELEMENTS
 
 
-@pytest.mark.parametrize("count", [0, 1, 2047, 2048, 2049])
+@pytest.mark.parametrize("count", [0, 1, MAX_ROWS - 1, MAX_ROWS, MAX_ROWS + 1])
 def test_batches_around_a_block(count: int):
     codebook = torch.randn(16, 2)
     z = torch.randn(count, 2)

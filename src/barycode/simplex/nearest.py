@@ -7,11 +7,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-BLOCK_ELEMENTS = 1 << 18  # scores in flight: 1 MB of float32, which stays in the cache of one core
-MIN_ROWS, MAX_ROWS = (
-    128,
-    2048,
-)  # of vectors: a product amortises packing the codebook; one vector alone stays cheap
+BLOCK_ELEMENTS = 1 << 18  # numbers in flight: 1 MB of float32, which stays in the cache of one core
+SEARCH_ELEMENTS = 1 << 20  # the same for `nearest`, whose many short steps weigh more than the cache
+MIN_ROWS, MAX_ROWS = 128, 4096  # a product amortises packing the codebook; one vector alone stays cheap
 RUNS, WORTHWHILE = 8, 64  # scores are searched in so many runs, from so many codes on
 
 
@@ -24,24 +22,23 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
     """
     dtype = compute_dtype(z, codebook)
     with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
-        codes, half_norms, origin = _prepare(codebook.detach().to(dtype))
+        codes, origin = _prepare(codebook.detach().to(dtype))
         vectors = z.detach().reshape(-1, z.shape[-1])
         indices = torch.empty(vectors.shape[0], dtype=torch.int64, device=z.device)
-        rows = block_rows(codebook.shape[0])
-        scores = torch.empty(codes.shape[0], rows, dtype=dtype, device=z.device)
+        rows = block_rows(codebook.shape[0] + z.shape[-1], SEARCH_ELEMENTS)
+        centered = codes.new_ones(rows, codes.shape[1])  # of one shape: another may round differently
+        scores = codes.new_empty(codes.shape[0], rows)
         for block, out in zip(vectors.split(rows), indices.split(rows), strict=True):
-            centered = block.to(dtype) - origin
-            if block.shape[0] < rows:  # a matrix product of another shape may round differently
-                centered = functional.pad(centered, (0, 0, 0, rows - block.shape[0]))
+            torch.sub(block, origin, out=centered[: len(block), 1:])
             torch.mm(codes, centered.T, out=scores)
-            scores.add_(half_norms)  # faster than addmm with a broadcast sum
-            out.copy_(_first_minimum(scores)[: block.shape[0]])
+            out.copy_(_first_minimum(scores)[: len(block)])
         return indices.reshape(z.shape[:-1])
 
 
-def block_rows(codebook_size: int) -> int:
-    """How many vectors share one block of scores: about BLOCK_ELEMENTS / K, a multiple of 16."""
-    return max(MIN_ROWS, min(MAX_ROWS, BLOCK_ELEMENTS // codebook_size // 16 * 16))
+def block_rows(numbers: int, elements: int = BLOCK_ELEMENTS) -> int:
+    """How many vectors share a block if each brings so many numbers: a power of two, as batches often are."""
+    fitting = 1 << (elements // numbers).bit_length() >> 1
+    return max(MIN_ROWS, min(MAX_ROWS, fitting))
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:
@@ -52,23 +49,19 @@ def compute_dtype(*tensors: Tensor) -> torch.dtype:
     return dtype
 
 
-def _prepare(codebook: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """-c around the codes' mean, |c|^2 / 2 as a column, and the mean.
+def _prepare(codebook: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (|c|^2 / 2, -c) around the codes' mean, whose products with (1, z) are the scores, and the mean.
 
     Distances do not change when both sides move by the same vector, but rounding errors shrink. Code
     w * RUNS + g stands at row g * W + w, padding codes are infinitely long: see `_first_minimum`.
     """
+    size, count = len(codebook), _run_count(len(codebook))
     origin = codebook.mean(0)
-    codes = codebook - origin
-    half_norms = codes.square().sum(1, keepdim=True) / 2
-    return _in_runs(-codes, 0), _in_runs(half_norms, torch.inf), origin
-
-
-def _in_runs(rows: Tensor, padding: float) -> Tensor:
-    if _run_count(len(rows)) == 1:
-        return rows
-    padded = functional.pad(rows, (0, 0, 0, -len(rows) % RUNS), value=padding)
-    return padded.view(-1, RUNS, rows.shape[1]).transpose(0, 1).flatten(0, 1)
+    codes = codebook.new_zeros(-(-size // count) * count, codebook.shape[1] + 1)
+    negated = torch.sub(origin, codebook, out=codes[:size, 1:])
+    codes[:size, 0] = negated.square().sum(1) / 2
+    codes[size:, 0] = torch.inf
+    return codes.unflatten(0, (-1, count)).transpose(0, 1).flatten(0, 1), origin
 
 
 def _run_count(codes: int) -> int:
@@ -86,9 +79,8 @@ def _first_minimum(scores: Tensor) -> Tensor:
         return _first_minimal_row(scores)
     columns = scores.shape[1]
     best = _first_minimal_row(scores.view(count, -1, columns).amin(0))
-    place = best * columns + torch.arange(columns, device=scores.device)
-    runs = torch.arange(0, scores.numel(), scores.numel() // count, device=scores.device)
-    return best * count + _first_minimal_row(scores.take(runs[:, None] + place))
+    places = torch.arange(columns, device=scores.device).add_(best, alpha=columns)
+    return best * count + _first_minimal_row(scores.view(count, -1).index_select(1, places))
 
 
 def _first_minimal_row(scores: Tensor) -> Tensor:
@@ -99,4 +91,4 @@ def _first_minimal_row(scores: Tensor) -> Tensor:
     rows = torch.arange(scores.shape[0], dtype=scores.dtype, device=scores.device)[:, None]
     excess = scores.sub_(scores.amin(0))
     penalty = torch.finfo(torch.float32).max
-    return torch.add(rows, excess, alpha=penalty, out=scores).amin(0).nan_to_num(0.0).long()
+    return torch.add(rows, excess, alpha=penalty, out=scores).amin(0).nan_to_num_(0.0).long()
