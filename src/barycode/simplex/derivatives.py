@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from barycode.simplex.active_set import Codes, Program
+from barycode.simplex.approach import Approach
 from barycode.simplex.nearest import nearest
-from barycode.simplex.relaxation import Relaxation
 from barycode.simplex.sparse import row_blocks, scatter, weighted_sum
 
 
@@ -49,12 +49,12 @@ class _Exact(torch.autograd.Function):
     def forward(
         ctx: Any, z: Tensor, codebook: Tensor, regularization: Tensor, tolerance: float, max_iterations: int
     ) -> tuple[Tensor, ...]:
-        relaxation = Relaxation.of(codebook, regularization)
-        program = Program(Codes.of(codebook), float(regularization), tolerance, max_iterations)
+        codes = Codes.of(codebook)
+        program = Program(codes, float(regularization), tolerance, max_iterations)
+        approach = Approach.of(codes.vectors[: codes.size], float(regularization))
         vertices = nearest(z, codebook)
-        start = relaxation.weights(relaxation.directions(z, vertices), vertices).padded()
         blocks = [
-            program.solve(*(part[rows] for part in (z, vertices, *start)))
+            program.solve(z[rows], vertices[rows], *approach.start(z[rows] - codes.origin, vertices[rows]))
             for rows in row_blocks(len(z), len(codebook))
         ]
         values, indices = _stacked([(found.weights, found.indices) for found in blocks], z)

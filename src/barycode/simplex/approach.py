@@ -1,0 +1,104 @@
+"""Projected gradient steps towards the optimum of the program of Soft Convex Quantization.
+
+A dozen cheap steps find nearly all of a support, and the active-set method starts from it. So they may be
+float32 and need not be exact: nothing but time depends on them. Their lengths are those of Barzilai and
+Borwein (1988). Scores are held as (K, n), so that every sum over the codebook runs along contiguous rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+STEPS = 12
+FIRST_LENGTH = 0.5
+MOST_LENGTH = 1e6  # a step that rounding makes infinite would leave nothing to compare
+RELEVANT = 1e-3  # of a vector's largest weight; less is taken to be on its way to zero
+ENTRIES = 2**17  # of a (K, n) block: half a megabyte, which stays in the cache of one core
+MAXIMA = 32  # a threshold starts from that of so many of the scores, each the largest of a run
+NEWTON_STEPS = 3
+FAR = 1e6  # numbers beyond are taken to be that: vectors in the codebook's radius, lambda in its square
+
+
+@dataclass(frozen=True)
+class Approach:
+    """A codebook scaled to radius 1, in float32 (K, d), its transpose, and lambda in the same units."""
+
+    codes: Tensor
+    transposed: Tensor
+    scale: float
+    regularization: float
+
+    @classmethod
+    def of(cls, codes: Float[Tensor, "k d"], regularization: float) -> Approach:
+        """For code vectors around their mean."""
+        scale = max(float(codes.square().sum(1).amax().sqrt()), torch.finfo(torch.float32).tiny)
+        small = (codes / scale).float()
+        return cls(small, small.T.contiguous(), scale, min(regularization / scale**2, FAR))
+
+    def start(
+        self, z: Float[Tensor, "n d"], vertex: Int64[Tensor, " n"]
+    ) -> tuple[Float[Tensor, "n s"], Int64[Tensor, "n s"]]:
+        """Positive weights near the optimum and their indices; spare places weigh 0."""
+        rows = max(16, ENTRIES // len(self.codes))
+        scaled = (z / self.scale).clamp(-FAR, FAR).float()
+        parts = zip(scaled.split(rows), vertex.split(rows), strict=True)
+        return _sparse(torch.cat([self._descend(*part).T for part in parts]).contiguous())
+
+    def _descend(self, z: Tensor, vertex: Tensor) -> Tensor:
+        """Weights (K, n) after some steps from the vertices (n,); their sums are about one."""
+        start = vertex[None]
+        weights = z.new_zeros(len(self.codes), len(z)).scatter_(0, start, 1.0)
+        error = (z - self.codes[vertex]).T
+        length = torch.full_like(error[:1], FIRST_LENGTH)
+        pull = torch.full_like(length, self.regularization)
+        for _ in range(STEPS):
+            scores = torch.mm(self.codes, error).sub_(weights, alpha=self.regularization)
+            moved = _project(scores.scatter_add_(0, start, pull).mul_(length).add_(weights))
+            left = z.T - self.transposed @ moved
+            square = weights.sub_(moved).square_().sum(0, keepdim=True)
+            curvature = (left - error).square_().sum(0, keepdim=True) + self.regularization * square
+            length = torch.where(curvature > 0, square / curvature, length).clamp_(max=MOST_LENGTH)
+            weights, error = moved, left
+        return weights
+
+
+def _project(scores: Tensor) -> Tensor:
+    """Columns projected onto the simplex, or nearly: max(s - t, 0) with t from below.
+
+    The threshold of some entries is never above that of all, and that of the maxima of runs is cheap.
+    """
+    runs = scores
+    if len(scores) > MAXIMA:
+        count = len(scores) // MAXIMA
+        runs = scores[: count * MAXIMA].view(count, MAXIMA, scores.shape[1]).amax(0)
+    top = runs.amax(0)
+    threshold = _newton(runs - top, torch.full_like(top, -1.0), NEWTON_STEPS)
+    scores.sub_(top)
+    if len(scores) > MAXIMA:
+        threshold = _newton(scores, threshold, 1)
+    return scores.sub_(threshold).clamp_(min=0)
+
+
+def _newton(scores: Tensor, threshold: Tensor, steps: int) -> Tensor:
+    for _ in range(steps):
+        above = torch.sub(scores, threshold).clamp_(min=0)
+        threshold = threshold + (above.sum(0) - 1) / above.sign_().sum(0)
+    return threshold
+
+
+def _sparse(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The relevant weights of rows (n, K), with a sum of one, and their indices: both (n, s)."""
+    relevant = weights > RELEVANT * weights.amax(1, keepdim=True)
+    rows, columns = relevant.nonzero(as_tuple=True)
+    counts = relevant.sum(1)
+    place = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+    width = int(counts.max()) if len(counts) else 1
+    values = weights.new_zeros(len(weights), width)
+    indices = rows.new_zeros(len(weights), width)
+    values[rows, place] = weights[rows, columns]
+    indices[rows, place] = columns
+    return values / values.sum(1, keepdim=True), indices
