@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn import functional
 
 BLOCK_ELEMENTS = 1 << 18  # numbers in flight: 1 MB of float32, which stays in the cache of one core
-SEARCH_ELEMENTS = 1 << 20  # the same for `nearest`, whose many short steps weigh more than the cache
+SEARCH_ELEMENTS = 1 << 20  # the same where many short steps are taken: they weigh more than the cache
 MIN_ROWS, MAX_ROWS = 128, 4096  # a product amortises packing the codebook; one vector alone stays cheap
 RUNS, WORTHWHILE = 8, 64  # scores are searched in so many runs, from so many codes on
 

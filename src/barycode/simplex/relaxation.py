@@ -16,14 +16,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from barycode.simplex.nearest import nearest
+from barycode.simplex.nearest import SEARCH_ELEMENTS, block_rows, nearest
 from barycode.simplex.support import Ragged, Support
 
-BLOCK_SCORES = 1 << 18  # in flight: as many as stay in the cache
 MAXIMA = 64  # of the scores of a vector, each the largest of a run: a threshold starts from theirs
 BOUND_STEPS = 4
 STEPS = 100  # of Newton's method, which needs about five and ends by itself
-WORD = 8  # booleans that are looked at together
+WORD_BITS = 3  # of the place of a boolean among the eight of a 64-bit word
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Relaxation:
         """p, block by block."""
         size = len(self.codebook)
         width = -(-size // MAXIMA) * MAXIMA
-        rows = max(16, BLOCK_SCORES // width)
+        rows = block_rows(width, SEARCH_ELEMENTS)
         scores = directions.new_empty(rows, width)
         blocks = zip(directions.split(rows), vertex.split(rows), strict=True)
         return Ragged.joined([self._block(y, chosen, scores[: len(y)]) for y, chosen in blocks])
@@ -139,13 +138,13 @@ def _bound(scores: Tensor) -> Tensor:
 def _positive(numbers: Tensor, size: int) -> Ragged:
     """The positive ones of non-negative numbers (n, width), of which the first `size` columns count.
 
-    To look for them is what costs, and there are few: first for words of eight with one inside.
+    To look for them is what costs, and there are few: first for 64-bit words of eight flags with one set.
     """
     width = numbers.shape[1]
     flags = numbers.to(torch.bool).view(torch.int64).view(-1)
     words = flags.nonzero().squeeze(1)
     flags = flags.index_select(0, words).view(torch.bool).nonzero().squeeze(1)
-    places = words.index_select(0, flags // WORD).mul_(WORD).add_(flags % WORD)
+    places = (words.index_select(0, flags >> WORD_BITS) << WORD_BITS).add_(flags & (1 << WORD_BITS) - 1)
     starts = torch.searchsorted(places, torch.arange(len(numbers) + 1, device=places.device) * width)
     return Ragged(numbers.view(-1).index_select(0, places), Support(places % width, starts, size))
 
