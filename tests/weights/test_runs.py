@@ -38,8 +38,8 @@ def test_in_one_dimension_it_is_exact_kmeans():
     weights = _draw(60, 40)
     after = decompress(_coded({"w": weights}, Vectors(5, 1)).data)["w"]
     scale = weights.square().mean().sqrt()
-    expected = (kmeans_1d((weights / scale).flatten(), 5).bfloat16() * scale).sort().values
-    assert torch.allclose(after.unique(), expected, rtol=1e-6)
+    expected = (kmeans_1d((weights / scale).flatten(), 5).bfloat16().float() * scale).sort().values
+    assert torch.allclose(after.unique(), expected, rtol=1e-5)
 
 
 def test_a_price_saves_bits_and_costs_error():
@@ -68,7 +68,7 @@ def test_not_finite_and_empty_tensors_are_exact():
 
 
 def test_bad_numbers_are_refused():
-    for bad in ((0, 4), (5000, 4), (4, 0), (4, 65), (4, 2, -1.0), (4, 2, float("nan"))):
+    for bad in ((1, 4), (5000, 4), (4, 0), (4, 65), (4, 2, -1.0), (4, 2, float("nan"))):
         with pytest.raises(InvalidInputError):
             Vectors(*bad)
 

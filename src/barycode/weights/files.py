@@ -42,34 +42,59 @@ def open_source(path: str | Path) -> Source:
 
 
 class SafetensorsSource:
-    """Safetensors files as one source; tensors are read when they are asked for."""
+    """Safetensors files as one source; tensors are read when they are asked for.
+
+    Read, not mapped: pages of a mapped file stay in memory with those of all tensors before.
+    """
 
     def __init__(self, paths: list[Path]) -> None:
-        self._files: dict[str, Any] = {}
+        self._places: dict[str, tuple[Path, int]] = {}
         entries: list[Entry] = []
         metadata: dict[str, str] = {}
         for path in paths:
             try:
                 file = safe_open(path, framework="pt")
                 metadata |= file.metadata() or {}
-                entries += [self._entry(path, file, name) for name in file.offset_keys()]
+                offsets = _offsets(path)
+                for name in file.offset_keys():
+                    entries.append(_entry(path, file, name))
+                    self._add(name, path, offsets[name])
             except (SafetensorError, OSError) as error:
                 raise CorruptFileError(f"{path} is not a readable safetensors file: {error}") from error
         self.directory = Directory(tuple(entries), metadata)
+        self._entries = {entry.name: entry for entry in entries}
 
     def load(self, name: str) -> Tensor:
-        return self._files[name].get_tensor(name)
+        entry, (path, offset) = self._entries[name], self._places[name]
+        if not entry.size:
+            return torch.empty(entry.shape, dtype=entry.dtype)
+        data = bytearray(entry.size * element_bytes(entry.dtype))
+        with path.open("rb") as file:
+            file.seek(offset)
+            if file.readinto(data) < len(data):
+                raise CorruptFileError(f"{path} has become shorter since it was opened.")
+        return torch.frombuffer(data, dtype=entry.dtype).reshape(entry.shape)
 
-    def _entry(self, path: Path, file: Any, name: str) -> Entry:
-        if name in self._files:
+    def _add(self, name: str, path: Path, offset: int) -> None:
+        if name in self._places:
             raise CorruptFileError(f"{path} has a second tensor {name!r}: every name must be in one shard.")
-        self._files[name] = file
-        part = file.get_slice(name)
-        if part.get_dtype() not in _DTYPES:
-            raise UnsupportedFileError(
-                f"The tensor {name!r} of {path} has the unknown type {part.get_dtype()}."
-            )
-        return Entry(name, tuple(part.get_shape()), _DTYPES[part.get_dtype()])
+        self._places[name] = path, offset
+
+
+def _entry(path: Path, file: Any, name: str) -> Entry:
+    part = file.get_slice(name)
+    if part.get_dtype() not in _DTYPES:
+        raise UnsupportedFileError(f"The tensor {name!r} of {path} has the unknown type {part.get_dtype()}.")
+    return Entry(name, tuple(part.get_shape()), _DTYPES[part.get_dtype()])
+
+
+def _offsets(path: Path) -> dict[str, int]:
+    """Where each tensor of a file that safetensors accepts starts."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {name: 8 + length + described["data_offsets"][0] for name, described in header.items()}
 
 
 def _sharded(index: Path) -> Source:

@@ -103,7 +103,7 @@ def read_method(reader: ByteReader) -> Method:
 
 def _code_vectors(step: float, reader: ByteReader) -> CodeVectors:
     book, size, dimension = (reader.varint() for _ in range(3))
-    if not (0 < size <= MAX_CENTERS and 0 < dimension <= MAX_DIMENSION):
+    if not (1 < size <= MAX_CENTERS and 0 < dimension <= MAX_DIMENSION):
         raise CorruptFileError(f"A tensor has {size} code vectors of {dimension} entries: damaged file.")
     return CodeVectors(step, book, size, dimension)
 

@@ -74,9 +74,9 @@ class Vectors:
     shared: bool = False
 
     def __post_init__(self) -> None:
-        if not (1 <= self.centers <= 4096 and 1 <= self.dimension <= 64):
+        if not (2 <= self.centers <= 4096 and 1 <= self.dimension <= 64):
             raise InvalidInputError(
-                f"{self.centers} code vectors of {self.dimension} entries: expected 1 to 4096 of 1 to 64."
+                f"{self.centers} code vectors of {self.dimension} entries: expected 2 to 4096 of 1 to 64."
             )
         if not 0 <= self.price < float("inf"):
             raise InvalidInputError(f"A bit at the price {self.price}: expected a number >= 0.")

@@ -63,6 +63,7 @@ def trained(vectors: Tensor, treatment: Vectors) -> VectorCoder:
     generator = torch.Generator().manual_seed(SEED)
     one = treatment.dimension == 1
     centers = kmeans_1d(vectors[:, 0], size)[:, None] if one else kmeans(vectors, size, generator=generator)
+    centers = torch.cat([centers] * 2) if size == 1 else centers  # a code needs two symbols
     flat = FrequencyTables.from_counts(np.ones((1, len(centers))))
     coder = VectorCoder(centers.float(), flat, treatment.price)
     iterations = ITERATIONS if treatment.price else 0
