@@ -1,4 +1,4 @@
-"""Speed and size of the network codec, beside zstd -19 where the package `zstandard` is there.
+"""Speed, size and memory of the network codec; with --zstd, beside zstd -19 (package zstandard).
 
     python benchmarks/weights.py                            # a made-up checkpoint of 100 MB
     python benchmarks/weights.py model.safetensors --megabytes 20
@@ -11,7 +11,6 @@ Megabytes are those of the tensors before compression, seconds are those of one 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 import tempfile
@@ -62,7 +61,7 @@ def timed(method: Callable[[], Any]) -> tuple[Any, float]:
     return method(), time.process_time() - start
 
 
-def measure(name: str, tensors: Mapping[str, Tensor], target: Target) -> dict[str, object]:
+def measure(name: str, tensors: Mapping[str, Tensor], target: Target, zstd: bool) -> dict[str, object]:
     """One row: bits per weight, ratio, and megabytes a second each way."""
     size = sum(tensor.nbytes for tensor in tensors.values())
     data, encoding = timed(lambda: compress(tensors, target))
@@ -75,7 +74,7 @@ def measure(name: str, tensors: Mapping[str, Tensor], target: Target) -> dict[st
         "encode MB/s": round(size / 1e6 / encoding, 1),
         "decode MB/s": round(size / 1e6 / decoding, 1),
     }
-    if isinstance(target, Lossless) and importlib.util.find_spec("zstandard"):
+    if zstd and isinstance(target, Lossless):
         row["of zstd -19"] = round(len(data) / zstd_size(tensors), 3)
     return row
 
@@ -132,6 +131,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--zstd", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
@@ -154,7 +154,7 @@ def speed_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
         ("float32, lossless", cut(tensors, arguments.megabytes / 4), Lossless()),
         ("bfloat16, lossless", cut(halves, arguments.megabytes / 4), Lossless()),
     ):
-        yield measure(name, state, target)
+        yield measure(name, state, target, arguments.zstd)
 
 
 if __name__ == "__main__":
