@@ -30,7 +30,7 @@ from barycode.simplex.sparse import weighted_sum
 GRAM_SIZE = 2048  # codebooks up to this size have their inner products computed once
 CANDIDATES = 8  # code vectors that may join a support at once: the best one of so many groups
 WORTH_JOINING = 0.5  # of the largest violation
-CHUNKS = 6  # systems are solved in chunks of rows with supports of similar size
+SYSTEM_ENTRIES = 2**16  # of the systems that are solved at once: half a megabyte
 ROUNDING = 1e-15  # relative; an objective that falls by less does not fall
 NOISE = 64 * torch.finfo(torch.float64).eps  # relative; a violation of less is rounding
 
@@ -64,7 +64,23 @@ class Codes:
         return self.gram.view(-1).index_select(0, pairs.view(-1)).view(pairs.shape)
 
     def solve(self, indices: Tensor, shift: float, right: Tensor, total: float) -> Tensor:
-        """x (n, s) with (C_S C_S^T + shift I) x = right - nu 1 and sum(x) = total; 0 where there is none."""
+        """x (n, s) with (C_S C_S^T + shift I) x = right - nu 1 and sum(x) = total; 0 where there is none.
+
+        Rows with long supports first, and few of them at once: large systems leave the cache.
+        """
+        x = torch.zeros_like(right)
+        places = torch.arange(1, indices.shape[1] + 1, device=indices.device)
+        lengths, order = ((indices < self.size) * places).amax(-1).sort()
+        stop = len(indices)
+        while stop > 0:
+            width = max(1, int(lengths[stop - 1]))
+            start = max(0, stop - max(1, SYSTEM_ENTRIES // width**2))
+            rows = order[start:stop]
+            x[rows, :width] = self._solve(indices[rows, :width], shift, right[rows, :width], total)
+            stop = start
+        return x
+
+    def _solve(self, indices: Tensor, shift: float, right: Tensor, total: float) -> Tensor:
         system = self.products(indices)
         system.diagonal(dim1=1, dim2=2).add_(shift)
         there = (indices < self.size).to(right.dtype)
@@ -75,7 +91,7 @@ class Codes:
 
 @dataclass(frozen=True)
 class Rows:
-    """Vectors on their way to the optimum, those with small supports first.
+    """Vectors on their way to the optimum.
 
     number: (n,) which row of the block. z: (n, d). vertex: (n,) of p~. indices, weights, pull: (n, s) the
     support, its weights and C_S z + lambda p~_S. careful: (n,) whether weights are dropped one by one.
@@ -222,7 +238,7 @@ class Program:
 
     def _reduce(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Rows moved to, or towards, the optimum on their support, and which arrived (n,)."""
-        optimum = self._on_support(rows)
+        optimum = self.codes.solve(rows.indices, self.regularization, rows.pull, 1.0)
         negative = optimum < 0
         feasible = ~negative.any(-1)
         room = torch.where(negative, rows.weights / (rows.weights - optimum), torch.inf)
@@ -234,18 +250,6 @@ class Program:
         dropped = negative & (~careful | (room <= length))
         indices = torch.where(dropped, self.codes.size, rows.indices)
         return replace(rows, weights=weights.masked_fill(dropped, 0), indices=indices), feasible
-
-    def _on_support(self, rows: Rows) -> Tensor:
-        optimum = torch.zeros_like(rows.weights)
-        sizes = (rows.indices < self.codes.size).sum(-1)
-        count = -(-len(rows) // CHUNKS)
-        for start in range(0, len(rows), count):
-            chunk = slice(start, start + count)
-            width = int(sizes[chunk].max())
-            optimum[chunk, :width] = self.codes.solve(
-                rows.indices[chunk, :width], self.regularization, rows.pull[chunk, :width], 1.0
-            )
-        return optimum
 
     def _join(self, rows: Rows, ready: Tensor, prices: Prices) -> Rows:
         """Rows with the candidates added that violate the conditions most."""
@@ -262,9 +266,8 @@ class Program:
         )
 
     def _packed(self, rows: Rows) -> Rows:
-        """The same rows, small supports first, and every support without gaps."""
+        """The same rows, every support without gaps."""
         sizes = (rows.indices < self.codes.size).sum(-1)
-        rows = rows[sizes.argsort()]
         indices, order = rows.indices.topk(int(sizes.max()) if len(rows) else 0, -1, largest=False)
         return replace(
             rows, indices=indices, weights=rows.weights.gather(1, order), pull=rows.pull.gather(1, order)
