@@ -25,7 +25,7 @@ from barycode.weights import DEFAULT_RULES, Quantize, Rule, Step, compress, deco
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 COUNT = 300
-STEPS = (0.018, 0.026, 0.013, 0.036)
+STEPS = (0.018, 0.026, 0.013, 0.036, 0.0075)
 EQUAL_STEPS = (0.016, 0.011, 0.022, 0.007)
 EQUAL_RULES = (
     *DEFAULT_RULES[:2],

@@ -124,3 +124,20 @@ def test_numbers_that_safetensors_lacks_go_to_pytorch_files(tmp_path, run):
     assert run("compress", tmp_path / "c.pt").code == 0
     assert "decompress to a .pt file" in run("decompress", tmp_path / "c.bary").err
     assert run("decompress", tmp_path / "c.bary", "-o", tmp_path / "d.pt").code == 0
+
+
+def test_empty_tensors_and_every_dtype_of_safetensors_files(tmp_path):
+    tensors = {str(dtype): torch.arange(6).to(dtype) for dtype in (torch.int8, torch.float16, torch.bool)}
+    tensors |= {"empty": torch.zeros(0, 4), "scalar": torch.tensor(3.5, dtype=torch.float64)}
+    save_file(tensors, tmp_path / "net.safetensors")
+    source = open_source(tmp_path / "net.safetensors")
+    assert all(same(source.load(name), tensor) for name, tensor in tensors.items())
+
+
+def test_a_file_that_shrinks_while_it_is_read(folder):
+    path = folder / "net.safetensors"
+    source = open_source(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CorruptFileError, match="shorter"):
+        for entry in source.directory.entries:
+            source.load(entry.name)
