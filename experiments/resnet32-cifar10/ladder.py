@@ -34,7 +34,7 @@ State = dict[str, torch.Tensor]
 
 DATA_FREE_STEPS = (0.02, 0.03, 0.04, 0.05, 0.06)
 PRICE = 0.1  # of iterative ECSQ: squared steps a bit
-TUNED = ((1.25, 10, 0), (1.25, 10, 1), (1.25, 10, 2), (1.25, 6, 0), (1.55, 4, 0), (1.0, 4, 0))
+TUNED = ((1.25, 6, 0), (1.25, 6, 1), (1.25, 6, 2), (1.25, 10, 0), (1.55, 4, 0), (1.0, 4, 0))
 # bits a weight, epochs, seed
 ANNEALED_BITS, ANNEALED_EPOCHS = 1.5, 2
 HEAD_START = 0.3  # bits a weight that fine-tuning begins above its goal
