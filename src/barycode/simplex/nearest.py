@@ -21,15 +21,16 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
     """
     dtype = compute_dtype(z, codebook)
     with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
-        codes, origin = _prepare(codebook.detach().to(dtype))
+        codes, half_norms, origin = _prepare(codebook.detach().to(dtype))
         vectors = z.detach().reshape(-1, z.shape[-1])
         indices = torch.empty(vectors.shape[0], dtype=torch.int64, device=z.device)
         rows = block_rows(codebook.shape[0] + z.shape[-1], SEARCH_ELEMENTS)
-        centered = codes.new_ones(rows, codes.shape[1])  # of one shape: another may round differently
+        centered = codes.new_zeros(rows, codes.shape[1])  # of one shape: another may round differently
         scores = codes.new_empty(codes.shape[0], rows)
         for block, out in zip(vectors.split(rows), indices.split(rows), strict=True):
-            torch.sub(block, origin, out=centered[: len(block), 1:])
+            torch.sub(block, origin, out=centered[: len(block)])
             torch.mm(codes, centered.T, out=scores)
+            scores.add_(half_norms)  # faster than addmm with a broadcast sum
             out.copy_(_first_minimum(scores)[: len(block)])
         return indices.reshape(z.shape[:-1])
 
@@ -48,19 +49,20 @@ def compute_dtype(*tensors: Tensor) -> torch.dtype:
     return dtype
 
 
-def _prepare(codebook: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (|c|^2 / 2, -c) around the codes' mean, whose products with (1, z) are the scores, and the mean.
+def _prepare(codebook: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """-c around the codes' mean, |c|^2 / 2 as a column, and the mean.
 
     Distances do not change when both sides move by the same vector, but rounding errors shrink. Code
     w * RUNS + g stands at row g * W + w, padding codes are infinitely long: see `_first_minimum`.
     """
     size, count = len(codebook), _run_count(len(codebook))
     origin = codebook.mean(0)
-    codes = codebook.new_zeros(-(-size // count) * count, codebook.shape[1] + 1)
-    negated = torch.sub(origin, codebook, out=codes[:size, 1:])
-    codes[:size, 0] = negated.square().sum(1) / 2
-    codes[size:, 0] = torch.inf
-    return codes.unflatten(0, (-1, count)).transpose(0, 1).flatten(0, 1), origin
+    codes = codebook.new_zeros(-(-size // count) * count, codebook.shape[1])
+    half_norms = codes.new_full((len(codes), 1), torch.inf)
+    torch.sub(origin, codebook, out=codes[:size])
+    half_norms[:size] = codes[:size].square().sum(1, keepdim=True) / 2
+    codes, half_norms = (part.unflatten(0, (-1, count)).transpose(0, 1) for part in (codes, half_norms))
+    return codes.flatten(0, 1), half_norms.flatten(0, 1), origin
 
 
 def _run_count(codes: int) -> int:
