@@ -30,30 +30,30 @@ from barycode.simplex.sparse import weighted_sum
 GRAM_SIZE = 2048  # codebooks up to this size have their inner products computed once
 CANDIDATES = 8  # code vectors that may join a support at once: the best one of so many groups
 WORTH_JOINING = 0.5  # of the largest violation
-SYSTEM_ENTRIES = 2**16  # of the systems that are solved at once: half a megabyte
+ENTRIES = 2**17  # of what is held at once, scores and code vectors: a megabyte, which stays in the cache
+SYSTEM_ENTRIES = 2**16  # of the systems that are solved at once
 ROUNDING = 1e-15  # relative; an objective that falls by less does not fall
 NOISE = 64 * torch.finfo(torch.float64).eps  # relative; a violation of less is rounding
 
 
 @dataclass(frozen=True)
 class Codes:
-    """A codebook around its mean in float64, (K + 1, d): the last row is zero and stands for "none"."""
+    """A codebook around its mean in float64: `size` code vectors, and at least one row of zeros.
+
+    The index `size` stands for none. The rows of zeros make CANDIDATES groups of equal length.
+    """
 
     vectors: Tensor
     origin: Tensor
-    gram: Tensor | None  # (K + 1, K + 1) inner products of a small codebook
+    size: int
+    gram: Tensor | None  # inner products of the rows, of a small codebook
 
     @classmethod
     def of(cls, codebook: Tensor) -> Codes:
         precise = codebook.detach().double()
-        origin = precise.mean(0)
-        vectors = functional.pad(precise - origin, (0, 0, 0, 1))
-        return cls(vectors, origin, vectors @ vectors.T if len(codebook) <= GRAM_SIZE else None)
-
-    @property
-    def size(self) -> int:
-        """K, which is also the index that stands for none."""
-        return len(self.vectors) - 1
+        origin, size = precise.mean(0), len(codebook)
+        vectors = functional.pad(precise - origin, (0, 0, 0, CANDIDATES - size % CANDIDATES))
+        return cls(vectors, origin, size, vectors @ vectors.T if size <= GRAM_SIZE else None)
 
     def products(self, indices: Tensor) -> Tensor:
         """C_S C_S^T, (n, s, s)."""
@@ -107,7 +107,7 @@ class Rows:
     careful: Tensor
     objective: Tensor
 
-    def __getitem__(self, chosen: Tensor) -> Rows:
+    def __getitem__(self, chosen: Tensor | slice) -> Rows:
         return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def __len__(self) -> int:
@@ -178,10 +178,12 @@ class Program:
             found.put(priced[done], prices.residual[done], iteration)
             rows.careful[ready] |= worse
             rows.objective[ready] = prices.objective
-            going = torch.ones_like(feasible).index_fill_(0, ready[done], False)
-            rows = self._packed(self._join(rows, ready, prices)[going])
-            if not len(rows):
+            going = torch.ones_like(feasible).index_fill_(0, ready[done], False).nonzero()[:, 0]
+            if not len(going):
                 break
+            candidates = rows.indices.new_full((len(rows), CANDIDATES), self.codes.size)
+            candidates[ready] = self._joining(prices)
+            rows = self._packed(self._join(rows[going], candidates[going]))
         return found
 
     def certify(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Tensor:
@@ -193,6 +195,12 @@ class Program:
 
     def _price(self, rows: Rows) -> Prices:
         """Prices of rows whose weights sum to one."""
+        count = max(16, ENTRIES // len(self.codes.vectors))
+        starts = range(0, max(1, len(rows)), count)
+        parts = [self._price_some(rows[start : start + count]) for start in starts]
+        return Prices(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Prices)))
+
+    def _price_some(self, rows: Rows) -> Prices:
         dual = rows.z - weighted_sum(rows.weights, rows.indices, self.codes.vectors)
         slack = (dual / self.regularization) @ self.codes.vectors.T
         slack.scatter_add_(1, rows.vertex[:, None], torch.ones_like(slack[:, :1]))
@@ -201,12 +209,12 @@ class Program:
         held = slack.gather(1, rows.indices)
         level = (held * inside).sum(-1, keepdim=True) / inside.sum(-1, keepdim=True)
         uneven = ((held - level).abs() * inside).amax(-1)
-        size = 1 + slack.abs().amax(-1)
+        size = 1 + torch.maximum(slack.amax(-1), -slack.amin(-1))
         slack.scatter_(1, rows.indices, -torch.inf)  # who is there already cannot join
-        groups = min(CANDIDATES, self.codes.size)
-        slack = _widened(slack[:, : self.codes.size], -(-self.codes.size // groups) * groups, -torch.inf)
-        best = slack.view(len(slack), groups, slack.shape[1] // groups).max(-1)
-        start = torch.arange(groups, device=slack.device) * (slack.shape[1] // groups)
+        slack[:, self.codes.size :] = -torch.inf
+        groups = slack.unflatten(1, (CANDIDATES, -1))
+        best = groups.max(-1)
+        start = torch.arange(CANDIDATES, device=slack.device) * groups.shape[2]
         violation = best.values - level
         square = rows.weights.square().sum(-1) + 1
         there = (rows.weights * (rows.indices == rows.vertex[:, None])).sum(-1)
@@ -233,8 +241,10 @@ class Program:
         return self._packed(rows)
 
     def _pull(self, z: Tensor, vertex: Tensor, indices: Tensor) -> Tensor:
-        inner = torch.bmm(self.codes.vectors[indices], z[..., None])[..., 0]
-        return inner + (indices == vertex[:, None]).to(inner.dtype) * self.regularization
+        count = max(16, ENTRIES // max(1, indices.shape[1] * z.shape[1]))
+        parts = zip(indices.split(count), z.split(count), strict=True)
+        inner = torch.cat([torch.bmm(self.codes.vectors[chosen], one[..., None]) for chosen, one in parts])
+        return inner[..., 0] + (indices == vertex[:, None]).to(z.dtype) * self.regularization
 
     def _reduce(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Rows moved to, or towards, the optimum on their support, and which arrived (n,)."""
@@ -251,24 +261,25 @@ class Program:
         indices = torch.where(dropped, self.codes.size, rows.indices)
         return replace(rows, weights=weights.masked_fill(dropped, 0), indices=indices), feasible
 
-    def _join(self, rows: Rows, ready: Tensor, prices: Prices) -> Rows:
-        """Rows with the candidates added that violate the conditions most."""
+    def _joining(self, prices: Prices) -> Tensor:
+        """The candidates (n, m) that violate the conditions most."""
         most = prices.violation.amax(-1, keepdim=True)
         joins = (prices.violation > self.tolerance) & (prices.violation >= WORTH_JOINING * most)
-        shape = len(rows), prices.candidates.shape[1]
-        candidates = rows.indices.new_full(shape, self.codes.size)
-        candidates[ready] = torch.where(joins, prices.candidates, self.codes.size)
+        return torch.where(joins, prices.candidates, self.codes.size)
+
+    def _join(self, rows: Rows, candidates: Tensor) -> Rows:
+        """Rows with the candidates (n, m) added."""
         return replace(
             rows,
             indices=torch.cat([rows.indices, candidates], 1),
-            weights=functional.pad(rows.weights, (0, shape[1])),
+            weights=functional.pad(rows.weights, (0, candidates.shape[1])),
             pull=torch.cat([rows.pull, self._pull(rows.z, rows.vertex, candidates)], 1),
         )
 
     def _packed(self, rows: Rows) -> Rows:
         """The same rows, every support without gaps."""
         sizes = (rows.indices < self.codes.size).sum(-1)
-        indices, order = rows.indices.topk(int(sizes.max()) if len(rows) else 0, -1, largest=False)
+        indices, order = rows.indices.topk(int(sizes.max()), -1, largest=False)
         return replace(
             rows, indices=indices, weights=rows.weights.gather(1, order), pull=rows.pull.gather(1, order)
         )

@@ -1,6 +1,6 @@
 """Projected gradient steps towards the optimum of the program of Soft Convex Quantization.
 
-A dozen cheap steps find nearly all of a support, and the active-set method starts from it. So they may be
+A dozen or two of cheap steps find nearly all of a support, and the active-set method starts from it. So they may be
 float32 and need not be exact: nothing but time depends on them. Their lengths are those of Barzilai and
 Borwein (1988). Scores are held as (K, n), so that every sum over the codebook runs along contiguous rows.
 """
@@ -13,14 +13,15 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-STEPS = 12
+MOST_STEPS = 24
+SETTLED = 5e-3  # a step that moves the weights of a block by less than that, root mean square, is the last
 FIRST_LENGTH = 0.5
-MOST_LENGTH = 1e6  # a step that rounding makes infinite would leave nothing to compare
+MOST_LENGTH = 1e3  # a step that rounding makes infinite would leave nothing to compare
 RELEVANT = 1e-3  # of a vector's largest weight; less is taken to be on its way to zero
 ENTRIES = 2**17  # of a (K, n) block: half a megabyte, which stays in the cache of one core
 MAXIMA = 32  # a threshold starts from that of so many of the scores, each the largest of a run
 NEWTON_STEPS = 3
-FAR = 1e6  # numbers beyond are taken to be that: vectors in the codebook's radius, lambda in its square
+FAR = 1e3  # numbers beyond are taken to be that: vectors in the codebook's radius, lambda in its square
 
 
 @dataclass(frozen=True)
@@ -50,44 +51,41 @@ class Approach:
 
     def _descend(self, z: Tensor, vertex: Tensor) -> Tensor:
         """Weights (K, n) after some steps from the vertices (n,); their sums are about one."""
-        start = vertex[None]
-        weights = z.new_zeros(len(self.codes), len(z)).scatter_(0, start, 1.0)
+        weights = z.new_zeros(len(self.codes), len(z)).scatter_(0, vertex[None], 1.0)
+        moved, spare = torch.empty_like(weights), torch.empty_like(weights)
         error = (z - self.codes[vertex]).T
         length = torch.full_like(error[:1], FIRST_LENGTH)
-        pull = torch.full_like(length, self.regularization)
-        for _ in range(STEPS):
-            scores = torch.mm(self.codes, error).sub_(weights, alpha=self.regularization)
-            moved = _project(scores.scatter_add_(0, start, pull).mul_(length).add_(weights))
+        for _ in range(MOST_STEPS):
+            torch.mm(self.codes, error * length, out=moved)
+            moved.addcmul_(weights, 1 - self.regularization * length)
+            moved.scatter_add_(0, vertex[None], self.regularization * length)
+            _project(moved, spare)
             left = z.T - self.transposed @ moved
             square = weights.sub_(moved).square_().sum(0, keepdim=True)
             curvature = (left - error).square_().sum(0, keepdim=True) + self.regularization * square
             length = torch.where(curvature > 0, square / curvature, length).clamp_(max=MOST_LENGTH)
-            weights, error = moved, left
+            weights, moved, error = moved, weights, left
+            if float(square.mean()) < SETTLED**2:
+                break
         return weights
 
 
-def _project(scores: Tensor) -> Tensor:
-    """Columns projected onto the simplex, or nearly: max(s - t, 0) with t from below.
+def _project(scores: Tensor, spare: Tensor) -> None:
+    """Move columns to the simplex, or nearly: to max(s - t, 0) with t from below, by Newton's method.
 
     The threshold of some entries is never above that of all, and that of the maxima of runs is cheap.
     """
-    runs = scores
+    maxima = scores
     if len(scores) > MAXIMA:
         count = len(scores) // MAXIMA
-        runs = scores[: count * MAXIMA].view(count, MAXIMA, scores.shape[1]).amax(0)
-    top = runs.amax(0)
-    threshold = _newton(runs - top, torch.full_like(top, -1.0), NEWTON_STEPS)
-    scores.sub_(top)
-    if len(scores) > MAXIMA:
-        threshold = _newton(scores, threshold, 1)
-    return scores.sub_(threshold).clamp_(min=0)
-
-
-def _newton(scores: Tensor, threshold: Tensor, steps: int) -> Tensor:
-    for _ in range(steps):
-        above = torch.sub(scores, threshold).clamp_(min=0)
-        threshold = threshold + (above.sum(0) - 1) / above.sign_().sum(0)
-    return threshold
+        maxima = scores[: count * MAXIMA].view(count, MAXIMA, scores.shape[1]).amax(0)
+    threshold = maxima.amax(0) - 1
+    for _ in range(NEWTON_STEPS):
+        above = torch.sub(maxima, threshold).clamp_(min=0)
+        threshold += (above.sum(0) - 1) / above.sign_().sum(0)
+    scores.sub_(threshold).clamp_(min=0)
+    excess = (scores.sum(0) - 1) / torch.sign(scores, out=spare).sum(0)
+    scores.sub_(excess.clamp_(min=0)).clamp_(min=0)
 
 
 def _sparse(weights: Tensor) -> tuple[Tensor, Tensor]:
