@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from barycode.simplex import project_simplex
 from barycode.simplex.nearest import nearest
-from barycode.simplex.relaxation import relax
+from barycode.simplex.relaxation import Relaxation, relax
 
 
 def relaxed_combination(
@@ -64,3 +64,24 @@ def test_single_precision_at_any_scale_and_over_many_blocks(scale: float):
     combined, _ = relaxed_combination(z, codebook, 0.1 * scale**2)
     expected = by_the_papers_system(z.double(), codebook.double(), 0.1 * scale**2)
     torch.testing.assert_close(combined.double() / scale, expected / scale, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("size", [1, 5, 64, 65, 300])
+@pytest.mark.parametrize("spread", [1e-3, 0.1, 1.0, 1e3, 1e9])
+def test_weights_are_projections_with_few_and_with_many_code_vectors(
+    dtype: torch.dtype, size: int, spread: float
+):
+    generator = torch.Generator().manual_seed(size)
+    scores = spread * torch.randn(50, size, generator=generator, dtype=dtype)
+    scores[0], scores[1] = 0, -spread  # ties throughout
+    vertex = torch.randint(size, (50,), generator=generator)
+    values, codes = (
+        Relaxation(torch.eye(size, dtype=dtype), torch.eye(size, dtype=dtype))
+        .weights(scores, vertex)
+        .padded()
+    )
+    expected = project_simplex((scores + torch.nn.functional.one_hot(vertex, size)).double())
+    found = torch.zeros_like(scores).scatter_add_(1, codes, values)
+    tolerance = 8 * size * torch.finfo(dtype).eps
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=tolerance)

@@ -58,8 +58,7 @@ class Relaxation:
         torch.mm(directions, self.codebook.T, out=scores[:, :size])
         scores.scatter_add_(1, vertex[:, None], torch.ones_like(scores[:, :1]))
         scores[:, size:] = -torch.inf
-        above = scores.sub_(_bound(scores)).clamp_(min=0)
-        return _projected(_positive(above, size))
+        return _projected(_positive(_above_bound(scores), size))
 
 
 def relax(
@@ -121,18 +120,21 @@ class _Derivative(torch.autograd.Function):
         return to_z, to_codebook, -to_system.trace().to(regularization.dtype), None
 
 
-def _bound(scores: Tensor) -> Tensor:
-    """A threshold (n, 1) that is nearly that of the projection, and never above it.
+def _above_bound(scores: Tensor) -> Tensor:
+    """By how much scores (n, width), which are overwritten, exceed nearly the threshold of the projection.
 
-    It is that of some of the scores, the maxima of runs, by Newton's method from below; every step is exact
-    once the entries above it are the right ones.
+    The bound is the threshold of some of the scores, the maxima of runs, and so never above that of all. It
+    comes from below by Newton's method, where every step is exact once the entries above it are the right
+    ones; scores are held below 0, so that this works at any scale.
     """
     maxima = scores.view(len(scores), scores.shape[1] // MAXIMA, MAXIMA).amax(1)
-    bound = maxima.amax(1, keepdim=True) - 1
+    top = maxima.amax(1, keepdim=True)
+    maxima.sub_(top)
+    bound = torch.full_like(top, -1)
     for _ in range(BOUND_STEPS):
         above = torch.sub(maxima, bound).clamp_(min=0)
         bound += (above.sum(1, keepdim=True) - 1) / above.sign_().sum(1, keepdim=True)
-    return bound
+    return scores.sub_(top).sub_(bound).clamp_(min=0)
 
 
 def _positive(numbers: Tensor, size: int) -> Ragged:
