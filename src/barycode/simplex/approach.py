@@ -1,8 +1,8 @@
 """Projected gradient steps towards the optimum of the program of Soft Convex Quantization.
 
-A dozen or two of cheap steps find nearly all of a support, and the active-set method starts from it. So they may be
-float32 and need not be exact: nothing but time depends on them. Their lengths are those of Barzilai and
-Borwein (1988). Scores are held as (K, n), so that every sum over the codebook runs along contiguous rows.
+One or two dozen cheap steps find nearly all of a support, and the active-set method starts from it. So they
+may be float32 and need not be exact: nothing but time depends on them. Their lengths are those of Barzilai
+and Borwein (1988). Scores are held as (K, n), so that every sum over the codebook runs along contiguous rows.
 """
 
 from __future__ import annotations
