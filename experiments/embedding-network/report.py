@@ -32,7 +32,8 @@ The last column is our bytes over the row's, by interpolation of log(1 - similar
 where it reaches.
 
 **nncodec**: `dq` is its dependent quantization, `tools` adds `opt_qp`; the number is its qp.
-**integers**: each row of a matrix by its largest entry, the usual baseline.
+**integers**: each row of a matrix by its largest entry, the usual baseline (not measured yet where the
+table has no such row: zstd -19 takes minutes on a busy machine).
 
 **What makes the difference** is not the entropy coder, which is on a par with nncodec's at equal SQNR,
 but who gets which step. With one step for all tensors (the last curve of ours) we are where nncodec is.
