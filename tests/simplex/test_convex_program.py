@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barycode.errors import BarycodeError, ConvergenceError, InvalidInputError
-from barycode.simplex import ConvergenceWarning, active_set, project_simplex, solve_convex_program, sparse
+from barycode.simplex import (
+    ConvergenceWarning,
+    active_set,
+    project_simplex,
+    projection,
+    solve_convex_program,
+    sparse,
+)
 
 LAMBDAS = [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]
 
@@ -215,7 +222,7 @@ def test_supports_larger_than_a_selection():
     z = torch.rand(4, 150, generator=generator, dtype=torch.float64)
     z = z / z.sum(-1, keepdim=True) @ codebook
     solution = solve_convex_program(z, codebook, 1e-2).require_convergence()
-    assert int(solution.support.min()) > sparse.SELECTED
+    assert int(solution.support.min()) > projection.SELECTED
     torch.testing.assert_close(solution.combined, solution.weights @ codebook)
 
 

@@ -7,8 +7,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from barycode.simplex.projection import SELECTED, threshold_of_sorted
-
 BLOCK_ENTRIES = 2**19  # of an (n, K) block: it stays in the cache
 
 
@@ -16,25 +14,6 @@ def row_blocks(rows: int, columns: int) -> Iterator[slice]:
     """Slices that cut (rows, columns) into blocks of about BLOCK_ENTRIES entries."""
     size = max(16, BLOCK_ENTRIES // max(1, columns))
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
-
-
-def project_sparse(
-    scores: Float[Tensor, "n k"],
-) -> tuple[Float[Tensor, "n s"], Int64[Tensor, "n s"], Float[Tensor, "n s"]]:
-    """The projection of rows onto the simplex as weights (n, s), their indices and their scores.
-
-    s is the largest support in the batch; weights fall along a row, and a row with a smaller support ends
-    in zeros.
-    """
-    width = min(SELECTED, scores.shape[1])
-    while True:
-        top = scores.topk(width, -1)
-        shifted = top.values - top.values[:, :1]
-        values = (shifted - threshold_of_sorted(shifted)).clamp_(min=0)
-        support = int((values > 0).sum(-1).max()) if len(values) else 1
-        if support < width or width == scores.shape[1]:
-            return values[:, :support], top.indices[:, :support], top.values[:, :support]
-        width = min(2 * width, scores.shape[1])
 
 
 def scatter(
