@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from barycode.simplex.active_set import Codes, Program
+from barycode.simplex.active_set import Codes, Optimum, Program
 from barycode.simplex.approach import Approach
+from barycode.simplex.blocks import on_each
 from barycode.simplex.nearest import nearest
 from barycode.simplex.sparse import row_blocks, scatter, weighted_sum
 
@@ -53,10 +54,12 @@ class _Exact(torch.autograd.Function):
         program = Program(codes, float(regularization), tolerance, max_iterations)
         approach = Approach.of(codes.vectors[: codes.size], float(regularization))
         vertices = nearest(z, codebook)
-        blocks = [
-            program.solve(z[rows], vertices[rows], *approach.start(z[rows] - codes.origin, vertices[rows]))
-            for rows in row_blocks(len(z), len(codebook))
-        ]
+
+        def solve(rows: slice) -> Optimum:
+            start = approach.start(z[rows] - codes.origin, vertices[rows])
+            return program.solve(z[rows], vertices[rows], *start)
+
+        blocks = on_each(solve, list(row_blocks(len(z), len(codebook))), z.device)
         values, indices = _stacked([(found.weights, found.indices) for found in blocks], z)
         residual = torch.cat([z.new_zeros(0), *(found.residual.to(z.dtype) for found in blocks)])
         iterations = torch.cat([indices.new_zeros(0), *(found.iterations for found in blocks)])
@@ -68,20 +71,24 @@ class _Exact(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         z, codebook, regularization, values, indices, vertices = ctx.saved_tensors
         codes = Codes.of(codebook)
-        to_z, to_codebook = torch.empty_like(z), torch.zeros_like(codebook)
-        to_regularization = torch.zeros_like(regularization)
-        for rows in row_blocks(len(z), len(codebook)):
+
+        def differentiate(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
             p, chosen, pull = values[rows], indices[rows], gradients[0][rows]
             there = torch.where(p > 0, chosen, codes.size)
             q = codes.solve(there, float(regularization), pull.double(), 0.0)
             at_vertex = chosen == vertices[rows, None]
-            to_regularization += (q * (at_vertex.to(q.dtype) - p)).sum()
+            to_regularization = (q * (at_vertex.to(q.dtype) - p)).sum().to(regularization.dtype)
             q = q.to(z.dtype)
-            to_z[rows] = weighted_sum(q, chosen, codebook)
+            to_z = weighted_sum(q, chosen, codebook)
             error = z[rows] - weighted_sum(p, chosen, codebook)
-            to_codebook.addmm_(scatter(q, chosen, len(codebook)).T, error)
-            to_codebook.addmm_(scatter(p, chosen, len(codebook)).T, to_z[rows], alpha=-1)
-        return to_z, to_codebook, to_regularization, None, None
+            to_codebook = scatter(q, chosen, len(codebook)).T @ error
+            to_codebook.addmm_(scatter(p, chosen, len(codebook)).T, to_z, alpha=-1)
+            return to_z, to_codebook, to_regularization
+
+        blocks = on_each(differentiate, list(row_blocks(len(z), len(codebook))), z.device)
+        parts = [torch.zeros_like(z[:0]), torch.zeros_like(codebook), torch.zeros_like(regularization)]
+        to_z, to_codebook, to_regularization = zip(parts, *blocks, strict=True)
+        return torch.cat(to_z), sum(to_codebook), sum(to_regularization), None, None
 
 
 def _stacked(blocks: list[tuple[Tensor, Tensor]], z: Tensor) -> tuple[Tensor, Tensor]:
