@@ -50,8 +50,9 @@ def over_seeds(results: Sequence[Any]) -> str:
     """Mean and standard deviation of what was run with several seeds."""
     groups: dict[str, list[Any]] = {}
     for row in results:
-        if row.seed is not None:
-            groups.setdefault(row.key.rpartition("-seed")[0], []).append(row)
+        run, marked, _ = row.key.rpartition("-seed")
+        if marked:
+            groups.setdefault(run, []).append(row)
     return "\n".join(
         f"{rows[0].method}, {len(rows)} seeds: {mean(r.ratio for r in rows):.2f} times smaller at "
         f"{mean(r.accuracy for r in rows):.2f} % (standard deviation {stdev(r.accuracy for r in rows):.2f}), "
