@@ -12,6 +12,26 @@ def test_it_has_the_size_of_the_standard_network():
     assert model(torch.rand(2, 3, 32, 32)).latents.shape == (2, 64, 8, 8)
 
 
+def test_untrained_and_unquantized_it_returns_its_input():
+    pictures = torch.rand(2, 3, 16, 24)
+    output = Autoencoder(None)(pictures)
+    torch.testing.assert_close(output.pictures, pictures, atol=1e-5, rtol=0)
+    # the transform is orthonormal: latents have the energy of the pictures, in the lowest 48 channels
+    energy = output.latents[:, :48].square().sum()
+    torch.testing.assert_close(energy, (pictures - 0.5).square().sum(), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(("dim", "halvings"), [(3, 2), (64, 3)])
+def test_with_few_channels_it_starts_as_the_projection_on_low_frequencies(dim, halvings):
+    model = Autoencoder(None, dim, halvings=halvings)
+    pictures = torch.rand(2, 3, 16, 16)
+    once = model(pictures).pictures
+    torch.testing.assert_close(model(once).pictures, once, atol=1e-5, rtol=0)
+    assert 0 < (once - pictures).square().mean() < (pictures - 0.5).square().mean()
+    flat = torch.full((1, 3, 16, 16), 0.7)
+    torch.testing.assert_close(model(flat).pictures, flat, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("quantizer", [VectorQuantizer(8, 5), ResidualQuantizer(8, 5, stages=2)])
 def test_decoded_codes_are_the_output_of_evaluation(quantizer):
     model = Autoencoder(quantizer, hidden=16, residual=4).eval()

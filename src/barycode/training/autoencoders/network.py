@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers import FeatureMap, Quantized, Quantizer
+from barycode.training.autoencoders.start import start_as_transform
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Autoencoder(nn.Module):
     """Encoder, quantizer, decoder (van den Oord et al. 2017): hidden 128, two residual blocks of 32 channels.
 
     Pictures (B, 3, H, W) in [0, 1] with sides that are multiples of f = 2^halvings; latents (B, d, H/f, W/f),
-    d the quantizer's dimension. Without a quantizer it is the plain autoencoder, of `dim` channels.
+    d the quantizer's dimension. Without a quantizer it is the plain autoencoder, of `dim` channels. It starts
+    as a block transform and its inverse (see `start`).
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Autoencoder(nn.Module):
         self.encoder = encoder(self.dim, hidden, residual, halvings)
         self.quantizer = quantizer
         self.decoder = decoder(self.dim, hidden, residual, halvings)
+        start_as_transform(self.encoder, self.decoder)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
 
     def forward(self, pictures: Float[Tensor, "b 3 height width"]) -> Reconstruction:
@@ -83,12 +86,13 @@ class Autoencoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + W_1x1 relu(W_3x3 relu(x)), without biases."""
+    """x + W_1x1 relu(W_3x3 relu(x)), without biases; at first the identity."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
         self.wide = nn.Conv2d(channels, inner, 3, padding=1, bias=False)
         self.narrow = nn.Conv2d(inner, channels, 1, bias=False)
+        nn.init.zeros_(self.narrow.weight)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         added: Tensor = self.narrow(torch.relu(self.wide(torch.relu(x))))
