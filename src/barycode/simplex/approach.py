@@ -1,57 +1,54 @@
 """First steps towards the optimum of the program of Soft Convex Quantization.
 
 One or two dozen cheap steps find nearly all of a support, and the active-set method starts from it. So they
-may be float32 and need not be exact: nothing but time depends on them. They alternate between the quadratic
-and the simplex (ADMM as over-relaxed Douglas-Rachford splitting, Eckstein and Bertsekas 1992): the matrix of
-the quadratic, inverted once as d x d, takes care of codebooks that are long in one direction and flat in
-another, on which gradient steps stall. Scores are held as (K, n), so that every sum over the codebook runs
-along contiguous rows.
+may be float32 and need not be exact: nothing but time depends on them. They are projected gradient steps of
+the lengths of Barzilai and Borwein (1988), or those of `Splitting` for a codebook on which gradients stall.
+Scores are held as (K, n), so that every sum over the codebook runs along contiguous rows.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-STEPS = 24
-RELAXATION = 1.6
-LEAST_PENALTY = 0.03
-SETTLED = 5e-4  # weights of a block that differ by less from their projection, root mean square, are there
+from barycode.simplex.rough import project_roughly
+from barycode.simplex.splitting import Splitting
+
+MOST_STEPS = 24
+SETTLED = 5e-3  # a step that moves the weights of a block by less than that, root mean square, is the last
+FIRST_LENGTH = 0.5
+MOST_LENGTH = 1e3  # a step that rounding makes infinite would leave nothing to compare
 RELEVANT = 1e-3  # of a vector's largest weight; less is taken to be on its way to zero
 ENTRIES = 2**17  # of a (K, n) block: half a megabyte, which stays in the cache of one core
-MAXIMA = 32  # a threshold starts from that of so many of the scores, each the largest of a run
-NEWTON_STEPS = 3
+UNEVEN = 2.0  # a codebook is when its squares spread over fewer than one in so many directions
 FAR = 1e3  # numbers beyond are taken to be that: vectors in the codebook's radius, lambda in its square
 
 
 @dataclass(frozen=True)
 class Approach:
-    """A codebook C scaled to radius 1, in float32 (K, d), its transpose, and lambda in the same units.
+    """A codebook scaled to radius 1, in float32 (K, d), its transpose, and lambda in the same units.
 
-    penalty: rho of the splitting. inverse: (C^T C + (lambda + rho) I)^-1, (d, d).
+    splitting: the other kind of steps, for an uneven codebook; None for an even one.
     """
 
     codes: Tensor
     transposed: Tensor
     scale: float
     regularization: float
-    penalty: float
-    inverse: Tensor
+    splitting: Splitting | None
 
     @classmethod
     def of(cls, codes: Float[Tensor, "k d"], regularization: float) -> Approach:
         """For code vectors around their mean."""
         scale = max(float(codes.square().sum(1).amax().sqrt()), torch.finfo(torch.float32).tiny)
-        small = (codes / scale).float()
-        scaled = min(regularization / scale**2, FAR)
-        penalty = max(math.sqrt(scaled), LEAST_PENALTY)
-        square = small.T.double() @ small.double()
-        square.diagonal().add_(scaled + penalty)
-        return cls(small, small.T.contiguous(), scale, scaled, penalty, torch.linalg.inv(square).float())
+        small, scaled = (codes / scale).float(), min(regularization / scale**2, FAR)
+        square = small.T @ small
+        uneven = len(square) * square.square().sum() > UNEVEN * square.trace() ** 2
+        splitting = Splitting.of(small, scaled) if uneven else None
+        return cls(small, small.T.contiguous(), scale, scaled, splitting)
 
     def start(
         self, z: Float[Tensor, "n d"], vertex: Int64[Tensor, " n"]
@@ -60,50 +57,28 @@ class Approach:
         rows = max(16, ENTRIES // len(self.codes))
         scaled = (z / self.scale).clamp(-FAR, FAR).float()
         parts = zip(scaled.split(rows), vertex.split(rows), strict=True)
-        return _sparse(torch.cat([self._alternate(*part).T for part in parts]).contiguous())
+        steps = self._descend if self.splitting is None else self.splitting.steps
+        return _sparse(torch.cat([steps(*part).T for part in parts]).contiguous())
 
-    def _alternate(self, z: Tensor, vertex: Tensor) -> Tensor:
-        """Weights (K, n) after some steps from the vertices (n,); their sums are about one.
-
-        Each: q = x on the simplex, s = 2 q - x, p = argmin |z - p C|^2 + lambda |p - p~|^2 + rho |p - s|^2,
-        x moves by p - q. With a = lambda + rho and M the inverse, p = h + (rho / a) (s - C M C^T s), where
-        h = C M (z - (lambda / a) C^T p~) + (lambda / a) p~ never changes.
-        """
-        total = self.regularization + self.penalty
-        keep, stay = self.penalty / total, self.regularization / total
-        pulled = self.codes @ self.inverse
-        held = pulled @ (z - stay * self.codes[vertex]).T
-        held.scatter_add_(0, vertex[None], torch.full_like(held[:1], stay))
-        x = torch.zeros_like(held).scatter_(0, vertex[None], 1.0)
-        q, reflected, spare = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
-        for _ in range(STEPS):
-            _project(q.copy_(x), spare)
-            torch.sub(q, x, out=reflected).add_(q)
-            moved = torch.add(held, reflected, alpha=keep, out=spare)
-            moved.addmm_(pulled, self.transposed @ reflected, alpha=-keep).sub_(q)
-            x.add_(moved, alpha=RELAXATION)
-            if float(torch.linalg.vector_norm(moved)) < SETTLED * math.sqrt(moved.numel()):
+    def _descend(self, z: Tensor, vertex: Tensor) -> Tensor:
+        """Weights (K, n) after some steps from the vertices (n,); their sums are about one."""
+        weights = z.new_zeros(len(self.codes), len(z)).scatter_(0, vertex[None], 1.0)
+        moved, spare = torch.empty_like(weights), torch.empty_like(weights)
+        error = (z - self.codes[vertex]).T
+        length = torch.full_like(error[:1], FIRST_LENGTH)
+        for _ in range(MOST_STEPS):
+            torch.mm(self.codes, error * length, out=moved)
+            moved.addcmul_(weights, 1 - self.regularization * length)
+            moved.scatter_add_(0, vertex[None], self.regularization * length)
+            project_roughly(moved, spare)
+            left = z.T - self.transposed @ moved
+            square = weights.sub_(moved).square_().sum(0, keepdim=True)
+            curvature = (left - error).square_().sum(0, keepdim=True) + self.regularization * square
+            length = torch.where(curvature > 0, square / curvature, length).clamp_(max=MOST_LENGTH)
+            weights, moved, error = moved, weights, left
+            if float(square.mean()) < SETTLED**2:
                 break
-        _project(x, spare)
-        return x
-
-
-def _project(scores: Tensor, spare: Tensor) -> None:
-    """Move columns to the simplex, or nearly: to max(s - t, 0) with t from below, by Newton's method.
-
-    The threshold of some entries is never above that of all, and that of the maxima of runs is cheap.
-    """
-    maxima = scores
-    if len(scores) > MAXIMA:
-        count = len(scores) // MAXIMA
-        maxima = scores[: count * MAXIMA].view(count, MAXIMA, scores.shape[1]).amax(0)
-    threshold = maxima.amax(0) - 1
-    for _ in range(NEWTON_STEPS):
-        above = torch.sub(maxima, threshold).clamp_(min=0)
-        threshold += (above.sum(0) - 1) / above.sign_().sum(0)
-    scores.sub_(threshold).clamp_(min=0)
-    excess = (scores.sum(0) - 1) / torch.sign(scores, out=spare).sum(0)
-    scores.sub_(excess.clamp_(min=0)).clamp_(min=0)
+        return weights
 
 
 def _sparse(weights: Tensor) -> tuple[Tensor, Tensor]:
