@@ -22,10 +22,10 @@ from barycode.training.datasets import data_folder
 
 HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs/autoencoders"
-STEPS = 5_000
+STEPS = 1_500
 HEADLINE = ("vq-ema", "scq-exact", "scq-relaxed")
 OTHERS = ("vq", "none", "vq-revive", "residual-2", "fsq", "rotation", "vq-affine", "sq-vae", "gumbel")
-ABLATION = ("scq-lambda-0.01", "scq-lambda-0.1")
+ABLATION = ("scq-lambda-1.0", "scq-lambda-3.0")
 SEEDS = 3
 
 

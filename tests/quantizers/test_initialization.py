@@ -3,7 +3,8 @@ import torch
 from scipy.cluster.vq import kmeans2
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import farthest, kmeans, nearest, sample, uniform
+from barycode.quantizers import CodebookHealth, farthest, kmeans, nearest, sample, surround, uniform
+from barycode.simplex import solve_convex_program
 
 
 def distortion(vectors: torch.Tensor, centers: torch.Tensor) -> float:
@@ -72,3 +73,27 @@ def test_farthest_points_are_the_corners():
 def test_farthest_points_are_distinct_while_the_data_are():
     vectors = torch.tensor([[0.0], [0.0], [0.0], [1.0], [2.0]])
     assert farthest(vectors, 3).unique().numel() == 3
+
+
+def test_a_surrounding_codebook_holds_the_data_and_is_evenly_used():
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(4000, 3, generator=generator) * torch.tensor([3.0, 1, 0.3]) + 5
+    corners = surround(vectors, 32, generator=generator)
+    weights = solve_convex_program(vectors, corners, 1e-4).weights
+    errors = (weights @ corners - vectors).square().sum(1)
+    assert float(errors.mean()) < 1e-3 * float(vectors.var(0).sum())
+    assert _perplexity(vectors, corners) > 0.9 * 32
+    even = kmeans(vectors, 32, generator=generator)
+    assert _perplexity(vectors, corners) > _perplexity(vectors, 3 * (even - 5) + 5)
+
+
+@pytest.mark.parametrize("radius", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_radius_that_is_none_is_a_typed_error(radius):
+    with pytest.raises(InvalidInputError, match="radius"):
+        surround(torch.randn(10, 2), 4, radius=radius)
+
+
+def _perplexity(vectors, corners):
+    health = CodebookHealth(len(corners))
+    health.update(nearest(vectors, corners))
+    return health.perplexity

@@ -23,6 +23,7 @@ from barycode.quantizers.soft_to_hard import SoftToHardQuantizer
 from barycode.quantizers.sparse_code import SparseCode
 from barycode.quantizers.statistics import CodebookStatistics, sync
 from barycode.quantizers.stochastic import StochasticQuantizer
+from barycode.quantizers.surround import surround
 from barycode.quantizers.updates import EmaUpdate
 from barycode.quantizers.vector import VectorQuantizer
 from barycode.simplex.nearest import nearest
@@ -68,6 +69,7 @@ __all__ = [
     "rotation_trick",
     "sample",
     "straight_through",
+    "surround",
     "sync",
     "uniform",
     "worst_served",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from barycode.quantizers import (
     SingleCodebook,
     revive,
 )
-from barycode.quantizers.quantizer import Initialization
+from barycode.quantizers.surround import balanced
 
 
 @dataclass(frozen=True)
@@ -128,15 +128,19 @@ def coded_by(quantizer: Quantizer, z: Tensor) -> Iterator[tuple[Codebook, Tensor
             raise InvalidInputError(f"Revival knows no way into a {type(quantizer).__name__}.")
 
 
-class Restart(Care):
-    """At the given steps the codebook starts again from the latents of the batch, which have outgrown it."""
+class Balance(Care):
+    """After every step each code vector moves a little: away from their mean if it weighs more than its
+    share, else towards it. So a hull keeps all its corners in use while the latents change.
+    """
 
-    def __init__(self, steps: Collection[int], method: Initialization) -> None:
-        self.steps, self.method = frozenset(steps), method
+    def __init__(self, power: float = 2e-3) -> None:
+        self.power = power
 
+    @torch.no_grad()
     def after(self, quantizer: Quantizer, step: Step) -> None:
-        if step.number in self.steps:
-            quantizer.initialize(step.z, self.method)
+        vectors = quantizer.codebooks[0].vectors
+        mean = vectors.mean(0)
+        vectors.copy_(mean + balanced(vectors - mean, step.result.weights.total(), self.power))
 
 
 class Annealing(Care):

@@ -23,19 +23,18 @@ from barycode.quantizers import (
     SparseCode,
     StochasticQuantizer,
     VectorQuantizer,
-    farthest,
     kmeans,
     rotation_trick,
+    surround,
 )
 from barycode.quantizers.programs import Exact, Program, Relaxed
 from barycode.quantizers.quantizer import Initialization
-from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Restart, Revival
+from barycode.training.autoencoders.care import Alternation, Annealing, Balance, Care, MovingAverage, Revival
 
 DIM = 64
 PIXELS_A_VECTOR = 4 * 4 * 3  # values of a picture behind one latent vector
-LAMBDA = 1e-3
-CONVEX_RATE = 10.0
-RESTARTS = (0.02, 0.05, 0.1, 0.2)  # of the steps, when a convex codebook starts again
+LAMBDA = 0.3  # a tenth of the mean square of latents, which start as blocks of 48 values
+SPARSE_RATE = 10.0
 HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
 
 
@@ -73,19 +72,9 @@ def scalar_dim(codebook_size: int) -> int:
 
 
 def convex(title: str, program: Program) -> Method:
-    """Soft Convex Quantization with continuous weights.
-
-    The codebook starts as a hull around the latents, again and again while they grow fastest, and keeps up
-    with them by a learning rate of its own.
-    lambda is small beside the squared length of young latents, about 0.1.
-    """
-    return Method(
-        title,
-        partial(SoftConvexQuantizer, program=program, code=None),
-        farthest,
-        _restarted,
-        codebook_rate=CONVEX_RATE,
-    )
+    """Soft Convex Quantization with continuous weights: a hull around the latents that stays balanced."""
+    build = partial(SoftConvexQuantizer, program=program, code=None)
+    return Method(title, build, surround, lambda steps: (Balance(),))
 
 
 def sparse(support: int, levels: int) -> Method:
@@ -95,7 +84,7 @@ def sparse(support: int, levels: int) -> Method:
         partial(SoftConvexQuantizer, program=Exact(LAMBDA), code=SparseCode(support, levels)),
         kmeans,
         lambda steps: (Annealing(Linear(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))), Revival()),
-        codebook_rate=CONVEX_RATE,
+        codebook_rate=SPARSE_RATE,
     )
 
 
@@ -109,10 +98,6 @@ def _revived(steps: int) -> Sequence[Care]:
 
 def _alternated(steps: int) -> Sequence[Care]:
     return (Alternation(learning_rate=50.0), Revival())
-
-
-def _restarted(steps: int) -> Sequence[Care]:
-    return (Restart([round(share * steps) for share in RESTARTS], farthest),)
 
 
 def _cooled(steps: int) -> Sequence[Care]:
@@ -147,7 +132,7 @@ METHODS = {
     "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA)),
     **{
         f"scq-lambda-{value}": convex(f"SCQ exact, lambda {value} (continuous)", Exact(value))
-        for value in (0.01, 0.1)
+        for value in (1.0, 3.0)
     },
     "sparse-2-2": sparse(2, 2),
     "sparse-2-3": sparse(2, 3),
