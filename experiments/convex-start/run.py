@@ -19,7 +19,7 @@ import typer
 from torch import Tensor
 
 from barycode.container import write_atomic
-from barycode.quantizers import CodebookHealth, Exact, archetypes, farthest, kmeans, nearest, sample
+from barycode.quantizers import CodebookHealth, Exact, archetypes, farthest, kmeans, nearest, sample, surround
 from barycode.training.datasets import data_folder, open_pictures
 
 HERE = Path(__file__).parent
@@ -77,6 +77,7 @@ def starts() -> dict[str, Start]:
         "kmeans, 1.5 times wider": partial(wider, factor=1.5),
         "kmeans, 2.5 times wider": partial(wider, factor=2.5),
         "farthest": spanning,
+        "surround": partial(surround, codebook_size=SIZE, generator=_generator()),
         "archetypes from kmeans": partial(fitted, partial(wider, factor=1.0)),
         "archetypes from farthest": partial(fitted, spanning),
     }

@@ -22,7 +22,7 @@ from barycode.training.datasets import data_folder
 
 HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs/autoencoders"
-STEPS = 5_000
+STEPS = 1_500
 SEEDS = 3
 # (method, K): codes of 9 bits a vector before entropy coding, and of 18.
 NINE = (

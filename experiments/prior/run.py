@@ -32,7 +32,7 @@ from barycode.training.datasets.picture_set import Images
 
 HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs/autoencoders"
-AUTOENCODER_STEPS, PRIOR_STEPS = 5_000, 5_000
+AUTOENCODER_STEPS, PRIOR_STEPS = 1_500, 600
 COMPARED = (("vq-revive", 512), ("sparse-2-2", 32), ("residual-2", 23))
 SAMPLES = 32
 COLUMNS = (

@@ -30,7 +30,7 @@ from barycode.training.datasets import data_folder
 
 HERE = Path(__file__).parent
 ITERATIONS = (0, 1, 2, 3, 5, 10, 20)
-REGULARIZATIONS = (0.001, 0.01, 0.1, 1.0)
+REGULARIZATIONS = (0.03, 0.3, 3.0)
 PICTURES, ROUNDS = 16, 5
 REFERENCE, EXACT = 1e-10, 1e-6  # tolerances
 COLUMNS = (

@@ -29,7 +29,7 @@ from barycode.training.datasets.picture_set import Images
 
 HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs/autoencoders"
-STEPS, BATCH, HALVINGS = 6_000, 16, 3
+STEPS, BATCH, HALVINGS = 600, 16, 3
 METHODS = ("vq-ema", "scq-exact", "scq-relaxed", "vq-revive", "sparse-2-3", "none")
 SEEDS = 3
 SHOWN = 8

@@ -1,3 +1,4 @@
+import math
 from functools import partial
 from itertools import chain, combinations
 
@@ -20,6 +21,7 @@ from barycode.quantizers import (
     farthest,
     nearest,
     revive,
+    surround,
     worst_served,
 )
 from barycode.simplex import project_simplex
@@ -240,3 +242,38 @@ def test_a_codebook_for_combinations_starts_at_archetypes():
         quantizer.initialize(z, method)
         errors.append((z - quantizer(z).quantized).square().mean())
     assert errors[1] < 0.5 * errors[0]
+
+
+def test_the_usage_loss_evens_out_the_mean_weights():
+    torch.manual_seed(0)
+    z = torch.randn(256, 4)
+    scq = SoftConvexQuantizer(16, 4, code=None, usage_weight=1.0)
+    scq.initialize(z, surround)
+    share = scq(z).weights.total().detach() / len(z)
+    losses = scq(z).losses
+    expected = math.log(16) + float(torch.xlogy(share, share).sum())
+    assert losses["usage_loss"].item() == pytest.approx(expected, rel=1e-4)
+    optimizer = torch.optim.Adam(scq.parameters(), 0.02)
+    for _ in range(30):
+        optimizer.zero_grad()
+        scq(z).loss.backward()
+        optimizer.step()
+    assert scq(z).losses["usage_loss"].item() < 0.5 * expected
+
+
+@pytest.mark.parametrize(
+    ("weight", "program"), [(-1.0, Exact()), (math.inf, Exact()), (math.nan, Exact()), (0.1, Relaxed())]
+)
+def test_a_usage_weight_that_cannot_be_is_a_typed_error(weight, program):
+    with pytest.raises(InvalidInputError, match="usage weight"):
+        SoftConvexQuantizer(4, 2, program=program, usage_weight=weight)
+
+
+def test_code_vectors_that_nothing_uses_leave_the_usage_loss_finite():
+    scq = SoftConvexQuantizer(16, 4, code=None, usage_weight=1.0)
+    with torch.no_grad():
+        scq.codebook.vectors[8:] = 100.0
+    z = torch.zeros(3, 4, requires_grad=True)
+    scq(z).loss.backward()
+    assert bool(z.grad.isfinite().all())
+    assert bool(scq.codebook.vectors.grad.isfinite().all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.assignment import Assignment, Deferred, Sparse
-from barycode.quantizers.programs import Exact, Program
+from barycode.quantizers.programs import Exact, Program, Relaxed
 from barycode.quantizers.quantized import Quantized
 from barycode.quantizers.quantizer import SingleCodebook, mean_squared_error
 from barycode.quantizers.sparse_code import SparseCode
@@ -18,6 +19,7 @@ from barycode.quantizers.statistics import CodebookStatistics
 from barycode.simplex.sparse import scatter
 
 STATISTICS_ROWS = 1024
+UNUSED = 1e-3  # of a fair share; nothing is gained by wanting less of a code vector than that
 VERTEX = SparseCode()  # what the indices name when there is no code
 
 
@@ -31,7 +33,9 @@ class SoftConvexQuantizer(SingleCodebook):
     stays continuous, evaluation too, and the indices merely name p~.
 
     loss = codebook_loss + commitment_weight * commitment_loss, the mean of (p C - z)^2 twice: the first moves
-    only the codebook (in training, with p held), the second only z.
+    only the codebook (in training, with p held), the second only z. A usage_weight adds, in training,
+    usage_weight * usage_loss: log K minus the entropy of the batch's mean p, in nats, which moves both until
+    every code vector carries its share. It needs the exact program: the relaxation's p has no gradient.
     """
 
     hardness: Tensor
@@ -44,11 +48,18 @@ class SoftConvexQuantizer(SingleCodebook):
         program: Program = Exact(),  # noqa: B008  frozen
         code: SparseCode | None = SparseCode(),  # noqa: B008  frozen
         commitment_weight: float = 0.25,
+        usage_weight: float = 0.0,
     ) -> None:
         super().__init__(codebook_size, dim)
+        if not 0 <= usage_weight < math.inf or (usage_weight and isinstance(program, Relaxed)):
+            raise InvalidInputError(
+                f"The usage weight must be a finite number >= 0, and 0 for the relaxed program, whose weights "
+                f"have no gradient; not {usage_weight} with {program}."
+            )
         self.program = program
         self.code = code
         self.commitment_weight = commitment_weight
+        self.usage_weight = usage_weight
         self.register_buffer("hardness", torch.zeros(()))
 
     def anneal(self, hardness: float) -> None:
@@ -117,6 +128,9 @@ class SoftConvexQuantizer(SingleCodebook):
         if self.codebook.vectors.requires_grad:
             losses["codebook_loss"] = mean_squared_error(held, z.detach())
             loss = loss + losses["codebook_loss"]
+        if self.usage_weight:
+            losses["usage_loss"] = unevenness(found.weights().total())
+            loss = loss + self.usage_weight * losses["usage_loss"]
         weights = Deferred(lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size)
         return Quantized(quantized, indices, loss, weights, losses)
 
@@ -131,6 +145,12 @@ class SoftConvexQuantizer(SingleCodebook):
 
     def _flat(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return z.reshape(-1, self.dim), self.codebook.vectors.to(z.dtype)
+
+
+def unevenness(totals: Float[Tensor, " k"]) -> Float[Tensor, ""]:
+    """log K minus the entropy of the shares of `totals`, in nats: 0 where all are equal."""
+    share = totals / totals.sum()
+    return math.log(len(share)) + (share * share.clamp(min=UNUSED / len(share)).log()).sum()
 
 
 def _shaped(weights: Sparse, z: Tensor) -> Sparse:

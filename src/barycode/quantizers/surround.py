@@ -39,11 +39,11 @@ def surround(
     corners *= radius * _quantile(around.norm(dim=1), REACH)
     for number in range(ROUNDS):
         counts = torch.bincount(nearest(around, corners), minlength=codebook_size)
-        corners = balanced(corners, counts, PUSH * (1 - number / ROUNDS))
+        corners = _balanced(corners, counts, PUSH * (1 - number / ROUNDS))
     return mean + corners
 
 
-def balanced(
+def _balanced(
     corners: Float[Tensor, "k d"], totals: Shaped[Tensor, " k"], power: float
 ) -> Float[Tensor, "k d"]:
     """Corners moved away from the origin where they weigh more than others in all, else nearer.

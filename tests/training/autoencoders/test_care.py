@@ -9,13 +9,11 @@ from barycode.quantizers import (
     Linear,
     ProductQuantizer,
     ResidualQuantizer,
-    SoftConvexQuantizer,
     VectorQuantizer,
 )
 from barycode.training.autoencoders.care import (
     Alternation,
     Annealing,
-    Balance,
     MovingAverage,
     Revival,
     Step,
@@ -85,19 +83,6 @@ def test_annealing_follows_its_schedule():
     for number, expected in ((1, 0.75), (2, 0.5)):
         care.after(quantizer, step_of(quantizer, torch.randn(5, 3), number))
         assert quantizer.temperature == expected
-
-
-def test_corners_that_are_nearest_too_often_move_out_and_others_in():
-    quantizer = SoftConvexQuantizer(4, 2, code=None)
-    corners = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
-    quantizer.codebook.load(corners)
-    z = torch.tensor([[0.5, 0.1], [0.5, -0.1], [0.6, 0], [0, 0.5]])
-    step = Step(1, z, quantizer(z), torch.optim.SGD(quantizer.parameters(), 0.1))
-    Balance(0.1).after(quantizer, step)
-    distances = quantizer.codebook.vectors.detach().norm(dim=1)
-    assert distances.argsort(descending=True)[:2].tolist() == [0, 2]
-    assert bool((distances[[1, 3]] < 1).all())
-    torch.testing.assert_close(distances.log().mean(), torch.tensor(0.0), atol=0.01, rtol=0)
 
 
 def test_alternation_fits_the_codebook_and_leaves_it_out_of_the_networks_optimizer():

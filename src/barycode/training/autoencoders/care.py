@@ -23,7 +23,6 @@ from barycode.quantizers import (
     SingleCodebook,
     revive,
 )
-from barycode.quantizers.surround import balanced
 
 
 @dataclass(frozen=True)
@@ -126,21 +125,6 @@ def coded_by(quantizer: Quantizer, z: Tensor) -> Iterator[tuple[Codebook, Tensor
                 z = z - cast(Quantizer, stage).hard(z)
         case _:
             raise InvalidInputError(f"Revival knows no way into a {type(quantizer).__name__}.")
-
-
-class Balance(Care):
-    """After every step each code vector moves a little: away from their mean if it weighs more than its
-    share, else towards it. So a hull keeps all its corners in use while the latents change.
-    """
-
-    def __init__(self, power: float = 2e-3) -> None:
-        self.power = power
-
-    @torch.no_grad()
-    def after(self, quantizer: Quantizer, step: Step) -> None:
-        vectors = quantizer.codebooks[0].vectors
-        mean = vectors.mean(0)
-        vectors.copy_(mean + balanced(vectors - mean, step.result.weights.total(), self.power))
 
 
 class Annealing(Care):

@@ -29,11 +29,12 @@ from barycode.quantizers import (
 )
 from barycode.quantizers.programs import Exact, Program, Relaxed
 from barycode.quantizers.quantizer import Initialization
-from barycode.training.autoencoders.care import Alternation, Annealing, Balance, Care, MovingAverage, Revival
+from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Revival
 
 DIM = 64
 PIXELS_A_VECTOR = 4 * 4 * 3  # values of a picture behind one latent vector
 LAMBDA = 0.3  # a tenth of the mean square of latents, which start as blocks of 48 values
+USAGE = 0.01  # of the usage loss, beside a squared error in units of the pictures' variance
 SPARSE_RATE = 10.0
 HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
 
@@ -71,10 +72,10 @@ def scalar_dim(codebook_size: int) -> int:
     return max(1, round((codebook_size - 1).bit_length() / 3))
 
 
-def convex(title: str, program: Program) -> Method:
-    """Soft Convex Quantization with continuous weights: a hull around the latents that stays balanced."""
-    build = partial(SoftConvexQuantizer, program=program, code=None)
-    return Method(title, build, surround, lambda steps: (Balance(),))
+def convex(title: str, program: Program, usage_weight: float = 0.0) -> Method:
+    """Soft Convex Quantization with continuous weights and a hull that starts around the latents."""
+    build = partial(SoftConvexQuantizer, program=program, code=None, usage_weight=usage_weight)
+    return Method(title, build, surround)
 
 
 def sparse(support: int, levels: int) -> Method:
@@ -129,9 +130,9 @@ METHODS = {
     "product-2": Method("product, 2 groups", partial(ProductQuantizer, groups=2), kmeans, _revived),
     "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
     "scq-relaxed": convex("SCQ relaxed (continuous)", Relaxed(LAMBDA)),
-    "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA)),
+    "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA), USAGE),
     **{
-        f"scq-lambda-{value}": convex(f"SCQ exact, lambda {value} (continuous)", Exact(value))
+        f"scq-lambda-{value}": convex(f"SCQ exact, lambda {value} (continuous)", Exact(value), USAGE)
         for value in (1.0, 3.0)
     },
     "sparse-2-2": sparse(2, 2),

@@ -17,6 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 COLOURS = 3
 OPPONENTS = torch.tensor([[1.0, 1, 1], [-1, -1, 2], [1, -1, 0]])  # light, blue and yellow, red and green
 
@@ -24,8 +25,8 @@ OPPONENTS = torch.tensor([[1.0, 1, 1], [-1, -1, 2], [1, -1, 0]])  # light, blue 
 @torch.no_grad()
 def start_as_transform(encoder: nn.Module, decoder: nn.Module) -> None:
     """Set an encoder and a decoder of `network`: convolutions of stride 2, others of stride 1, blocks."""
-    down, (across, *_, project) = _by_stride(encoder, nn.Conv2d)
-    up, (lift, *_) = _by_stride(decoder, nn.Conv2d, nn.ConvTranspose2d)
+    down, (across, *_, project) = _by_stride(encoder)
+    up, (lift, *_) = _by_stride(decoder)
     kernels = block_transforms([layer.out_channels for layer in down])
     count = len(kernels[-1])
     for level, kernel in enumerate(kernels):
@@ -81,7 +82,7 @@ def _identity(channels: int) -> Tensor:
     return torch.eye(channels)[..., None, None]
 
 
-def _fill(layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> None:
+def _fill(layer: Convolution, kernel: Tensor) -> None:
     """Put a kernel (outputs, inputs, h, w) in the middle of a layer's, for its first outputs and inputs."""
     outputs, inputs, size, _ = kernel.shape
     weight = layer.weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else layer.weight
@@ -92,9 +93,7 @@ def _fill(layer: nn.Conv2d | nn.ConvTranspose2d, kernel: Tensor) -> None:
         layer.bias[:outputs] = 0
 
 
-def _by_stride(
-    half: nn.Module, *kinds: type[nn.Module]
-) -> tuple[list[nn.Conv2d | nn.ConvTranspose2d], list[nn.Conv2d]]:
+def _by_stride(half: nn.Module) -> tuple[list[Convolution], list[Convolution]]:
     """The convolutions of stride 2 and those of stride 1, in order, residual blocks apart."""
-    layers = [layer for layer in half.children() if isinstance(layer, kinds)]
+    layers = [layer for layer in half.children() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
     return [m for m in layers if m.stride == (2, 2)], [m for m in layers if m.stride == (1, 1)]
