@@ -53,8 +53,8 @@ class SoftConvexQuantizer(SingleCodebook):
         super().__init__(codebook_size, dim)
         if not 0 <= usage_weight < math.inf or (usage_weight and isinstance(program, Relaxed)):
             raise InvalidInputError(
-                f"The usage weight must be a finite number >= 0, and 0 for the relaxed program, whose weights "
-                f"have no gradient; not {usage_weight} with {program}."
+                f"The usage weight must be a finite number >= 0, and 0 for the relaxed program, whose p "
+                f"has no gradient; not {usage_weight} with {program}."
             )
         self.program = program
         self.code = code
