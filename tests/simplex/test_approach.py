@@ -4,12 +4,14 @@ import torch
 from barycode.simplex import solve_convex_program
 from barycode.simplex.approach import Approach
 
+EVEN, UNEVEN = torch.ones(8, dtype=torch.float64), torch.logspace(0, -2, 8, dtype=torch.float64)
 
-def problem(scale=1.0, size=40):
+
+def problem(scale=1.0, size=40, stretch=EVEN):
     generator = torch.Generator().manual_seed(0)
-    codebook = torch.randn(size, 8, generator=generator, dtype=torch.float64) * scale
+    codebook = torch.randn(size, 8, generator=generator, dtype=torch.float64) * scale * stretch
     codebook = codebook - codebook.mean(0)
-    z = torch.randn(50, 8, generator=generator, dtype=torch.float64) * scale
+    z = torch.randn(50, 8, generator=generator, dtype=torch.float64) * scale * stretch
     return z, codebook, torch.cdist(z, codebook).argmin(-1)
 
 
@@ -17,9 +19,15 @@ def dense(values, indices, size):
     return torch.zeros(len(values), size).scatter_add(1, indices, values)
 
 
+def test_only_an_uneven_codebook_is_approached_by_splitting():
+    assert Approach.of(problem()[1], 0.1).splitting is None
+    assert Approach.of(problem(stretch=UNEVEN)[1], 0.1).splitting is not None
+
+
+@pytest.mark.parametrize("stretch", [EVEN, UNEVEN], ids=["even", "uneven"])
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
-def test_it_comes_near_the_optimum_at_any_scale(scale):
-    z, codebook, vertex = problem(scale)
+def test_it_comes_near_the_optimum_at_any_scale(scale, stretch):
+    z, codebook, vertex = problem(scale, stretch=stretch)
     regularization = 0.1 * scale**2
     found = dense(*Approach.of(codebook, regularization).start(z, vertex), len(codebook))
     optimum = solve_convex_program(z, codebook, regularization).require_convergence().weights
@@ -39,8 +47,9 @@ def test_weights_sum_to_one_and_indices_differ():
 
 @pytest.mark.parametrize("far", [1e3, 1e30, 1e200])
 @pytest.mark.parametrize("regularization", [1e-30, 1e-4, 1e30])
-def test_extremes_are_finite(far, regularization):
-    z, codebook, vertex = problem()
+@pytest.mark.parametrize("stretch", [EVEN, UNEVEN], ids=["even", "uneven"])
+def test_extremes_are_finite(far, regularization, stretch):
+    z, codebook, vertex = problem(stretch=stretch)
     values, _ = Approach.of(codebook, regularization).start(z * far, vertex)
     assert bool(values.isfinite().all())
     assert bool((values.sum(1) > 0.999).all())
