@@ -106,19 +106,20 @@ class Sparse(Assignment):
         return self.values.new_zeros(self.size).index_add(0, self.indices.flatten(), self.values.flatten())
 
     def vertex(self) -> Int64[Tensor, "*batch"]:
-        values = self.merged().values
-        heaviest = values == values.amax(-1, keepdim=True)
-        return self.indices.masked_fill(~heaviest, self.size).amin(-1)
+        point = self.merged()
+        heaviest = point.values == point.values.amax(-1, keepdim=True)
+        return point.indices.masked_fill(~heaviest, self.size).amin(-1)
 
     def entropy(self) -> Float[Tensor, "*batch"]:
         return _entropy_bits(self.merged().values)
 
     def merged(self) -> Sparse:
-        """The same point with the weights of equal indices added up at the first of them."""
-        same = self.indices.unsqueeze(-1) == self.indices.unsqueeze(-2)
-        repeated = same.tril(-1).any(-1)
-        values = (same * self.values.unsqueeze(-2)).sum(-1).masked_fill(repeated, 0)
-        return Sparse(self.indices, values, self.size)
+        """The same point with indices in order, the weights of equal ones added up at the first of them."""
+        indices, order = self.indices.sort(dim=-1, stable=True)
+        first = functional.pad(indices[..., 1:] != indices[..., :-1], (1, 0), value=True)
+        group = first.cumsum(-1) - 1
+        sums = torch.zeros_like(self.values).scatter_add(-1, group, self.values.gather(-1, order))
+        return Sparse(indices, sums.gather(-1, group).masked_fill(~first, 0), self.size)
 
 
 @dataclass(frozen=True)

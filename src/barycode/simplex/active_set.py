@@ -29,7 +29,8 @@ from barycode.simplex.sparse import weighted_sum
 
 GRAM_SIZE = 2048  # codebooks up to this size have their inner products computed once
 CANDIDATES = 8  # code vectors that may join a support at once: the best one of so many groups
-WORTH_JOINING = 0.5  # of the largest violation
+QUICK = 12  # iterations, after which a row goes on carefully
+WORTH_JOINING = 0.1  # of the largest violation
 ENTRIES = 2**17  # of what is held at once, scores and code vectors: a megabyte, which stays in the cache
 SYSTEM_ENTRIES = 2**16  # of the systems that are solved at once
 ROUNDING = 1e-15  # relative; an objective that falls by less does not fall
@@ -169,21 +170,23 @@ class Program:
         for iteration in range(1, self.max_iterations + 1):
             rows, feasible = self._reduce(rows)
             last = iteration == self.max_iterations
-            ready = (feasible | last).nonzero()[:, 0]
-            priced = rows[ready]
+            if last:
+                rows = self._feasible(rows)
+            ready = (feasible | ~rows.careful | last).nonzero()[:, 0]
+            priced, arrived = rows[ready], feasible[ready]
             prices = self._price(priced)
-            worse = prices.objective >= priced.objective * (1 - ROUNDING)
-            reached = prices.residual <= prices.noise.clamp(min=self.tolerance)
+            worse = arrived & (prices.objective >= priced.objective * (1 - ROUNDING))
+            reached = arrived & (prices.residual <= prices.noise.clamp(min=self.tolerance))
             done = reached | (worse & priced.careful) | last
             found.put(priced[done], prices.residual[done], iteration)
-            rows.careful[ready] |= worse
-            rows.objective[ready] = prices.objective
+            rows.careful[ready] |= worse | (iteration >= QUICK)
+            rows.objective[ready] = prices.objective.masked_fill(~arrived, torch.inf)
             going = torch.ones_like(feasible).index_fill_(0, ready[done], False).nonzero()[:, 0]
             if not len(going):
                 break
             candidates = rows.indices.new_full((len(rows), CANDIDATES), self.codes.size)
             candidates[ready] = self._joining(prices)
-            rows = self._packed(self._join(rows[going], candidates[going]))
+            rows = self._packed(self._join(self._feasible(rows[going]), candidates[going]))
         return found
 
     def certify(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Tensor:
@@ -253,13 +256,17 @@ class Program:
         feasible = ~negative.any(-1)
         room = torch.where(negative, rows.weights / (rows.weights - optimum), torch.inf)
         length = room.amin(-1, keepdim=True).clamp(max=1)
+        halfway = (rows.careful & ~feasible)[:, None]
+        dropped = halfway & negative & (room <= length)
         towards = rows.weights + length * (optimum - rows.weights)
-        whole = optimum.clamp(min=0)
-        careful = rows.careful[:, None]
-        weights = torch.where(careful & ~feasible[:, None], towards, whole / whole.sum(-1, keepdim=True))
-        dropped = negative & (~careful | (room <= length))
-        indices = torch.where(dropped, self.codes.size, rows.indices)
-        return replace(rows, weights=weights.masked_fill(dropped, 0), indices=indices), feasible
+        weights = torch.where(halfway, towards, optimum).masked_fill(dropped, 0)
+        return replace(rows, weights=weights, indices=rows.indices.masked_fill(dropped, self.codes.size)), feasible
+
+    def _feasible(self, rows: Rows) -> Rows:
+        """Rows without the code vectors whose weights are negative."""
+        weights = rows.weights.clamp(min=0)
+        indices = rows.indices.masked_fill(rows.weights < 0, self.codes.size)
+        return replace(rows, weights=weights / weights.sum(-1, keepdim=True), indices=indices)
 
     def _joining(self, prices: Prices) -> Tensor:
         """The candidates (n, m) that violate the conditions most."""
