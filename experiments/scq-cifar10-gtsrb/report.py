@@ -44,7 +44,7 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
 
 def _sets(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:
     found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: (row["data"], row["steps"])):
+    for row in sorted(rows, key=lambda row: (row["data"], row["steps"], row["mse"])):
         found.setdefault((row["data"], row["steps"]), []).append(row)
     return found
 

@@ -29,6 +29,19 @@ def test_sparse_is_its_dense_form():
     torch.testing.assert_close(point.entropy(), dense.entropy())
 
 
+def test_weights_of_equal_indices_add_up():
+    point = Sparse(
+        torch.tensor([[2, 1, 2, 0], [1, 1, 1, 1]]),
+        torch.tensor([[0.3, 0.4, 0.3, 0], [0.5, 0.25, 0.25, 0]]),
+        3,
+    )
+    assert point.vertex().tolist() == [2, 1]
+    torch.testing.assert_close(point.entropy(), Dense(point.dense()).entropy())
+    merged = point.merged()
+    assert merged.indices.tolist() == [[0, 1, 2, 2], [1, 1, 1, 1]]
+    torch.testing.assert_close(merged.values, torch.tensor([[0, 0.4, 0.6, 0], [1.0, 0, 0, 0]]))
+
+
 def test_the_heaviest_vertex_is_the_lowest_of_equals():
     half = torch.tensor([[0.5, 0.5]])
     assert Sparse(torch.tensor([[2, 1]]), half, 3).vertex().tolist() == [1]

@@ -4,13 +4,14 @@ On a support S the optimum without the sign constraint is one linear system,
 
     (C_S C_S^T + lambda I) p_S = C_S z + lambda p~_S - nu 1,      sum(p_S) = 1.
 
-A row drops the code vectors whose weight would be negative, and once none is, adds those that the optimality
-conditions ask for: with u = z - p C, s = p~ + C u / lambda and t the mean of s_k - p_k over S, the optimum
-has s_k - p_k = t on the support and s_k <= t elsewhere. Dropping all negative weights at once is quick but
-may raise the objective. A row in which it did goes on carefully: towards the optimum on S only until the
-first weight is zero. Then the objective falls with every addition, no support returns, and the method ends
-at the precision of the arithmetic, whatever lambda is. Wolfe (1976) found the nearest point of a polytope
-so; Lawson and Hanson (1974) non-negative least squares.
+A row drops the code vectors whose weight is negative there, and adds those that the optimality conditions
+ask for: with u = z - p C, s = p~ + C u / lambda and t the mean of s_k - p_k over S, the optimum has
+s_k - p_k = t on the support and s_k <= t elsewhere. Both at once is a Newton step for these conditions
+(Hintermueller, Ito and Kunisch 2002): quick, but it may raise the objective or go round in circles. A row in
+which it did goes on carefully: towards the optimum on S only until the first weight is zero, and nothing is
+added before it arrives. Then the objective falls with every addition, no support returns, and the method
+ends at the precision of the arithmetic, whatever lambda is. Wolfe (1976) found the nearest point of a
+polytope so; Lawson and Hanson (1974) non-negative least squares.
 
 Everything here is float64: duplicate or collinear code vectors and small lambdas need it, and the systems
 are only as large as a support. The program does not change when z and C move by the same vector, so both are
@@ -260,7 +261,8 @@ class Program:
         dropped = halfway & negative & (room <= length)
         towards = rows.weights + length * (optimum - rows.weights)
         weights = torch.where(halfway, towards, optimum).masked_fill(dropped, 0)
-        return replace(rows, weights=weights, indices=rows.indices.masked_fill(dropped, self.codes.size)), feasible
+        indices = rows.indices.masked_fill(dropped, self.codes.size)
+        return replace(rows, weights=weights, indices=indices), feasible
 
     def _feasible(self, rows: Rows) -> Rows:
         """Rows without the code vectors whose weights are negative."""
