@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from report import write_report
 
-from barycode.evaluation.campaign import Campaign
+from barycode.evaluation.campaign import Campaign, conclude
 from barycode.training.autoencoders.train import Recipe
 from barycode.training.datasets import data_folder
 
@@ -68,9 +68,7 @@ def main(
     kept = frozenset(Recipe("cifar10", method, size, steps=steps).name for method, size in NINE[:2])
     campaign = Campaign(HERE, RUNS, data_folder(data), chosen, kept)
     if evaluate_only:
-        faults = campaign.evaluate_only()
-        typer.echo("\n".join(faults) or "Every figure is that of its row.")
-        raise typer.Exit(bool(faults))
+        conclude(campaign.evaluate_only())
     campaign.run(deadline)
     campaign.time_steps([r for r in chosen if r.seed == 0])
     write_report(campaign.measured(), HERE)

@@ -3,11 +3,13 @@
     python experiments/prior/run.py --data FOLDER
 
 Trains the autoencoders that are missing (they are those of experiments/equal-bits), then a prior on the codes
-of each, and draws samples from it. Resumes; --minutes stops it cleanly.
+of each, and draws samples from it. Resumes; --minutes stops it cleanly; --evaluate-only measures the
+committed weights again.
 """
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,24 +18,28 @@ import numpy as np
 import torch
 import typer
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
 from barycode.evaluation.autoencoders import measure
+from barycode.evaluation.campaign import conclude, differences, keep_weights, recipe_of, trained
 from barycode.evaluation.campaign_report import Column, group, table
 from barycode.evaluation.ledger import Ledger, claim
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
-from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures, to_tensor
-from barycode.training.autoencoders.prior import PriorTask, mean_bits
+from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures
+from barycode.training.autoencoders.prior import CodePrior, PriorTask, mean_bits
 from barycode.training.autoencoders.train import Recipe, Run
 from barycode.training.datasets import data_folder
 from barycode.training.datasets.picture_set import Images
 
 HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs/autoencoders"
+AUTOENCODERS = HERE.parent / "equal-bits/weights"
 AUTOENCODER_STEPS, PRIOR_STEPS = 1_500, 600
 COMPARED = (("vq-revive", 512), ("sparse-2-2", 32), ("residual-2", 23))
+HEADLINE = ("vq-revive", "sparse-2-2")  # whose weights are kept
 SAMPLES = 32
 COLUMNS = (
     Column("autoencoder's MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
@@ -44,10 +50,10 @@ COLUMNS = (
 
 
 def codes(model: Autoencoder, images: Images) -> Tensor:
-    """Sequences (N, places x parts) of the codes of pictures."""
+    """Codes (N, rows, columns[, parts]) of pictures."""
     model.eval()
     with torch.no_grad():
-        return torch.cat([model.encode(batch).flatten(1) for batch in in_order(images, 100)])
+        return torch.cat([model.encode(batch) for batch in in_order(images, 100)])
 
 
 def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> dict[str, Any] | None:
@@ -55,28 +61,63 @@ def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> 
     run = Run(recipe, pictures, RUNS)
     if not run.loop.run(deadline):
         return None
-    size = recipe.codebook_size
-    shape = run.model.encode(to_tensor(pictures.test[:1])).shape[1:]
-    parts = shape[2] if len(shape) == 3 else 1
     train, held_out = (codes(run.model, images) for images in (pictures.train, pictures.held_out))
-    task = PriorTask(train, held_out, size, parts, recipe.seed)
-    loop = Loop(task, steps, RUNS / f"prior-{recipe.name}-n{steps}")
+    shape = train.shape[1:]
+    task = PriorTask(
+        train.flatten(1), held_out.flatten(1), recipe.codebook_size, parts_of(shape), recipe.seed
+    )
+    loop = Loop(task, steps, RUNS / name_of(recipe, steps))
     loop.resume()
     if not loop.run(deadline):
         return None
+    if recipe.method in HEADLINE and recipe.seed == 0:
+        keep_weights(task.prior, HERE / "weights" / f"{name_of(recipe, steps)}.safetensors")
     torch.manual_seed(recipe.seed)
-    sampled = task.prior.sample(SAMPLES).reshape(SAMPLES, *shape)
     with torch.no_grad():
-        save_grid(run.model.decode(sampled), HERE / f"samples-{recipe.method}-s{recipe.seed}.png")
-    bits = mean_bits(task.prior, codes(run.model, pictures.test)) * parts
+        sampled = run.model.decode(task.prior.sample(SAMPLES).reshape(SAMPLES, *shape))
+    save_grid(sampled, HERE / f"samples-{recipe.method}-s{recipe.seed}.png")
     return {
-        **measure(run.model, pictures.test, run.variance),
+        **figures(run.model, task.prior, pictures),
         "prior_steps": steps,
-        "prior_bits_a_vector": round(bits, 5),
-        "prior_bits_a_value": round(bits * shape[0] * shape[1] / pictures.test[0].size, 6),
         "prior_seconds": round(loop.seconds, 1),
-        "curve": [(step, value * parts) for step, value in loop.curve("bits")],
+        "curve": [(step, value * parts_of(shape)) for step, value in loop.curve("bits")],
     }
+
+
+def figures(model: Autoencoder, prior: CodePrior, pictures: Pictures) -> dict[str, Any]:
+    """What is measured on the test set."""
+    found = codes(model, pictures.test)
+    bits = mean_bits(prior, found.flatten(1)) * parts_of(found.shape[1:])
+    return {
+        **measure(model, pictures.test, pictures.variance),
+        "prior_bits_a_vector": round(bits, 5),
+        "prior_bits_a_value": round(bits * found.shape[1] * found.shape[2] / pictures.test[0].size, 6),
+    }
+
+
+def evaluate_only(ledger: Ledger, pictures: Pictures) -> list[str]:
+    """Measure the committed priors, on the autoencoders of equal-bits; a sentence for every difference."""
+    faults = []
+    for path in sorted((HERE / "weights").glob("prior-*.safetensors")):
+        row = ledger.rows()[path.stem]
+        recipe = recipe_of(row)
+        model = trained(recipe, AUTOENCODERS / f"{recipe.name}.safetensors")
+        shape = codes(model, pictures.test[:1]).shape[1:]
+        prior = CodePrior(recipe.codebook_size, math.prod(shape), parts_of(shape))
+        prior.load_state_dict(load_file(path))
+        again = figures(model, prior, pictures)
+        faults += [f"{path.stem}: {fault}" for fault in differences(row, again)]
+    return faults
+
+
+def parts_of(shape: Sequence[int]) -> int:
+    """Symbols at each place of a map of codes (rows, columns[, parts])."""
+    return shape[2] if len(shape) == 3 else 1
+
+
+def name_of(recipe: Recipe, steps: int) -> str:
+    """What the prior of an autoencoder is known by."""
+    return f"prior-{recipe.name}-n{steps}"
 
 
 def save_grid(pictures: Tensor, path: Path, columns: int = 8) -> None:
@@ -103,15 +144,20 @@ def main(
     prior_steps: Annotated[int, typer.Option(help="Steps of the priors.")] = PRIOR_STEPS,
     seeds: Annotated[int, typer.Option(help="Seeds.")] = 1,
     methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
+    again: Annotated[
+        bool, typer.Option("--evaluate-only", help="Measure the committed weights again.")
+    ] = False,
 ) -> None:
     """Train and measure what is missing, then write the report."""
     deadline = time.time() + 60 * minutes
     ledger, pictures = Ledger(HERE / "results.json"), load_pictures("cifar10", data_folder(data))
+    if again:
+        conclude(evaluate_only(ledger, pictures))
     first = Recipe("cifar10", "vq", steps=autoencoder_steps)
     for seed in range(seeds):
         for method, size in COMPARED:
             recipe = replace(first, method=method, codebook_size=size, seed=seed)
-            name = f"prior-{recipe.name}-n{prior_steps}"
+            name = name_of(recipe, prior_steps)
             if name in ledger.rows() or (methods and method not in methods.split(",")):
                 continue
             with claim(RUNS / f"{name}.lock") as mine, claim(RUNS / f"{recipe.name}.lock") as free:

@@ -15,17 +15,15 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from safetensors.torch import load_file
 from torch import Tensor
 
 from barycode.container import write_atomic
 from barycode.errors import MissingDataError
-from barycode.evaluation.campaign import recipe_of
+from barycode.evaluation.campaign import recipe_of, trained
 from barycode.evaluation.campaign_report import Column, group, table
 from barycode.evaluation.ledger import Ledger
 from barycode.simplex import ConvergenceWarning, solve_convex_program
 from barycode.training.autoencoders.pictures import load_pictures, to_tensor
-from barycode.training.autoencoders.train import build
 from barycode.training.datasets import data_folder
 
 HERE = Path(__file__).parent
@@ -90,8 +88,7 @@ def trained_latents(data: Path) -> tuple[Tensor, Tensor]:
     found = sorted((HERE / "weights").glob("cifar10-scq-exact-*.safetensors"))
     if not found or found[0].stem not in rows:
         raise MissingDataError("There is no trained scq-exact: run run.py --methods scq-exact first.")
-    model = build(recipe_of(rows[found[0].stem]))
-    model.load_state_dict(load_file(found[0]))
+    model = trained(recipe_of(rows[found[0].stem]), found[0])
     pictures = load_pictures("cifar10", data).test[:PICTURES]
     with torch.no_grad():
         latents = model.eval().latents(to_tensor(pictures)).movedim(1, -1).reshape(-1, model.dim)

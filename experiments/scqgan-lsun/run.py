@@ -3,12 +3,14 @@
     python experiments/scqgan-lsun/run.py --data FOLDER
 
 Goes through the runs of the plan in order of importance, several processes at once if you start them, and
-goes on where it was interrupted. --minutes stops it cleanly. Checkpoints and logs are in runs/autoencoders.
+goes on where it was interrupted. --minutes stops it cleanly; --evaluate-only measures the committed weights
+again. Checkpoints and logs are in runs/autoencoders.
 """
 
 import math
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,9 +23,10 @@ from report import write_report
 from similarity import ms_ssim
 from torch import Tensor
 
-from barycode.evaluation.campaign import Campaign
-from barycode.training.autoencoders.pictures import in_order, to_tensor
-from barycode.training.autoencoders.train import Recipe, Run
+from barycode.evaluation.campaign import Campaign, conclude
+from barycode.training.autoencoders.network import Autoencoder
+from barycode.training.autoencoders.pictures import Pictures, in_order, to_tensor
+from barycode.training.autoencoders.train import Recipe
 from barycode.training.datasets import data_folder
 from barycode.training.datasets.picture_set import Images
 
@@ -51,21 +54,23 @@ def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
             )
 
 
-def perception(run: Run, distance: FeatureDistance) -> dict[str, Any]:
+def perception(
+    distance: FeatureDistance, model: Autoencoder, pictures: Pictures, name: str
+) -> dict[str, Any]:
     """MS-SSIM over three scales (five do not fit) and the feature distance, means over the test set.
 
     Writes the first pictures, and what became of them, as strips.
     """
-    run.model.eval()
+    model.eval()
     similar, far, strip = [], [], []
     with torch.no_grad():
-        for pictures in in_order(run.pictures.test, 32):
-            output = run.model(pictures).pictures.clamp(0, 1)
-            similar.append(ms_ssim(pictures, output))
-            far.append(distance(pictures, output))
+        for batch in in_order(pictures.test, 32):
+            output = model(batch).pictures.clamp(0, 1)
+            similar.append(ms_ssim(batch, output))
+            far.append(distance(batch, output))
             strip.append(output)
-    save_strip(to_tensor(run.pictures.test[:SHOWN]), HERE / "pictures/originals.png")
-    save_strip(torch.cat(strip)[:SHOWN], HERE / "pictures" / f"{run.recipe.name}.png")
+    save_strip(to_tensor(pictures.test[:SHOWN]), HERE / "pictures/originals.png")
+    save_strip(torch.cat(strip)[:SHOWN], HERE / "pictures" / f"{name}.png")
     return {
         "ms_ssim_3": round(float(torch.cat(similar).mean()), 6),
         "feature_distance": round(float(torch.cat(far).mean()), 6),
@@ -85,13 +90,17 @@ def main(
     steps: Annotated[int, typer.Option(help="Training steps of each run.")] = STEPS,
     seeds: Annotated[int, typer.Option(help="Seeds of the first three methods.")] = SEEDS,
     methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
+    evaluate_only: Annotated[bool, typer.Option(help="Measure the committed weights again.")] = False,
 ) -> None:
     """Train and measure what is missing, then write the report."""
     deadline = time.time() + 60 * minutes
     folder = data_folder(data)
     chosen = [r for r in plan(steps, seeds) if not methods or r.method in methods.split(",")]
-    distance = FeatureDistance(folder / NETWORK)
-    campaign = Campaign(HERE, RUNS, folder, chosen, more=lambda run: perception(run, distance))
+    kept = frozenset(r.name for r in chosen if r.method in METHODS[:2] and r.seed == 0)
+    more = partial(perception, FeatureDistance(folder / NETWORK))
+    campaign = Campaign(HERE, RUNS, folder, chosen, kept, more)
+    if evaluate_only:
+        conclude(campaign.evaluate_only())
     campaign.run(deadline)
     campaign.time_steps([r for r in chosen if r.seed == 0])
     write_report(campaign.measured(), HERE)

@@ -7,18 +7,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from barycode.errors import InvalidInputError, MissingDataError
 from barycode.evaluation.autoencoders import measure, step_seconds
 from barycode.evaluation.ledger import Ledger, Row, claim
+from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import Pictures, load_pictures
 from barycode.training.autoencoders.train import Recipe, Run, build
 
-COMPARED = ("mse", "quantization_error", "perplexity_of_weights", "bytes")
+# Figures that other machines measure too; all of some experiments, the last three of others.
+COMPARED = (
+    "mse",
+    "quantization_error",
+    "perplexity_of_weights",
+    "bytes",
+    "ms_ssim_3",
+    "feature_distance",
+    "prior_bits_a_vector",
+)
 TOLERANCE = 1e-3  # relative: another machine sums in another order
 
 
@@ -28,7 +38,7 @@ class Campaign:
 
     folder: where results.json and weights/ are. runs: checkpoints and logs, shared by experiments so that a
     recipe is trained once. recipes: the most important first. headline: names of runs whose weights are kept.
-    more: what else to measure on a finished run.
+    more: what else to measure on a trained autoencoder, given the pictures and the run's name.
     """
 
     folder: Path
@@ -36,7 +46,7 @@ class Campaign:
     data: Path
     recipes: Sequence[Recipe]
     headline: frozenset[str] = frozenset()
-    more: Callable[[Run], Mapping[str, Any]] = lambda run: {}
+    more: Callable[[Autoencoder, Pictures, str], Mapping[str, Any]] = lambda model, pictures, name: {}
 
     @property
     def ledger(self) -> Ledger:
@@ -79,17 +89,17 @@ class Campaign:
             return
         if not finished:
             return
-        row = {"name": recipe.name, **recipe.row(), **measure(run.model, pictures.test, run.variance)}
-        row |= self.more(run)
+        row = {"name": recipe.name, **recipe.row(), **self._figures(run.model, pictures, recipe.name)}
         row |= {"train_seconds": round(run.loop.seconds, 1), "curve": run.loop.curve("mse")}
         if recipe.name in self.headline:
             self._keep_weights(run)
         self.ledger.add(row)
 
     def _keep_weights(self, run: Run) -> None:
-        weights = self.folder / "weights"
-        weights.mkdir(parents=True, exist_ok=True)
-        save_file(_plain(run.model.state_dict()), weights / f"{run.recipe.name}.safetensors")
+        keep_weights(run.model, self.folder / "weights" / f"{run.recipe.name}.safetensors")
+
+    def _figures(self, model: Autoencoder, pictures: Pictures, name: str) -> dict[str, Any]:
+        return {**measure(model, pictures.test, pictures.variance), **self.more(model, pictures, name)}
 
     def time_steps(self, recipes: Sequence[Recipe]) -> None:
         """Add the seconds of a training step, measured in turns in one process, to the rows of `recipes`."""
@@ -108,12 +118,9 @@ class Campaign:
                 raise MissingDataError(f"{path.name} has no row in {self.ledger.path.name}.")
             row = known[path.stem]
             recipe = recipe_of(row)
-            pictures = _pictures(loaded, recipe.data, self.data)
-            model = build(recipe)
-            model.load_state_dict(load_file(path))
-            again = measure(model, pictures.test, pictures.variance)
-            print(path.stem, {name: again.get(name) for name in COMPARED})
-            faults += [f"{path.stem}: {fault}" for fault in _differences(row, again)]
+            model = trained(recipe, path)
+            again = self._figures(model, _pictures(loaded, recipe.data, self.data), path.stem)
+            faults += [f"{path.stem}: {fault}" for fault in differences(row, again)]
         return faults
 
 
@@ -122,19 +129,36 @@ def recipe_of(row: Row) -> Recipe:
     return Recipe(**{field.name: row[field.name] for field in fields(Recipe)})
 
 
-def _pictures(loaded: dict[str, Pictures], name: str, folder: Path) -> Pictures:
-    if name not in loaded:
-        loaded[name] = load_pictures(name, folder)
-    return loaded[name]
+def keep_weights(module: nn.Module, path: Path) -> None:
+    """Write the weights of a trained module to a .safetensors file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, path)
 
 
-def _plain(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.contiguous() for name, value in state.items()}
+def trained(recipe: Recipe, path: Path) -> Autoencoder:
+    """The autoencoder of a recipe with the weights of a file."""
+    model = build(recipe)
+    model.load_state_dict(load_file(path))
+    return model
 
 
-def _differences(row: Row, again: dict[str, Any]) -> list[str]:
+def conclude(faults: Sequence[str]) -> NoReturn:
+    """Say whether rows were confirmed, and end the program with exit code 0 or 1."""
+    print("\n".join(faults) or "Every figure is that of its row.")
+    raise SystemExit(int(bool(faults)))
+
+
+def differences(row: Row, again: Mapping[str, Any]) -> list[str]:
+    """Print what was measured again; a sentence for every figure that is not the row's."""
+    print(row["name"], {name: again[name] for name in COMPARED if name in again})
     return [
         f"{name} is {again[name]} instead of {row[name]}"
         for name in COMPARED
         if row.get(name) is not None and abs(again[name] - row[name]) > TOLERANCE * abs(row[name])
     ]
+
+
+def _pictures(loaded: dict[str, Pictures], name: str, folder: Path) -> Pictures:
+    if name not in loaded:
+        loaded[name] = load_pictures(name, folder)
+    return loaded[name]
