@@ -72,10 +72,10 @@ def scalar_dim(codebook_size: int) -> int:
     return max(1, round((codebook_size - 1).bit_length() / 3))
 
 
-def convex(title: str, program: Program, usage_weight: float = 0.0) -> Method:
-    """Soft Convex Quantization with continuous weights and a hull that starts around the latents."""
+def convex(title: str, program: Program, start: Initialization, usage_weight: float = 0.0) -> Method:
+    """Soft Convex Quantization with continuous weights."""
     build = partial(SoftConvexQuantizer, program=program, code=None, usage_weight=usage_weight)
-    return Method(title, build, surround)
+    return Method(title, build, start)
 
 
 def sparse(support: int, levels: int) -> Method:
@@ -129,10 +129,13 @@ METHODS = {
     "residual-4": Method("residual, 4 stages", partial(ResidualQuantizer, stages=4), kmeans, _revived),
     "product-2": Method("product, 2 groups", partial(ProductQuantizer, groups=2), kmeans, _revived),
     "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
-    "scq-relaxed": convex("SCQ relaxed (continuous)", Relaxed(LAMBDA)),
-    "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA), USAGE),
+    # The relaxation removes a few hundredths of VQ's error, so it needs code vectors amid the latents.
+    "scq-relaxed": convex("SCQ relaxed (continuous)", Relaxed(LAMBDA), kmeans),
+    "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA), surround, USAGE),
     **{
-        f"scq-lambda-{value}": convex(f"SCQ exact, lambda {value} (continuous)", Exact(value), USAGE)
+        f"scq-lambda-{value}": convex(
+            f"SCQ exact, lambda {value} (continuous)", Exact(value), surround, USAGE
+        )
         for value in (1.0, 3.0)
     },
     "sparse-2-2": sparse(2, 2),
