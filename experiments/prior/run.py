@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from barycode.evaluation.autoencoders import measure
-from barycode.evaluation.campaign import conclude, differences, keep_weights, recipe_of, trained
+from barycode.evaluation.campaign import conclude, differences, keep_weights, load_trained, recipe_of
 from barycode.evaluation.campaign_report import Column, group, table
 from barycode.evaluation.ledger import Ledger, claim
 from barycode.training.autoencoders.loop import Loop
@@ -101,7 +101,7 @@ def evaluate_only(ledger: Ledger, pictures: Pictures) -> list[str]:
     for path in sorted((HERE / "weights").glob("prior-*.safetensors")):
         row = ledger.rows()[path.stem]
         recipe = recipe_of(row)
-        model = trained(recipe, AUTOENCODERS / f"{recipe.name}.safetensors")
+        model = load_trained(recipe, AUTOENCODERS / f"{recipe.name}.safetensors")
         shape = codes(model, pictures.test[:1]).shape[1:]
         prior = CodePrior(recipe.codebook_size, math.prod(shape), parts_of(shape))
         prior.load_state_dict(load_file(path))

@@ -9,6 +9,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,20 +20,22 @@ from torch import Tensor
 
 from barycode.container import write_atomic
 from barycode.errors import MissingDataError
-from barycode.evaluation.campaign import recipe_of, trained
+from barycode.evaluation.campaign import load_trained, recipe_of
 from barycode.evaluation.campaign_report import Column, group, table
 from barycode.evaluation.ledger import Ledger
 from barycode.simplex import ConvergenceWarning, solve_convex_program
+from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import load_pictures, to_tensor
 from barycode.training.datasets import data_folder
 
 HERE = Path(__file__).parent
-ITERATIONS = (0, 1, 2, 3, 5, 10, 20)
+ITERATIONS = (1, 2, 3, 5, 10, 20)
 REGULARIZATIONS = (0.03, 0.3, 3.0)
 PICTURES, ROUNDS = 16, 5
 REFERENCE, EXACT = 1e-10, 1e-6  # tolerances
 COLUMNS = (
     Column("quantization error / latents' variance", lambda row: row["quantization_error"], "{:.4g}"),
+    Column("MSE of pictures x 1e3", lambda row: 1e3 * row["mse"], "{:.4g}"),
     Column("gradient error, latents", lambda row: row["gradient_error_z"], "{:.2g}"),
     Column("gradient error, codebook", lambda row: row["gradient_error_codebook"], "{:.2g}"),
     Column("largest KKT residual", lambda row: row["residual"], "{:.1e}"),
@@ -49,11 +52,32 @@ def solve(z: Tensor, codebook: Tensor, regularization: float, **limits: Any) -> 
     return [quantized.detach(), *gradients], solution.residual.max()
 
 
-def measure(z: Tensor, codebook: Tensor, regularization: float) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Trained:
+    """An autoencoder, pictures (n, 3, H, W), their latents (n * h * w, d) and the codebook, in float64."""
+
+    model: Autoencoder
+    pictures: Tensor
+    latents: Tensor
+    codebook: Tensor
+
+    @torch.no_grad()
+    def error(self, quantized: Tensor) -> float:
+        """Mean squared error of the pictures that are decoded from quantized latents."""
+        side = self.pictures.shape[2] // self.model.factor
+        maps = quantized.float().reshape(len(self.pictures), side, side, -1).movedim(-1, 1)
+        return float((self.model.reconstruct(maps) - self.pictures).square().mean())
+
+
+def measure(trained: Trained, regularization: float) -> list[dict[str, Any]]:
     """A row for each number of iterations and for the exact program, against a solution to 1e-10."""
+    z, codebook = trained.latents, trained.codebook
     reference, _ = solve(z, codebook, regularization, tolerance=REFERENCE)
-    limits: dict[str, dict[str, Any]] = {f"{n} iterations": {"max_iterations": n} for n in ITERATIONS}
-    limits["exact"] = {"tolerance": EXACT}
+    limits: dict[str, dict[str, Any]] = {
+        "Algorithm 2": {"max_iterations": 0},
+        **{f"{n} iterations": {"max_iterations": n} for n in ITERATIONS},
+        "Algorithm 1": {"tolerance": EXACT},
+    }
     rows = []
     for label, limit in limits.items():
         (quantized, *gradients), residual = solve(z, codebook, regularization, **limit)
@@ -63,6 +87,7 @@ def measure(z: Tensor, codebook: Tensor, regularization: float) -> list[dict[str
                 "regularization": regularization,
                 "solve": label,
                 "quantization_error": float((quantized - z).square().mean() / z.var()),
+                "mse": trained.error(quantized),
                 "gradient_error_z": errors[0],
                 "gradient_error_codebook": errors[1],
                 "residual": float(residual),
@@ -82,30 +107,31 @@ def best_seconds(action: Callable[[], object]) -> float:
     return min(times)
 
 
-def trained_latents(data: Path) -> tuple[Tensor, Tensor]:
-    """Latents (1024, 64) of test pictures and the codebook, in float64, of the committed autoencoder."""
+def load(data: Path) -> Trained:
+    """The committed autoencoder, and some test pictures."""
     rows = Ledger(HERE / "results.json").rows()
     found = sorted((HERE / "weights").glob("cifar10-scq-exact-*.safetensors"))
     if not found or found[0].stem not in rows:
         raise MissingDataError("There is no trained scq-exact: run run.py --methods scq-exact first.")
-    model = trained(recipe_of(rows[found[0].stem]), found[0])
-    pictures = load_pictures("cifar10", data).test[:PICTURES]
+    model = load_trained(recipe_of(rows[found[0].stem]), found[0]).eval()
+    pictures = to_tensor(load_pictures("cifar10", data).test[:PICTURES])
     with torch.no_grad():
-        latents = model.eval().latents(to_tensor(pictures)).movedim(1, -1).reshape(-1, model.dim)
+        latents = model.latents(pictures).movedim(1, -1).reshape(-1, model.dim)
     assert model.quantizer is not None
-    return latents.double(), model.quantizer.codebooks[0].vectors.detach().double()
+    codebook = model.quantizer.codebooks[0].vectors.detach()
+    return Trained(model, pictures, latents.double(), codebook.double())
 
 
 def main(
     data: Annotated[Path | None, typer.Option(help="Data folder; default: BARYCODE_DATA.")] = None,
 ) -> None:
     """Measure everything anew and write the table."""
-    z, codebook = trained_latents(data_folder(data))
+    trained = load(data_folder(data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        rows = [row for value in REGULARIZATIONS for row in measure(z, codebook, value)]
+        rows = [row for value in REGULARIZATIONS for row in measure(trained, value)]
     write_atomic(HERE / "ablation.json", (json.dumps(rows, indent=1) + "\n").encode(), force=True)
-    parts = [f"# The program on {len(z)} latents, K = {len(codebook)}, float64", ""]
+    parts = [f"# The program on {len(trained.latents)} latents, K = {len(trained.codebook)}, float64", ""]
     for label, found in group(rows, lambda row: f"lambda = {row['regularization']}").items():
         parts += [f"## {label}", "", table(group(found, lambda row: row["solve"]), "solve", COLUMNS), ""]
     (HERE / "ablation.md").write_text("\n".join(parts))

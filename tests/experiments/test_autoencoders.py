@@ -15,7 +15,7 @@ from barycode.training.autoencoders import pictures as pictures_module
 from barycode.training.autoencoders.pictures import Pictures
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-MODULES = ("run", "report", "features", "similarity")
+MODULES = ("run", "report", "features", "similarity", "ablation")
 
 
 def made_up(side):
@@ -72,6 +72,23 @@ def test_equal_size_interrupted_resumed_and_evaluated_again(experiment, tmp_path
     with pytest.raises(SystemExit) as done:
         run.main(**settings, evaluate_only=True)
     assert done.value.code == 1
+
+
+def test_iterations_close_the_gap_between_the_two_algorithms(experiment, monkeypatch, tmp_path):
+    experiment("scq-cifar10-gtsrb").main(data=tmp_path, steps=1, seeds=1, methods="scq-exact")
+    import ablation
+
+    monkeypatch.setattr(ablation, "HERE", tmp_path)
+    monkeypatch.setattr(ablation, "load_pictures", lambda data, folder: made_up(8))
+    monkeypatch.setattr(ablation, "REGULARIZATIONS", (0.3,))
+    monkeypatch.setattr(ablation, "ROUNDS", 1)
+    ablation.main(data=tmp_path)
+    rows = json.loads((tmp_path / "ablation.json").read_text())
+    relaxed, exact = rows[0], rows[-1]
+    assert exact["quantization_error"] < relaxed["quantization_error"]
+    assert exact["mse"] < relaxed["mse"]
+    assert exact["gradient_error_z"] < 1e-3 < relaxed["gradient_error_z"]
+    assert "Algorithm 2" in (tmp_path / "ablation.md").read_text()
 
 
 def test_equal_bits_are_those_of_real_files(experiment, tmp_path):

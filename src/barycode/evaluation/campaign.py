@@ -118,7 +118,7 @@ class Campaign:
                 raise MissingDataError(f"{path.name} has no row in {self.ledger.path.name}.")
             row = known[path.stem]
             recipe = recipe_of(row)
-            model = trained(recipe, path)
+            model = load_trained(recipe, path)
             again = self._figures(model, _pictures(loaded, recipe.data, self.data), path.stem)
             faults += [f"{path.stem}: {fault}" for fault in differences(row, again)]
         return faults
@@ -135,7 +135,7 @@ def keep_weights(module: nn.Module, path: Path) -> None:
     save_file({name: value.contiguous() for name, value in module.state_dict().items()}, path)
 
 
-def trained(recipe: Recipe, path: Path) -> Autoencoder:
+def load_trained(recipe: Recipe, path: Path) -> Autoencoder:
     """The autoencoder of a recipe with the weights of a file."""
     model = build(recipe)
     model.load_state_dict(load_file(path))
