@@ -78,10 +78,26 @@ def convex(title: str, program: Program, start: Initialization, usage_weight: fl
     return Method(title, build, start)
 
 
+def hard(support: int, levels: int) -> Method:
+    """Sparse convex codes from the first step; what the encoder learns from is the program's gradient.
+
+    With one vote of K it is vector quantization, trained by that gradient instead of a straight-through one.
+    """
+
+    def build(codebook_size: int, dim: int) -> Quantizer:
+        code = SparseCode(support, levels)
+        quantizer = SoftConvexQuantizer(codebook_size, dim, program=Exact(LAMBDA), code=code)
+        quantizer.anneal(1.0)
+        return quantizer
+
+    title = f"SCQ hard throughout, {support} of K, {levels} votes"
+    return Method("VQ by SCQ's gradient" if levels == 1 else title, build, kmeans, _revived)
+
+
 def sparse(support: int, levels: int) -> Method:
     """SCQ annealed to sparse convex codes."""
     return Method(
-        f"SCQ hardened, {support} of K, {levels} votes",
+        f"SCQ annealed, {support} of K, {levels} votes",
         partial(SoftConvexQuantizer, program=Exact(LAMBDA), code=SparseCode(support, levels)),
         kmeans,
         lambda steps: (Annealing(Linear(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))), Revival()),
@@ -138,6 +154,9 @@ METHODS = {
         )
         for value in (1.0, 3.0)
     },
+    "hard-1-1": hard(1, 1),
+    "hard-2-2": hard(2, 2),
+    "hard-2-3": hard(2, 3),
     "sparse-2-2": sparse(2, 2),
     "sparse-2-3": sparse(2, 3),
     "sparse-3-4": sparse(3, 4),
