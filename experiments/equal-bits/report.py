@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from barycode.evaluation.campaign_report import Column, group, plot_training, save_figure, table
+from barycode.evaluation.campaign_report import Column, color, group, plot_training, save_figure, table
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -46,20 +46,17 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
 
 
 def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:
-    """Squared error over measured bits, a point a run; continuous bottlenecks as horizontal lines."""
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    """Squared error over measured bits, a point a run that has bits."""
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
     axes = figure.add_subplot()
     for number, (label, rows) in enumerate(groups.items()):
-        coded = [row for row in rows if row.get("bits_a_vector")]
-        points = [(row["bits_a_vector"], row["mse_from_bytes"]) for row in coded]
+        points = [(row["bits_a_vector"], row["mse_from_bytes"]) for row in rows if row.get("bits_a_vector")]
         if points:
-            axes.plot(*zip(*points, strict=True), "o", color=f"C{number % 10}", label=label)
-        else:
-            axes.axhline(rows[0]["mse"], color=f"C{number % 10}", linestyle="--", label=label)
+            axes.plot(*zip(*points, strict=True), "o", color=color(number), label=label)
     axes.set(xlabel="bits a vector, of whole files", ylabel="mean squared error, test", title=title)
     axes.set_yscale("log")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     save_figure(figure, path)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from barycode.evaluation.campaign_report import Column, group, plot_training, save_figure, table
+from barycode.evaluation.campaign_report import Column, color, group, plot_training, save_figure, table
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -45,15 +45,15 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
 
 def plot_seconds(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:
     """Squared error on the pictures held out over training time."""
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
     axes = figure.add_subplot()
     for number, (label, rows) in enumerate(groups.items()):
         for row in rows:
             seconds = [step * (milliseconds(row) or 0) / 1e3 for step, _ in row["curve"]]
-            axes.plot(seconds, [error for _, error in row["curve"]], color=f"C{number % 10}")
-        axes.plot([], [], color=f"C{number % 10}", label=label)
+            axes.plot(seconds, [error for _, error in row["curve"]], color=color(number))
+        axes.plot([], [], color=color(number), label=label)
     axes.set(xlabel="seconds of training", ylabel="mean squared error, held out", title=title)
     axes.set_yscale("log")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     save_figure(figure, path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -62,17 +63,22 @@ def table(groups: Mapping[str, Sequence[Row]], first: str, columns: Sequence[Col
 
 def plot_training(groups: Mapping[str, Sequence[Row]], title: str, path: Path) -> None:
     """Squared error on the pictures held out over the steps, one line a run."""
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
     axes = figure.add_subplot()
     for number, (label, rows) in enumerate(groups.items()):
         for row in rows:
-            axes.plot(*zip(*row["curve"], strict=True), color=f"C{number % 10}", linewidth=1.3)
-        axes.plot([], [], color=f"C{number % 10}", label=label)
+            axes.plot(*zip(*row["curve"], strict=True), color=color(number), linewidth=1.3)
+        axes.plot([], [], color=color(number), label=label)
     axes.set(xlabel="steps", ylabel="mean squared error, held out, pictures in [0, 1]", title=title)
     axes.set_yscale("log")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     save_figure(figure, path)
+
+
+def color(number: int) -> tuple[float, ...]:
+    """Of the group of a number; twenty differ."""
+    return colormaps["tab20"](2 * number % 20 + number % 20 // 10)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
