@@ -24,7 +24,7 @@ from torch import Tensor
 from barycode.evaluation.autoencoders import measure
 from barycode.evaluation.campaign import conclude, differences, keep_weights, load_trained, recipe_of
 from barycode.evaluation.campaign_report import Column, group, table
-from barycode.evaluation.ledger import Ledger, claim
+from barycode.evaluation.ledger import Ledger, Row, claim
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
@@ -131,10 +131,15 @@ def save_grid(pictures: Tensor, path: Path, columns: int = 8) -> None:
 def write_report(ledger: Ledger) -> None:
     rows = list(ledger.rows().values())
     groups = group(rows, lambda row: f"{find_method(row['method']).title}, K = {row['codebook_size']}")
-    parts = ["# A prior over codes: the rows", "", table(groups, "method", COLUMNS), ""]
-    for row in rows:
-        parts += [f"{row['name']}:", "", f"![samples](samples-{row['method']}-s{row['seed']}.png)", ""]
-    (HERE / "report.md").write_text("\n".join(parts))
+    labels, pictures = zip(*((label, samples_of(found[0])) for label, found in groups.items()), strict=True)
+    lines = ["# A prior over codes: the rows", "", table(groups, "method", COLUMNS), "", "Samples:", ""]
+    lines += [f"| {' | '.join(cells)} |" for cells in (labels, ("---",) * len(labels), pictures)]
+    (HERE / "report.md").write_text("\n".join([*lines, ""]))
+
+
+def samples_of(row: Row) -> str:
+    """The picture of the samples of a row, in markdown."""
+    return f"![{row['name']}](samples-{row['method']}-s{row['seed']}.png)"
 
 
 def main(
