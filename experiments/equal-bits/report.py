@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from barycode.evaluation.campaign_report import Column, color, group, plot_training, save_figure, table
+from barycode.evaluation.campaign_report import Column, color, error_plot, group, plot_training, table
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -47,17 +45,12 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
 
 def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:
     """Squared error over measured bits, a point a run that has bits."""
-    figure = Figure(figsize=(10, 5.5), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (label, rows) in enumerate(groups.items()):
-        points = [(row["bits_a_vector"], row["mse_from_bytes"]) for row in rows if row.get("bits_a_vector")]
-        if points:
-            axes.plot(*zip(*points, strict=True), "o", color=color(number), label=label)
-    axes.set(xlabel="bits a vector, of whole files", ylabel="mean squared error, test", title=title)
-    axes.set_yscale("log")
-    axes.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside right upper", fontsize=8)
-    save_figure(figure, path)
+    labels = {"xlabel": "bits a vector, of whole files", "ylabel": "mean squared error, test", "title": title}
+    with error_plot(path, **labels) as axes:
+        for number, (label, rows) in enumerate(groups.items()):
+            points = [(row["bits_a_vector"], row["mse_from_bytes"]) for row in rows if row.get("bits_a_vector")]
+            if points:
+                axes.plot(*zip(*points, strict=True), "o", color=color(number), label=label)
 
 
 def _label(row: Row) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from barycode.evaluation.campaign_report import Column, color, group, plot_training, save_figure, table
+from barycode.evaluation.campaign_report import Column, color, error_plot, group, plot_training, table
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -45,15 +43,10 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
 
 def plot_seconds(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:
     """Squared error on the pictures held out over training time."""
-    figure = Figure(figsize=(10, 5.5), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (label, rows) in enumerate(groups.items()):
-        for row in rows:
-            seconds = [step * (milliseconds(row) or 0) / 1e3 for step, _ in row["curve"]]
-            axes.plot(seconds, [error for _, error in row["curve"]], color=color(number))
-        axes.plot([], [], color=color(number), label=label)
-    axes.set(xlabel="seconds of training", ylabel="mean squared error, held out", title=title)
-    axes.set_yscale("log")
-    axes.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside right upper", fontsize=8)
-    save_figure(figure, path)
+    labels = {"xlabel": "seconds of training", "ylabel": "mean squared error, held out", "title": title}
+    with error_plot(path, **labels) as axes:
+        for number, (label, rows) in enumerate(groups.items()):
+            for row in rows:
+                seconds = [step * (milliseconds(row) or 0) / 1e3 for step, _ in row["curve"]]
+                axes.plot(seconds, [error for _, error in row["curve"]], color=color(number))
+            axes.plot([], [], color=color(number), label=label)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -63,17 +65,11 @@ def table(groups: Mapping[str, Sequence[Row]], first: str, columns: Sequence[Col
 
 def plot_training(groups: Mapping[str, Sequence[Row]], title: str, path: Path) -> None:
     """Squared error on the pictures held out over the steps, one line a run."""
-    figure = Figure(figsize=(10, 5.5), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (label, rows) in enumerate(groups.items()):
-        for row in rows:
-            axes.plot(*zip(*row["curve"], strict=True), color=color(number), linewidth=1.3)
-        axes.plot([], [], color=color(number), label=label)
-    axes.set(xlabel="steps", ylabel="mean squared error, held out, pictures in [0, 1]", title=title)
-    axes.set_yscale("log")
-    axes.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside right upper", fontsize=8)
-    save_figure(figure, path)
+    with error_plot(path, xlabel="steps", ylabel="mean squared error, held out", title=title) as axes:
+        for number, (label, rows) in enumerate(groups.items()):
+            for row in rows:
+                axes.plot(*zip(*row["curve"], strict=True), color=color(number), linewidth=1.3)
+            axes.plot([], [], color=color(number), label=label)
 
 
 def color(number: int) -> tuple[float, ...]:
@@ -81,8 +77,16 @@ def color(number: int) -> tuple[float, ...]:
     return colormaps["tab20"](2 * number % 20 + number % 20 // 10)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, without global state or a display."""
+@contextmanager
+def error_plot(path: Path, **labels: str) -> Iterator[Axes]:
+    """Axes with a logarithmic ordinate, written as PNG at the end: no global state, no display."""
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    yield axes
+    axes.set(yscale="log", **labels)
+    axes.grid(alpha=0.3, which="both")
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside right upper", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=110, metadata={"Software": None})
