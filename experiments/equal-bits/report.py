@@ -48,7 +48,9 @@ def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None
     labels = {"xlabel": "bits a vector, of whole files", "ylabel": "mean squared error, test", "title": title}
     with error_plot(path, **labels) as axes:
         for number, (label, rows) in enumerate(groups.items()):
-            points = [(row["bits_a_vector"], row["mse_from_bytes"]) for row in rows if row.get("bits_a_vector")]
+            points = [
+                (row["bits_a_vector"], row["mse_from_bytes"]) for row in rows if row.get("bits_a_vector")
+            ]
             if points:
                 axes.plot(*zip(*points, strict=True), "o", color=color(number), label=label)
 

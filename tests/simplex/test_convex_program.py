@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from barycode.errors import BarycodeError, ConvergenceError, InvalidInputError
 from barycode.simplex import (
     ConvergenceWarning,
-    active_set,
+    codes,
     project_simplex,
     projection,
     solve_convex_program,
@@ -211,7 +211,7 @@ def test_blocks_and_large_codebooks_change_nothing(monkeypatch):
 
     expected = solve()
     monkeypatch.setattr(sparse, "BLOCK_ENTRIES", 50 * 16)
-    monkeypatch.setattr(active_set, "GRAM_SIZE", 1)
+    monkeypatch.setattr(codes, "GRAM_SIZE", 1)
     for found, wanted in zip(solve(), expected, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-9, rtol=0)
 
@@ -263,3 +263,22 @@ def test_bad_input_is_refused(name):
 def test_bad_options_are_refused(options):
     with pytest.raises(InvalidInputError, match="tolerance > 0"):
         solve_convex_program(torch.zeros(2, 3), torch.zeros(4, 3), 0.1, **options)
+
+
+@pytest.mark.parametrize("total", [0.0, 1.0])
+def test_systems_of_long_supports_have_the_solution_of_systems_of_d_equations(total):
+    generator = torch.Generator().manual_seed(1)
+    book = codes.Codes.of(torch.randn(40, 4, generator=generator))
+    indices = torch.stack([torch.randperm(40, generator=generator)[:20] for _ in range(7)])
+    indices[3, 12:] = book.size  # shorter than the others
+    right = torch.randn(7, 20, generator=generator, dtype=torch.float64)
+    exact, quick = (book.solve(indices, 0.1, right, total, accuracy) for accuracy in (0.0, 1e-9))
+    assert not torch.equal(exact, quick)  # two ways, indeed
+    torch.testing.assert_close(quick, exact, atol=1e-9, rtol=0)
+    chosen = book.vectors[indices]
+    left = (chosen @ chosen.mT @ exact[..., None])[..., 0] + 0.1 * exact
+    multiplier = right - left  # nu, the same at all places of a row
+    for row, count in ((0, 20), (3, 12)):
+        torch.testing.assert_close(multiplier[row, :count], multiplier[row, :1].expand(count))
+        torch.testing.assert_close(exact[row, :count].sum(), torch.tensor(total, dtype=torch.float64))
+    assert not bool(exact[3, 12:].any())

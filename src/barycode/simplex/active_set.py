@@ -26,69 +26,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from barycode.simplex.codes import CANDIDATES, ENTRIES, Codes
 from barycode.simplex.sparse import weighted_sum
 
-GRAM_SIZE = 2048  # codebooks up to this size have their inner products computed once
-CANDIDATES = 8  # code vectors that may join a support at once: the best one of so many groups
 QUICK = 12  # iterations, after which a row goes on carefully
+SLACK = 1e-3  # of the tolerance; what a solved system may contribute to a violation
 WORTH_JOINING = 0.1  # of the largest violation
-ENTRIES = 2**17  # of what is held at once, scores and code vectors: a megabyte, which stays in the cache
-SYSTEM_ENTRIES = 2**16  # of the systems that are solved at once
 ROUNDING = 1e-15  # relative; an objective that falls by less does not fall
 NOISE = 64 * torch.finfo(torch.float64).eps  # relative; a violation of less is rounding
-
-
-@dataclass(frozen=True)
-class Codes:
-    """A codebook around its mean in float64: `size` code vectors, and at least one row of zeros.
-
-    The index `size` stands for none. The rows of zeros make CANDIDATES groups of equal length.
-    """
-
-    vectors: Tensor
-    origin: Tensor
-    size: int
-    gram: Tensor | None  # inner products of the rows, of a small codebook
-
-    @classmethod
-    def of(cls, codebook: Tensor) -> Codes:
-        precise = codebook.detach().double()
-        origin, size = precise.mean(0), len(codebook)
-        vectors = functional.pad(precise - origin, (0, 0, 0, CANDIDATES - size % CANDIDATES))
-        return cls(vectors, origin, size, vectors @ vectors.T if size <= GRAM_SIZE else None)
-
-    def products(self, indices: Tensor) -> Tensor:
-        """C_S C_S^T, (n, s, s)."""
-        if self.gram is None:
-            chosen = self.vectors[indices]
-            return chosen @ chosen.mT
-        pairs = (indices * len(self.vectors))[:, :, None] + indices[:, None, :]
-        return self.gram.view(-1).index_select(0, pairs.view(-1)).view(pairs.shape)
-
-    def solve(self, indices: Tensor, shift: float, right: Tensor, total: float) -> Tensor:
-        """x (n, s) with (C_S C_S^T + shift I) x = right - nu 1 and sum(x) = total; 0 where there is none.
-
-        Rows with long supports first, and few of them at once: large systems leave the cache.
-        """
-        x = torch.zeros_like(right)
-        places = torch.arange(1, indices.shape[1] + 1, device=indices.device)
-        lengths, order = ((indices < self.size) * places).amax(-1).sort()
-        stop = len(indices)
-        while stop > 0:
-            width = max(1, int(lengths[stop - 1]))
-            start = max(0, stop - max(1, SYSTEM_ENTRIES // width**2))
-            rows = order[start:stop]
-            x[rows, :width] = self._solve(indices[rows, :width], shift, right[rows, :width], total)
-            stop = start
-        return x
-
-    def _solve(self, indices: Tensor, shift: float, right: Tensor, total: float) -> Tensor:
-        system = self.products(indices)
-        system.diagonal(dim1=1, dim2=2).add_(shift)
-        there = (indices < self.size).to(right.dtype)
-        factor = torch.linalg.cholesky_ex(system).L
-        x, unit = torch.cholesky_solve(torch.stack([right * there, there], -1), factor).unbind(-1)
-        return x - unit * ((x.sum(-1, keepdim=True) - total) / unit.sum(-1, keepdim=True))
 
 
 @dataclass(frozen=True)
@@ -252,7 +197,8 @@ class Program:
 
     def _reduce(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Rows moved to, or towards, the optimum on their support, and which arrived (n,)."""
-        optimum = self.codes.solve(rows.indices, self.regularization, rows.pull, 1.0)
+        accuracy = self.tolerance * SLACK
+        optimum = self.codes.solve(rows.indices, self.regularization, rows.pull, 1.0, accuracy)
         negative = optimum < 0
         feasible = ~negative.any(-1)
         room = torch.where(negative, rows.weights / (rows.weights - optimum), torch.inf)

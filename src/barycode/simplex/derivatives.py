@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from barycode.simplex.active_set import Codes, Optimum, Program
+from barycode.simplex.active_set import Optimum, Program
 from barycode.simplex.approach import Approach
 from barycode.simplex.blocks import on_each
+from barycode.simplex.codes import Codes
 from barycode.simplex.nearest import nearest
 from barycode.simplex.sparse import row_blocks, scatter, weighted_sum
+
+ACCURACY = 1e-9  # of a gradient, relative
 
 
 class Solved(NamedTuple):
@@ -75,7 +78,7 @@ class _Exact(torch.autograd.Function):
         def differentiate(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
             p, chosen, pull = values[rows], indices[rows], gradients[0][rows]
             there = torch.where(p > 0, chosen, codes.size)
-            q = codes.solve(there, float(regularization), pull.double(), 0.0)
+            q = codes.solve(there, float(regularization), pull.double(), 0.0, ACCURACY)
             at_vertex = chosen == vertices[rows, None]
             to_regularization = (q * (at_vertex.to(q.dtype) - p)).sum().to(regularization.dtype)
             q = q.to(z.dtype)
