@@ -67,7 +67,7 @@ def main(
     """Train and measure what is missing, then write the report."""
     deadline = time.time() + 60 * minutes
     chosen = [r for r in plan(steps, seeds) if not methods or r.method in methods.split(",")]
-    kept = frozenset(Recipe("cifar10", method, size, steps=steps).name for method, size in NINE[:3])
+    kept = frozenset(Recipe("cifar10", method, size, steps=STEPS).name for method, size in NINE[:3])
     campaign = Campaign(HERE, RUNS, data_folder(data), chosen, kept)
     if evaluate_only:
         conclude(campaign.evaluate_only())
