@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from barycode.evaluation.campaign_report import Column, color, error_plot, group, plot_training, table
+from barycode.evaluation.campaign_report import (
+    Column,
+    color,
+    error_plot,
+    group,
+    plot_training,
+    step_columns,
+    table,
+)
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -25,7 +33,6 @@ COLUMNS = (
     Column("perplexity", lambda row: row.get("perplexity"), "{:.0f}"),
     Column("usage", lambda row: row.get("usage"), "{:.2f}"),
     Column("bytes of codes", lambda row: row.get("bytes"), "{:.0f}"),
-    Column("step, ms", lambda row: _scaled(row, "step_seconds"), "{:.0f}"),
 )
 
 
@@ -36,9 +43,15 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
         ordered = sorted(found, key=lambda row: (row.get("bits_a_vector") or 99, row["mse"]))
         groups = group(ordered, _label)
         title = f"CIFAR-10, {steps} steps of {found[0]['batch']}"
+        columns = (*COLUMNS, *step_columns(found, "vq-revive"))
         plot_points(groups, title, folder / f"rate-{steps}.png")
         plot_training(groups, title, folder / f"curves-{steps}.png")
-        parts += [f"## {title}", "", table(groups, "method", COLUMNS), ""]
+        parts += [
+            f"## {title}",
+            "",
+            table(groups, "method", columns),
+            "",
+        ]
         parts += [f"![{title}](rate-{steps}.png)", "", f"![curves](curves-{steps}.png)", ""]
     (folder / "report.md").write_text("\n".join(parts))
 

@@ -2,13 +2,14 @@
 
     python experiments/scq-cifar10-gtsrb/ablation.py --data FOLDER
 
-Needs a row and weights of scq-exact on CIFAR-10 from run.py. Writes ablation.json and ablation.md.
+Needs a row and weights of scq-exact on CIFAR-10 from run.py. Writes ablation.json, ablation.md and a plot.
+What networks come to that are trained with truncated solves is in run.py's table.
 """
 
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,18 +22,20 @@ from torch import Tensor
 from barycode.container import write_atomic
 from barycode.errors import MissingDataError
 from barycode.evaluation.campaign import load_trained, recipe_of
-from barycode.evaluation.campaign_report import Column, group, table
+from barycode.evaluation.campaign_report import Column, color, error_plot, group, table
 from barycode.evaluation.ledger import Ledger
 from barycode.simplex import ConvergenceWarning, solve_convex_program
 from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import load_pictures, to_tensor
 from barycode.training.datasets import data_folder
 
+Row = Mapping[str, Any]
 HERE = Path(__file__).parent
 ITERATIONS = (1, 2, 3, 5, 10, 20)
 REGULARIZATIONS = (0.03, 0.3, 3.0)
 PICTURES, ROUNDS = 16, 5
 REFERENCE, EXACT = 1e-10, 1e-6  # tolerances
+LEAST_SHOWN = 1e-6
 COLUMNS = (
     Column("quantization error / latents' variance", lambda row: row["quantization_error"], "{:.4g}"),
     Column("MSE of pictures x 1e3", lambda row: 1e3 * row["mse"], "{:.4g}"),
@@ -107,6 +110,26 @@ def best_seconds(action: Callable[[], object]) -> float:
     return min(times)
 
 
+def plot(rows: Iterable[Row], path: Path) -> None:
+    """How far from the optimum after how many milliseconds: quantization error solid, gradient dashed."""
+    labels = {
+        "xlabel": "forward + backward, ms",
+        "ylabel": "relative error",
+        "title": "From Algorithm 2 to 1",
+    }
+    with error_plot(path, **labels) as axes:
+        for number, (label, found) in enumerate(group(rows, _lambda).items()):
+            best = found[-1]["quantization_error"]
+            excess = [(row["milliseconds"], row["quantization_error"] / best - 1) for row in found[:-1]]
+            gradients = [(row["milliseconds"], row["gradient_error_z"]) for row in found[:-1]]
+            for points, style in ((excess, "o-"), (gradients, "s--")):
+                shown = [(x, y) for x, y in points if y is not None and y > LEAST_SHOWN]
+                axes.plot(*zip(*shown, strict=True), style, color=color(number), markersize=4)
+            axes.plot([], [], color=color(number), label=label)
+        axes.plot([], [], "o-", color="grey", label="quantization error above the optimum's")
+        axes.plot([], [], "s--", color="grey", label="gradient for the latents")
+
+
 def load(data: Path) -> Trained:
     """The committed autoencoder, and some test pictures."""
     rows = Ledger(HERE / "results.json").rows()
@@ -132,9 +155,15 @@ def main(
         rows = [row for value in REGULARIZATIONS for row in measure(trained, value)]
     write_atomic(HERE / "ablation.json", (json.dumps(rows, indent=1) + "\n").encode(), force=True)
     parts = [f"# The program on {len(trained.latents)} latents, K = {len(trained.codebook)}, float64", ""]
-    for label, found in group(rows, lambda row: f"lambda = {row['regularization']}").items():
+    for label, found in group(rows, _lambda).items():
         parts += [f"## {label}", "", table(group(found, lambda row: row["solve"]), "solve", COLUMNS), ""]
+    plot(rows, HERE / "ablation.png")
+    parts += ["![From Algorithm 2 to 1](ablation.png)", ""]
     (HERE / "ablation.md").write_text("\n".join(parts))
+
+
+def _lambda(row: Row) -> str:
+    return f"lambda = {row['regularization']}"
 
 
 def _finite(value: Tensor) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from barycode.evaluation.campaign_report import Column, group, plot_training, table
+from barycode.evaluation.campaign_report import Column, group, plot_training, step_columns, table
 from barycode.training.autoencoders.methods import find_method
 
 TITLES = {"cifar10": "CIFAR-10", "gtsrb": "GTSRB"}
@@ -17,7 +17,6 @@ COLUMNS = (
     Column("of mean weights", lambda row: row.get("perplexity_of_weights"), "{:.0f}"),
     Column("usage", lambda row: row.get("usage"), "{:.2f}"),
     Column("bits a vector", lambda row: row.get("bits_a_vector"), "{:.2f}"),
-    Column("step, ms", lambda row: _scaled(row, "step_seconds"), "{:.0f}"),
 )
 RATIOS = ("mse", "quantization_error", "quantization_error_over_variance")
 
@@ -33,7 +32,7 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
         parts += [
             f"## {title}",
             "",
-            table(groups, "method", COLUMNS),
+            table(groups, "method", (*COLUMNS, *step_columns(found, "vq-ema"))),
             "",
             *_ratios(groups),
             f"![{title}]({plot})",

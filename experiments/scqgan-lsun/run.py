@@ -33,7 +33,7 @@ from barycode.training.datasets.picture_set import Images
 HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs/autoencoders"
 STEPS, BATCH, HALVINGS = 600, 16, 3
-METHODS = ("vq-ema", "scq-exact", "scq-relaxed", "vq-revive", "sparse-2-3", "none")
+METHODS = ("vq-ema", "scq-exact", "scq-relaxed", "vq-revive", "hard-1-1", "hard-2-3", "residual-2", "none")
 SEEDS = 3
 SHOWN = 8
 NETWORK = "resnet32_cifar10.safetensors"
@@ -59,7 +59,7 @@ def perception(
 ) -> dict[str, Any]:
     """MS-SSIM over three scales (five do not fit) and the feature distance, means over the test set.
 
-    Writes the first pictures, and what became of them, as strips.
+    Writes the first pictures, and what became of them, as strips for the report's sheet.
     """
     model.eval()
     similar, far, strip = [], [], []
@@ -90,6 +90,7 @@ def main(
     steps: Annotated[int, typer.Option(help="Training steps of each run.")] = STEPS,
     seeds: Annotated[int, typer.Option(help="Seeds of the first three methods.")] = SEEDS,
     methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
+    time_steps: Annotated[bool, typer.Option(help="Only time training steps, in turns.")] = False,
     evaluate_only: Annotated[bool, typer.Option(help="Measure the committed weights again.")] = False,
 ) -> None:
     """Train and measure what is missing, then write the report."""
@@ -101,8 +102,10 @@ def main(
     campaign = Campaign(HERE, RUNS, folder, chosen, kept, more)
     if evaluate_only:
         conclude(campaign.evaluate_only())
-    campaign.run(deadline)
-    campaign.time_steps([r for r in chosen if r.seed == 0])
+    if time_steps:
+        campaign.time_steps()
+    else:
+        campaign.run(deadline)
     write_report(campaign.measured(), HERE)
 
 

@@ -24,7 +24,7 @@ from barycode.quantizers import (
     surround,
     worst_served,
 )
-from barycode.simplex import project_simplex
+from barycode.simplex import ConvergenceWarning, project_simplex
 
 
 def by_every_support(z: torch.Tensor, codebook: torch.Tensor, strength: float) -> torch.Tensor:
@@ -57,6 +57,22 @@ def test_training_takes_the_optimum_of_the_program():
     expected = torch.stack([by_every_support(row, codebook, 0.2) for row in z])
     torch.testing.assert_close(result.weights.dense().double(), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(result.quantized, expected.float() @ codebook, rtol=1e-4, atol=1e-5)
+
+
+def test_a_program_cut_short_says_so_and_returns_points_of_the_simplex():
+    torch.manual_seed(0)
+    quantizer = SoftConvexQuantizer(64, 3, program=Exact(1e-3, max_iterations=1))
+    z = torch.randn(200, 3)
+    with pytest.warns(ConvergenceWarning, match="missed the tolerance"):
+        weights = quantizer(z).weights.dense()
+    torch.testing.assert_close(weights, project_simplex(weights))
+    error = (weights - Exact(1e-3)(z, quantizer.codebook.vectors).dense()).abs().max()
+    assert error > 1e-3
+
+
+def test_a_program_of_no_iterations_is_the_relaxation_and_is_asked_for_by_that_name():
+    with pytest.raises(InvalidInputError, match="Relaxed"):
+        Exact(0.1, max_iterations=0)
 
 
 def test_the_relaxation_is_the_papers_system_and_a_projection():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -92,22 +92,37 @@ class Campaign:
         row = {"name": recipe.name, **recipe.row(), **self._figures(run.model, pictures, recipe.name)}
         row |= {"train_seconds": round(run.loop.seconds, 1), "curve": run.loop.curve("mse")}
         if recipe.name in self.headline:
-            self._keep_weights(run)
+            keep_weights(run.model, self.folder / "weights" / f"{recipe.name}.safetensors")
         self.ledger.add(row)
-
-    def _keep_weights(self, run: Run) -> None:
-        keep_weights(run.model, self.folder / "weights" / f"{run.recipe.name}.safetensors")
 
     def _figures(self, model: Autoencoder, pictures: Pictures, name: str) -> dict[str, Any]:
         return {**measure(model, pictures.test, pictures.variance), **self.more(model, pictures, name)}
 
-    def time_steps(self, recipes: Sequence[Recipe]) -> None:
-        """Add the seconds of a training step, measured in turns in one process, to the rows of `recipes`."""
-        loaded: dict[str, Pictures] = {}
+    def time_steps(self) -> None:
+        """Put the seconds of a training step, all methods taking turns in this process, into their rows.
+
+        One run of each kind is timed, whichever seed: a trained one where its checkpoint or its weights are
+        at hand, since solvers take longer on trained latents. Figures of other occasions go.
+        """
         known = {row["name"]: row for row in self.measured()}
-        runs = [self.open(r, _pictures(loaded, r.data, self.data)) for r in recipes if r.name in known]
-        for name, seconds in step_seconds(runs).items():
-            self.ledger.add({**known[name], "step_seconds": seconds})
+        loaded: dict[str, Pictures] = {}
+        kinds: dict[Recipe, list[Run]] = {}
+        for recipe in self.recipes:
+            if recipe.name in known:
+                run = self._at_its_end(self.open(recipe, _pictures(loaded, recipe.data, self.data)))
+                kinds.setdefault(replace(recipe, seed=0), []).append(run)
+        timed = step_seconds([max(runs, key=lambda run: run.loop.done) for runs in kinds.values()])
+        for name in (run.recipe.name for runs in kinds.values() for run in runs):
+            row = {key: value for key, value in known[name].items() if key != "step_seconds"}
+            self.ledger.add({**row, "step_seconds": timed[name]} if name in timed else row)
+
+    def _at_its_end(self, run: Run) -> Run:
+        """A run without a checkpoint with the weights that some experiment kept of it, if one did."""
+        kept = next(self.folder.parent.glob(f"*/weights/{run.recipe.name}.safetensors"), None)
+        if not run.loop.done and kept is not None:
+            run.model.load_state_dict(load_file(kept))
+            run.loop.done = run.recipe.steps
+        return run
 
     def evaluate_only(self) -> list[str]:
         """Measure the committed weights again; a sentence for every figure that is not the row's."""

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from barycode.training.autoencoders.methods import find_method
+
 Row = Mapping[str, Any]
 # Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -61,6 +63,20 @@ def table(groups: Mapping[str, Sequence[Row]], first: str, columns: Sequence[Col
     for label, rows in groups.items():
         lines.append([label, str(len(rows)), *(column.cell(rows) for column in columns)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def step_columns(rows: Iterable[Row], reference: str) -> tuple[Column, Column]:
+    """Columns of a training step's time: milliseconds, and times that of the method `reference`."""
+    seconds = [row["step_seconds"] for row in rows if row["method"] == reference and "step_seconds" in row]
+
+    def milliseconds(row: Row) -> float | None:
+        return 1e3 * row["step_seconds"] if "step_seconds" in row else None
+
+    def ratio(row: Row) -> float | None:
+        return row["step_seconds"] / mean(seconds) if seconds and "step_seconds" in row else None
+
+    title = f"step / {find_method(reference).title}"
+    return Column("step, ms", milliseconds, "{:.0f}"), Column(title, ratio, "{:.1f}")
 
 
 def plot_training(groups: Mapping[str, Sequence[Row]], title: str, path: Path) -> None:

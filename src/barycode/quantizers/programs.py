@@ -13,6 +13,7 @@ from torch import Tensor
 from barycode.errors import InvalidInputError
 from barycode.quantizers.assignment import Sparse
 from barycode.simplex import solve_convex_program
+from barycode.simplex.convex_program import MAX_ITERATIONS
 from barycode.simplex.relaxation import relax
 from barycode.simplex.support import Ragged
 
@@ -48,18 +49,26 @@ class Exact:
     """p* = argmin over the simplex of ||z - p C||^2 + lambda ||p - p~||^2 (Algorithm 1 of the paper).
 
     p~ is the vertex of the nearest code vector, `regularization` is lambda. The optimality conditions hold to
-    `tolerance`, and they are what the gradient comes from.
+    `tolerance`, and they are what the gradient comes from. A smaller number of `max_iterations` cuts the
+    solve short, with a ConvergenceWarning: cheaper, and as biased as its residual is large.
     """
 
     regularization: float = 0.1
     tolerance: float = 1e-6
+    max_iterations: int = MAX_ITERATIONS
 
     def __post_init__(self) -> None:
         _require_positive(self.regularization)
         _require_positive(self.tolerance)
+        if self.max_iterations < 1:
+            raise InvalidInputError(
+                f"An exact program needs at least one iteration, not {self.max_iterations}; none is Relaxed."
+            )
 
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
-        solution = solve_convex_program(z, codebook, self.regularization, tolerance=self.tolerance)
+        solution = solve_convex_program(
+            z, codebook, self.regularization, tolerance=self.tolerance, max_iterations=self.max_iterations
+        )
         return Sparse(solution.indices, solution.values, len(codebook))
 
     def combine(

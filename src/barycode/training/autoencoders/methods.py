@@ -154,13 +154,22 @@ METHODS = {
         )
         for value in (1.0, 3.0)
     },
+    **{
+        f"scq-iterations-{count}": convex(
+            f"SCQ, {count} iteration{'s' * (count > 1)} (continuous)",
+            Exact(LAMBDA, max_iterations=count),
+            surround,
+            USAGE,
+        )
+        for count in (1, 3)
+    },
     "hard-1-1": hard(1, 1),
     "hard-2-2": hard(2, 2),
     "hard-2-3": hard(2, 3),
+    "hard-3-4": hard(3, 4),
+    "hard-4-4": hard(4, 4),
     "sparse-2-2": sparse(2, 2),
     "sparse-2-3": sparse(2, 3),
-    "sparse-3-4": sparse(3, 4),
-    "sparse-4-4": sparse(4, 4),
 }
 
 
