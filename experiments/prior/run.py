@@ -22,8 +22,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from barycode.evaluation.autoencoders import measure
-from barycode.evaluation.campaign import conclude, differences, keep_weights, load_trained, recipe_of
-from barycode.evaluation.campaign_report import Column, group, table
+from barycode.evaluation.campaign import (
+    conclude,
+    differences,
+    keep_weights,
+    load_trained,
+    recipe_of,
+    restore,
+)
+from barycode.evaluation.campaign_report import Column, group, plot_training, table
 from barycode.evaluation.ledger import Ledger, Row, claim
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
@@ -37,9 +44,10 @@ from barycode.training.datasets.picture_set import Images
 HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs/autoencoders"
 AUTOENCODERS = HERE.parent / "equal-bits/weights"
-AUTOENCODER_STEPS, PRIOR_STEPS = 1_500, 600
+AUTOENCODER_STEPS, PRIOR_STEPS = 1_500, 1_500
 COMPARED = (("vq-revive", 512), ("sparse-2-2", 32), ("residual-2", 23), ("hard-1-1", 512))
 HEADLINE = ("vq-revive", "sparse-2-2")  # whose weights are kept
+SEEDS = 3
 SAMPLES = 32
 COLUMNS = (
     Column("autoencoder's MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
@@ -58,7 +66,7 @@ def codes(model: Autoencoder, images: Images) -> Tensor:
 
 def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> dict[str, Any] | None:
     """The row of one method; None where time ran out."""
-    run = Run(recipe, pictures, RUNS)
+    run = restore(Run(recipe, pictures, RUNS), HERE.parent)
     if not run.loop.run(deadline):
         return None
     train, held_out = (codes(run.model, images) for images in (pictures.train, pictures.held_out))
@@ -132,7 +140,9 @@ def write_report(ledger: Ledger) -> None:
     rows = list(ledger.rows().values())
     groups = group(rows, lambda row: f"{find_method(row['method']).title}, K = {row['codebook_size']}")
     labels, pictures = zip(*((label, samples_of(found[0])) for label, found in groups.items()), strict=True)
-    lines = ["# A prior over codes: the rows", "", table(groups, "method", COLUMNS), "", "Samples:", ""]
+    plot_training(groups, "A prior over codes", HERE / "curves.png", "bits a vector")
+    lines = ["# A prior over codes: the rows", "", table(groups, "method", COLUMNS), ""]
+    lines += ["![curves](curves.png)", "", "Samples:", ""]
     lines += [f"| {' | '.join(cells)} |" for cells in (labels, ("---",) * len(labels), pictures)]
     (HERE / "report.md").write_text("\n".join([*lines, ""]))
 
@@ -147,7 +157,7 @@ def main(
     minutes: Annotated[float, typer.Option(help="Stop after so many.")] = math.inf,
     autoencoder_steps: Annotated[int, typer.Option(help="Steps of the autoencoders.")] = AUTOENCODER_STEPS,
     prior_steps: Annotated[int, typer.Option(help="Steps of the priors.")] = PRIOR_STEPS,
-    seeds: Annotated[int, typer.Option(help="Seeds.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Seeds.")] = SEEDS,
     methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
     again: Annotated[
         bool, typer.Option("--evaluate-only", help="Measure the committed weights again.")

@@ -27,7 +27,7 @@ RUNS = HERE.parents[1] / "runs/autoencoders"
 STEPS = 1_500
 HEADLINE = ("vq-ema", "scq-exact", "scq-relaxed")
 OTHERS = ("vq", "none", "vq-revive", "residual-2", "fsq", "rotation", "vq-affine", "sq-vae", "gumbel")
-ABLATION = ("scq-lambda-1.0", "scq-iterations-1", "scq-iterations-3", "scq-lambda-3.0")
+ABLATION = ("scq-lambda-1.0", "scq-iterations-1", "scq-iterations-3")
 SEEDS = 3
 
 

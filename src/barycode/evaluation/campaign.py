@@ -109,20 +109,12 @@ class Campaign:
         kinds: dict[Recipe, list[Run]] = {}
         for recipe in self.recipes:
             if recipe.name in known:
-                run = self._at_its_end(self.open(recipe, _pictures(loaded, recipe.data, self.data)))
-                kinds.setdefault(replace(recipe, seed=0), []).append(run)
+                run = self.open(recipe, _pictures(loaded, recipe.data, self.data))
+                kinds.setdefault(replace(recipe, seed=0), []).append(restore(run, self.folder.parent))
         timed = step_seconds([max(runs, key=lambda run: run.loop.done) for runs in kinds.values()])
         for name in (run.recipe.name for runs in kinds.values() for run in runs):
             row = {key: value for key, value in known[name].items() if key != "step_seconds"}
             self.ledger.add({**row, "step_seconds": timed[name]} if name in timed else row)
-
-    def _at_its_end(self, run: Run) -> Run:
-        """A run without a checkpoint with the weights that some experiment kept of it, if one did."""
-        kept = next(self.folder.parent.glob(f"*/weights/{run.recipe.name}.safetensors"), None)
-        if not run.loop.done and kept is not None:
-            run.model.load_state_dict(load_file(kept))
-            run.loop.done = run.recipe.steps
-        return run
 
     def evaluate_only(self) -> list[str]:
         """Measure the committed weights again; a sentence for every figure that is not the row's."""
@@ -155,6 +147,15 @@ def load_trained(recipe: Recipe, path: Path) -> Autoencoder:
     model = build(recipe)
     model.load_state_dict(load_file(path))
     return model
+
+
+def restore(run: Run, experiments: Path) -> Run:
+    """A run without a checkpoint at its end, if some experiment kept the weights that it came to."""
+    kept = next(experiments.glob(f"*/weights/{run.recipe.name}.safetensors"), None)
+    if not run.loop.done and kept is not None:
+        run.model.load_state_dict(load_file(kept))
+        run.loop.done = run.recipe.steps
+    return run
 
 
 def conclude(faults: Sequence[str]) -> NoReturn:

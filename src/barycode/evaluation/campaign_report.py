@@ -79,9 +79,11 @@ def step_columns(rows: Iterable[Row], reference: str) -> tuple[Column, Column]:
     return Column("step, ms", milliseconds, "{:.0f}"), Column(title, ratio, "{:.1f}")
 
 
-def plot_training(groups: Mapping[str, Sequence[Row]], title: str, path: Path) -> None:
-    """Squared error on the pictures held out over the steps, one line a run."""
-    with error_plot(path, xlabel="steps", ylabel="mean squared error, held out", title=title) as axes:
+def plot_training(
+    groups: Mapping[str, Sequence[Row]], title: str, path: Path, figure: str = "mean squared error"
+) -> None:
+    """The rows' curves, of a figure on what was held out over the steps, one line a run."""
+    with error_plot(path, xlabel="steps", ylabel=f"{figure}, held out", title=title) as axes:
         for number, (label, rows) in enumerate(groups.items()):
             for row in rows:
                 axes.plot(*zip(*row["curve"], strict=True), color=color(number), linewidth=1.3)

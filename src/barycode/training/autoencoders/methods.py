@@ -148,12 +148,7 @@ METHODS = {
     # The relaxation removes a few hundredths of VQ's error, so it needs code vectors amid the latents.
     "scq-relaxed": convex("SCQ relaxed (continuous)", Relaxed(LAMBDA), kmeans),
     "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA), surround, USAGE),
-    **{
-        f"scq-lambda-{value}": convex(
-            f"SCQ exact, lambda {value} (continuous)", Exact(value), surround, USAGE
-        )
-        for value in (1.0, 3.0)
-    },
+    "scq-lambda-1.0": convex("SCQ exact, lambda 1 (continuous)", Exact(1.0), surround, USAGE),
     **{
         f"scq-iterations-{count}": convex(
             f"SCQ, {count} iteration{'s' * (count > 1)} (continuous)",
