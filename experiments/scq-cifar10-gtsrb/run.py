@@ -3,27 +3,19 @@
     python experiments/scq-cifar10-gtsrb/run.py --data FOLDER
 
 Goes through the runs of the plan in order of importance, several processes at once if you start them, and
-goes on where it was interrupted. --minutes stops it cleanly; --evaluate-only measures the committed weights
-again. Checkpoints and logs are in runs/autoencoders, shared with the other experiments on autoencoders.
+goes on where it was interrupted; `--help` says what else it does.
 """
 
-import math
-import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from report import write_report
 
-from barycode.evaluation.campaign import Campaign, conclude
-from barycode.simplex import ConvergenceWarning
+from barycode.evaluation.experiment import Experiment
 from barycode.training.autoencoders.train import Recipe
-from barycode.training.datasets import data_folder
 
 HERE = Path(__file__).parent
-RUNS = HERE.parents[1] / "runs/autoencoders"
 STEPS = 1_500
 HEADLINE = ("vq-ema", "scq-exact", "scq-relaxed")
 OTHERS = ("vq", "none", "vq-revive", "residual-2", "fsq", "rotation", "vq-affine", "sq-vae", "gumbel")
@@ -41,29 +33,12 @@ def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
             yield from (Recipe(data, method, seed=seed, steps=steps) for method in HEADLINE)
 
 
-def main(
-    data: Annotated[Path | None, typer.Option(help="Data folder; default: BARYCODE_DATA.")] = None,
-    minutes: Annotated[float, typer.Option(help="Start nothing new, and stop, after so many.")] = math.inf,
-    steps: Annotated[int, typer.Option(help="Training steps of each run.")] = STEPS,
-    seeds: Annotated[int, typer.Option(help="Seeds of the headline methods.")] = SEEDS,
-    methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
-    time_steps: Annotated[bool, typer.Option(help="Only time training steps, in turns.")] = False,
-    evaluate_only: Annotated[bool, typer.Option(help="Measure the committed weights again.")] = False,
-) -> None:
-    """Train and measure what is missing, then write the report."""
-    warnings.simplefilter("ignore", ConvergenceWarning)  # scq-iterations-N stops short on purpose
-    deadline = time.time() + 60 * minutes
-    chosen = [r for r in plan(steps, seeds) if not methods or r.method in methods.split(",")]
-    kept = frozenset(r.name for r in chosen if r.method in HEADLINE[:2] and r.seed == 0)
-    campaign = Campaign(HERE, RUNS, data_folder(data), chosen, kept)
-    if evaluate_only:
-        conclude(campaign.evaluate_only())
-    if time_steps:
-        campaign.time_steps()
-    else:
-        campaign.run(deadline)
-    write_report(campaign.measured(), HERE)
+def kept(recipe: Recipe) -> bool:
+    """Whether the weights are committed: of the headline pair."""
+    return recipe.method in HEADLINE[:2] and recipe.seed == 0 and recipe.steps == STEPS
 
+
+EXPERIMENT = Experiment(HERE, plan, kept, write_report)
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(EXPERIMENT.main)

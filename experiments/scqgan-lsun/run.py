@@ -3,16 +3,13 @@
     python experiments/scqgan-lsun/run.py --data FOLDER
 
 Goes through the runs of the plan in order of importance, several processes at once if you start them, and
-goes on where it was interrupted. --minutes stops it cleanly; --evaluate-only measures the committed weights
-again. Checkpoints and logs are in runs/autoencoders.
+goes on where it was interrupted; `--help` says what else it does.
 """
 
-import math
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,15 +20,14 @@ from report import write_report
 from similarity import ms_ssim
 from torch import Tensor
 
-from barycode.evaluation.campaign import Campaign, conclude
+from barycode.evaluation.campaign import Measurement
+from barycode.evaluation.experiment import Experiment
 from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import Pictures, in_order, to_tensor
 from barycode.training.autoencoders.train import Recipe
-from barycode.training.datasets import data_folder
 from barycode.training.datasets.picture_set import Images
 
 HERE = Path(__file__).parent
-RUNS = HERE.parents[1] / "runs/autoencoders"
 STEPS, BATCH, HALVINGS = 600, 16, 3
 METHODS = ("vq-ema", "scq-exact", "scq-relaxed", "vq-revive", "hard-1-1", "hard-2-3", "residual-2", "none")
 SEEDS = 3
@@ -84,30 +80,17 @@ def save_strip(pictures: Tensor, path: Path) -> None:
     Image.fromarray(np.concatenate(list(pixels), 1)).save(path)
 
 
-def main(
-    data: Annotated[Path | None, typer.Option(help="Data folder; default: BARYCODE_DATA.")] = None,
-    minutes: Annotated[float, typer.Option(help="Start nothing new, and stop, after so many.")] = math.inf,
-    steps: Annotated[int, typer.Option(help="Training steps of each run.")] = STEPS,
-    seeds: Annotated[int, typer.Option(help="Seeds of the first three methods.")] = SEEDS,
-    methods: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
-    time_steps: Annotated[bool, typer.Option(help="Only time training steps, in turns.")] = False,
-    evaluate_only: Annotated[bool, typer.Option(help="Measure the committed weights again.")] = False,
-) -> None:
-    """Train and measure what is missing, then write the report."""
-    deadline = time.time() + 60 * minutes
-    folder = data_folder(data)
-    chosen = [r for r in plan(steps, seeds) if not methods or r.method in methods.split(",")]
-    kept = frozenset(r.name for r in chosen if r.method in METHODS[:2] and r.seed == 0)
-    more = partial(perception, FeatureDistance(folder / NETWORK))
-    campaign = Campaign(HERE, RUNS, folder, chosen, kept, more)
-    if evaluate_only:
-        conclude(campaign.evaluate_only())
-    if time_steps:
-        campaign.time_steps()
-    else:
-        campaign.run(deadline)
-    write_report(campaign.measured(), HERE)
+def kept(recipe: Recipe) -> bool:
+    """Whether the weights are committed: of VQGAN and SCQGAN."""
+    return recipe.method in METHODS[:2] and recipe.seed == 0 and recipe.steps == STEPS
 
+
+def perceived(data: Path) -> Measurement:
+    """What this experiment measures besides, with the network of the data folder."""
+    return partial(perception, FeatureDistance(data / NETWORK))
+
+
+EXPERIMENT = Experiment(HERE, plan, kept, write_report, perceived)
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(EXPERIMENT.main)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,16 @@ def made_up(side):
 
 
 @pytest.fixture
-def experiment(monkeypatch, tmp_path):
-    """Loads the run.py of an experiment with its output under tmp_path and made-up pictures of a side."""
+def folder(tmp_path):
+    """Of an experiment, two levels below the root of a project."""
+    place = tmp_path / "experiments/one"
+    place.mkdir(parents=True)
+    return place
+
+
+@pytest.fixture
+def experiment(monkeypatch, folder):
+    """Loads the run.py of an experiment with its output in `folder` and made-up pictures of a side."""
 
     def load(name, side=8):
         for module in MODULES:
@@ -35,11 +44,14 @@ def experiment(monkeypatch, tmp_path):
         monkeypatch.syspath_prepend(str(EXPERIMENTS / name))
         import run
 
-        monkeypatch.setattr(run, "HERE", tmp_path)
-        monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
+        monkeypatch.setattr(run, "HERE", folder)
+        if hasattr(run, "EXPERIMENT"):
+            run.main = replace(run.EXPERIMENT, folder=folder).main
+        else:
+            monkeypatch.setattr(run, "RUNS", folder / "runs")
         for module in (run, campaign, pictures_module):
             if hasattr(module, "load_pictures"):
-                monkeypatch.setattr(module, "load_pictures", lambda data, folder: made_up(side))
+                monkeypatch.setattr(module, "load_pictures", lambda *_: made_up(side))
         return run
 
     yield load
@@ -51,88 +63,91 @@ def rows_of(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-def test_equal_size_interrupted_resumed_and_evaluated_again(experiment, tmp_path):
+def test_equal_size_interrupted_resumed_and_evaluated_again(experiment, monkeypatch, folder):
     run = experiment("scq-cifar10-gtsrb")
-    settings = {"data": tmp_path, "steps": 2, "seeds": 1, "methods": "vq-ema,none"}
+    monkeypatch.setattr(run, "STEPS", 2)  # only runs of the usual length leave their weights
+    settings = {"data": folder, "steps": 2, "seeds": 1, "methods": "vq-ema,none"}
     run.main(**settings, minutes=0)
-    assert not (tmp_path / "results.json").exists()
+    assert not (folder / "results.json").exists()
     run.main(**settings)
-    rows = rows_of(tmp_path)
+    rows = rows_of(folder)
     assert [(row["data"], row["method"]) for row in rows] == [
         (data, method) for data in ("cifar10", "gtsrb") for method in ("vq-ema", "none")
     ]
     assert all(row["mse"] > 0 and len(row["curve"]) == 2 for row in rows)
     run.main(**settings)
-    assert rows_of(tmp_path)[0]["mse"] == rows[0]["mse"]
+    assert rows_of(folder)[0]["mse"] == rows[0]["mse"]
     with pytest.raises(SystemExit) as done:
         run.main(**settings, evaluate_only=True)
     assert done.value.code == 0
     rows[0]["mse"] *= 1.1
-    (tmp_path / "results.json").write_text(json.dumps(rows))
+    (folder / "results.json").write_text(json.dumps(rows))
     with pytest.raises(SystemExit) as done:
         run.main(**settings, evaluate_only=True)
     assert done.value.code == 1
 
 
-def test_steps_are_timed_in_turns_once_for_each_method(experiment, tmp_path):
+def test_steps_are_timed_in_turns_once_for_each_method(experiment, folder):
     run = experiment("equal-bits")
-    settings = {"data": tmp_path, "steps": 2, "seeds": 2, "methods": "fsq,vq-revive"}
+    settings = {"data": folder, "steps": 2, "seeds": 2, "methods": "fsq,vq-revive"}
     run.main(**settings)
-    rows = rows_of(tmp_path)
-    (tmp_path / "results.json").write_text(json.dumps([{**row, "step_seconds": 1e9} for row in rows]))
+    rows = rows_of(folder)
+    (folder / "results.json").write_text(json.dumps([{**row, "step_seconds": 1e9} for row in rows]))
     run.main(**settings, time_steps=True)
-    timed = [(row["method"], row["codebook_size"]) for row in rows_of(tmp_path) if "step_seconds" in row]
+    timed = [(row["method"], row["codebook_size"]) for row in rows_of(folder) if "step_seconds" in row]
     assert sorted(timed) == [("fsq", 512), ("fsq", 2**18), ("vq-revive", 512)]
-    assert all(0 < row.get("step_seconds", 1) < 1e3 for row in rows_of(tmp_path))
-    assert "| 1.0 |" in (tmp_path / "report.md").read_text()
+    assert all(0 < row.get("step_seconds", 1) < 1e3 for row in rows_of(folder))
+    assert "| 1.0 |" in (folder / "report.md").read_text()
 
 
-def test_iterations_close_the_gap_between_the_two_algorithms(experiment, monkeypatch, tmp_path):
-    experiment("scq-cifar10-gtsrb").main(data=tmp_path, steps=1, seeds=1, methods="scq-exact")
+def test_iterations_close_the_gap_between_the_two_algorithms(experiment, monkeypatch, folder):
+    run = experiment("scq-cifar10-gtsrb")
+    monkeypatch.setattr(run, "STEPS", 1)
+    run.main(data=folder, steps=1, seeds=1, methods="scq-exact")
     import ablation
 
-    monkeypatch.setattr(ablation, "HERE", tmp_path)
-    monkeypatch.setattr(ablation, "load_pictures", lambda data, folder: made_up(8))
+    monkeypatch.setattr(ablation, "HERE", folder)
+    monkeypatch.setattr(ablation, "load_pictures", lambda *_: made_up(8))
     monkeypatch.setattr(ablation, "REGULARIZATIONS", (0.3,))
     monkeypatch.setattr(ablation, "ROUNDS", 1)
-    ablation.main(data=tmp_path)
-    rows = json.loads((tmp_path / "ablation.json").read_text())
+    ablation.main(data=folder)
+    rows = json.loads((folder / "ablation.json").read_text())
     relaxed, exact = rows[0], rows[-1]
     assert exact["quantization_error"] < relaxed["quantization_error"]
     assert exact["mse"] < relaxed["mse"]
     assert exact["gradient_error_z"] < 1e-3 < relaxed["gradient_error_z"]
-    assert "Algorithm 2" in (tmp_path / "ablation.md").read_text()
-    assert (tmp_path / "ablation.png").exists()
+    assert "Algorithm 2" in (folder / "ablation.md").read_text()
+    assert (folder / "ablation.png").exists()
 
 
-def test_equal_bits_are_those_of_real_files(experiment, tmp_path):
+def test_equal_bits_are_those_of_real_files(experiment, folder):
     run = experiment("equal-bits")
-    run.main(data=tmp_path, steps=2, seeds=1, methods="sparse-2-2,residual-4")
-    for row in rows_of(tmp_path):
+    run.main(data=folder, steps=2, seeds=1, methods="sparse-2-2,residual-4")
+    for row in rows_of(folder):
         assert row["mse_from_bytes"] == pytest.approx(row["mse"], rel=1e-4)
         assert row["bits_a_vector"] == pytest.approx(8 * row["bytes"] / (10 * 2 * 2), rel=1e-4)
-    assert "bits a vector" in (tmp_path / "report.md").read_text()
+    assert "bits a vector" in (folder / "report.md").read_text()
 
 
-def test_prior_over_codes(experiment, tmp_path):
+def test_prior_over_codes(experiment, folder):
     run = experiment("prior")
-    settings = {"data": tmp_path, "autoencoder_steps": 2, "prior_steps": 2, "seeds": 1}
+    settings = {"data": folder, "autoencoder_steps": 2, "prior_steps": 2, "seeds": 1}
     run.main(**settings, methods="residual-2,vq-revive")
-    rows = rows_of(tmp_path)
+    rows = rows_of(folder)
     assert [row["method"] for row in rows] == ["vq-revive", "residual-2"]
     assert all(0 < row["prior_bits_a_vector"] < 12 for row in rows)
-    assert (tmp_path / "samples-residual-2-s0.png").exists()
+    assert (folder / "samples-residual-2-s0.png").exists()
 
 
-def test_a_prior_is_measured_again_on_the_autoencoder_of_equal_bits(experiment, monkeypatch, tmp_path):
-    settings = {"data": tmp_path, "methods": "vq-revive"}
+def test_a_prior_is_measured_again_on_the_autoencoder_of_equal_bits(experiment, monkeypatch, folder):
+    settings = {"data": folder, "methods": "vq-revive"}
     source = experiment("equal-bits")
-    monkeypatch.setattr(source, "STEPS", 2)  # only runs of the usual length leave their weights
+    monkeypatch.setattr(source, "STEPS", 2)
     source.main(**settings, steps=2, seeds=1)
-    (tmp_path / "results.json").unlink()
+    (folder / "results.json").unlink()
     run = experiment("prior")
     run.main(**settings, autoencoder_steps=2, prior_steps=2, seeds=1)
-    monkeypatch.setattr(run, "AUTOENCODERS", tmp_path / "weights")
+    monkeypatch.setattr(run, "AUTOENCODERS", folder / "weights")
     with pytest.raises(SystemExit) as done:
         run.main(**settings, again=True)
     assert done.value.code == 0
@@ -151,23 +166,23 @@ def test_similarity_is_the_known_one_where_five_scales_fit(experiment):
     torch.testing.assert_close(ms_ssim(x, x), torch.ones(2))
 
 
-def test_a_generator_against_a_discriminator(experiment, monkeypatch, tmp_path):
+def test_a_generator_against_a_discriminator(experiment, monkeypatch, folder):
     run = experiment("scqgan-lsun", side=64)
     monkeypatch.setattr(run, "FeatureDistance", lambda path: lambda a, b: (a - b).square().mean((1, 2, 3)))
     monkeypatch.setattr(run, "BATCH", 8)
-    run.main(data=tmp_path, steps=2, seeds=1, methods="vq-ema")
-    (row,) = rows_of(tmp_path)
+    run.main(data=folder, steps=2, seeds=1, methods="vq-ema")
+    (row,) = rows_of(folder)
     assert 0 < row["ms_ssim_3"] < 1
     with (
-        Image.open(tmp_path / "pictures" / f"{row['name']}.png") as strip,
-        Image.open(tmp_path / "pictures-2.png") as sheet,
+        Image.open(folder / "pictures" / f"{row['name']}.png") as strip,
+        Image.open(folder / "pictures-2.png") as sheet,
     ):
         assert strip.size == (8 * 64, 64)
         assert sheet.width > 2 * strip.width
         assert sheet.height > 2 * 2 * strip.height  # the originals and one method, enlarged twice
 
 
-def test_a_run_that_diverges_is_told_and_does_not_stop_the_others(experiment, monkeypatch, tmp_path):
+def test_a_run_that_diverges_is_told_and_does_not_stop_the_others(experiment, monkeypatch, folder):
     run = experiment("equal-bits")
     step = campaign.Run.step
 
@@ -177,7 +192,7 @@ def test_a_run_that_diverges_is_told_and_does_not_stop_the_others(experiment, mo
         return step(self)
 
     monkeypatch.setattr(campaign.Run, "step", diverge)
-    run.main(data=tmp_path, steps=1, seeds=1, methods="fsq,none")
-    rows = {row["method"]: row for row in rows_of(tmp_path)}
+    run.main(data=folder, steps=1, seeds=1, methods="fsq,none")
+    rows = {row["method"]: row for row in rows_of(folder)}
     assert rows["fsq"]["failed"] == "The loss became nan."
     assert rows["none"]["mse"] > 0

@@ -31,6 +31,13 @@ COMPARED = (
 )
 TOLERANCE = 1e-3  # relative: another machine sums in another order
 
+Measurement = Callable[[Autoencoder, Pictures, str], Mapping[str, Any]]  # of a trained network, by its name
+
+
+def nothing_more(model: Autoencoder, pictures: Pictures, name: str) -> Mapping[str, Any]:
+    """No figures besides the usual ones."""
+    return {}
+
 
 @dataclass(frozen=True)
 class Campaign:
@@ -46,7 +53,7 @@ class Campaign:
     data: Path
     recipes: Sequence[Recipe]
     headline: frozenset[str] = frozenset()
-    more: Callable[[Autoencoder, Pictures, str], Mapping[str, Any]] = lambda model, pictures, name: {}
+    more: Measurement = nothing_more
 
     @property
     def ledger(self) -> Ledger:
