@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from features import Features
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
@@ -31,11 +32,12 @@ from barycode.evaluation.campaign import (
     restore,
 )
 from barycode.evaluation.campaign_report import Column, group, plot_training, table
+from barycode.evaluation.frechet import frechet_distance
 from barycode.evaluation.ledger import Ledger, Row, claim
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
-from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures
+from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures, to_tensor
 from barycode.training.autoencoders.prior import CodePrior, PriorTask, mean_bits
 from barycode.training.autoencoders.train import Recipe, Run
 from barycode.training.datasets import data_folder
@@ -48,11 +50,14 @@ AUTOENCODER_STEPS, PRIOR_STEPS = 1_500, 1_500
 COMPARED = (("vq-revive", 512), ("sparse-2-2", 32), ("residual-2", 23), ("hard-1-1", 512))
 HEADLINE = ("vq-revive", "sparse-2-2")  # whose weights are kept
 SEEDS = 3
-SAMPLES = 32
+SAMPLES, SHOWN = 2_000, 32
+NETWORK = "resnet32_cifar10.safetensors"
 COLUMNS = (
     Column("autoencoder's MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
     Column("bits a vector, one table a part", lambda row: row["bits_a_vector"], "{:.3f}"),
     Column("bits a vector, prior", lambda row: row["prior_bits_a_vector"], "{:.3f}"),
+    Column("Frechet distance of samples", lambda row: row["frechet_samples"], "{:.3f}"),
+    Column("of reconstructions", lambda row: row["frechet_reconstructions"], "{:.3f}"),
     Column("bits a value of the picture, prior", lambda row: row["prior_bits_a_value"], "{:.4f}"),
 )
 
@@ -64,7 +69,9 @@ def codes(model: Autoencoder, images: Images) -> Tensor:
         return torch.cat([model.encode(batch) for batch in in_order(images, 100)])
 
 
-def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> dict[str, Any] | None:
+def run_one(
+    recipe: Recipe, steps: int, pictures: Pictures, features: Features, deadline: float
+) -> dict[str, Any] | None:
     """The row of one method; None where time ran out."""
     run = restore(Run(recipe, pictures, RUNS), HERE.parent)
     if not run.loop.run(deadline):
@@ -80,16 +87,37 @@ def run_one(recipe: Recipe, steps: int, pictures: Pictures, deadline: float) -> 
         return None
     if recipe.method in HEADLINE and recipe.seed == 0:
         keep_weights(task.prior, HERE / "weights" / f"{name_of(recipe, steps)}.safetensors")
-    torch.manual_seed(recipe.seed)
-    with torch.no_grad():
-        sampled = run.model.decode(task.prior.sample(SAMPLES).reshape(SAMPLES, *shape))
-    save_grid(sampled, HERE / f"samples-{recipe.method}-s{recipe.seed}.png")
+    sampled = draw(run.model, task.prior, shape, recipe.seed)
+    save_grid(sampled[:SHOWN], HERE / f"samples-{recipe.method}-s{recipe.seed}.png")
     return {
         **figures(run.model, task.prior, pictures),
+        **distances(sampled, run.model, pictures, features),
         "prior_steps": steps,
         "prior_seconds": round(loop.seconds, 1),
         "curve": [(step, value * parts_of(shape)) for step, value in loop.curve("bits")],
     }
+
+
+def draw(model: Autoencoder, prior: CodePrior, shape: torch.Size, seed: int) -> Tensor:
+    """Pictures from maps of codes of a shape that the prior draws."""
+    torch.manual_seed(seed)
+    return decoded(model, prior.sample(SAMPLES).reshape(SAMPLES, *shape))
+
+
+def distances(sampled: Tensor, model: Autoencoder, pictures: Pictures, features: Features) -> dict[str, Any]:
+    """Frechet distances from the test set: of samples, and of as many reconstructions, their lower bound."""
+    known = features.of(to_tensor(pictures.test))
+    reconstructed = decoded(model, codes(model, pictures.test[:SAMPLES]))
+    return {
+        "frechet_samples": round(frechet_distance(features.of(sampled), known), 5),
+        "frechet_reconstructions": round(frechet_distance(features.of(reconstructed), known), 5),
+    }
+
+
+@torch.no_grad()
+def decoded(model: Autoencoder, found: Tensor) -> Tensor:
+    """The pictures of codes."""
+    return torch.cat([model.decode(part) for part in found.split(100)])
 
 
 def figures(model: Autoencoder, prior: CodePrior, pictures: Pictures) -> dict[str, Any]:
@@ -165,9 +193,11 @@ def main(
 ) -> None:
     """Train and measure what is missing, then write the report."""
     deadline = time.time() + 60 * minutes
-    ledger, pictures = Ledger(HERE / "results.json"), load_pictures("cifar10", data_folder(data))
+    folder = data_folder(data)
+    ledger, pictures = Ledger(HERE / "results.json"), load_pictures("cifar10", folder)
     if again:
         conclude(evaluate_only(ledger, pictures))
+    features = Features(folder / NETWORK)
     first = Recipe("cifar10", "vq", steps=autoencoder_steps)
     for seed in range(seeds):
         for method, size in COMPARED:
@@ -177,7 +207,7 @@ def main(
                 continue
             with claim(RUNS / f"{name}.lock") as mine, claim(RUNS / f"{recipe.name}.lock") as free:
                 if mine and free and time.time() < deadline:
-                    row = run_one(recipe, prior_steps, pictures, deadline)
+                    row = run_one(recipe, prior_steps, pictures, features, deadline)
                     if row is not None:
                         ledger.add({"name": name, **recipe.row(), **row})
     write_report(ledger)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
+
+from barycode.evaluation.scripts import load_script
 
 NEIGHBOUR = Path(__file__).parents[1] / "resnet32-cifar10/network.py"
 EPSILON = 1e-10
@@ -23,7 +23,7 @@ class FeatureDistance(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        source = _network()
+        source = load_script(NEIGHBOUR)
         self.network = source.pretrained(path).requires_grad_(False)
         self.register_buffer("mean", torch.tensor(source.MEAN)[:, None, None])
         self.register_buffer("deviation", torch.tensor(source.DEVIATION)[:, None, None])
@@ -43,13 +43,3 @@ class FeatureDistance(nn.Module):
         for stage in (network.layer1, network.layer2, network.layer3):
             x = stage(x)
             yield x / (x.norm(dim=1, keepdim=True) + EPSILON)
-
-
-def _network() -> ModuleType:
-    """The module of the neighbouring experiment, which is no package."""
-    spec = importlib.util.spec_from_file_location("resnet32_cifar10", NEIGHBOUR)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

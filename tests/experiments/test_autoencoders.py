@@ -129,14 +129,28 @@ def test_equal_bits_are_those_of_real_files(experiment, folder):
     assert "bits a vector" in (folder / "report.md").read_text()
 
 
-def test_prior_over_codes(experiment, folder):
+class FewFeatures:
+    """Mean colours, in place of a network's features."""
+
+    def __init__(self, path):
+        assert path.name == "resnet32_cifar10.safetensors"
+
+    def of(self, pictures):
+        return pictures.mean((2, 3))
+
+
+def test_prior_over_codes(experiment, monkeypatch, folder):
     run = experiment("prior")
+    monkeypatch.setattr(run, "Features", FewFeatures)
+    monkeypatch.setattr(run, "SAMPLES", 24)
     settings = {"data": folder, "autoencoder_steps": 2, "prior_steps": 2, "seeds": 1}
     run.main(**settings, methods="residual-2,vq-revive")
     rows = rows_of(folder)
     assert [row["method"] for row in rows] == ["vq-revive", "residual-2"]
     assert all(0 < row["prior_bits_a_vector"] < 12 for row in rows)
-    assert (folder / "samples-residual-2-s0.png").exists()
+    assert all(row["frechet_samples"] > 0 < row["frechet_reconstructions"] for row in rows)
+    with Image.open(folder / "samples-residual-2-s0.png") as samples:
+        assert samples.size == (2 * 8 * 8, 2 * 3 * 8)  # 24 of 8x8 in rows of eight, enlarged twice
 
 
 def test_a_prior_is_measured_again_on_the_autoencoder_of_equal_bits(experiment, monkeypatch, folder):
@@ -146,6 +160,8 @@ def test_a_prior_is_measured_again_on_the_autoencoder_of_equal_bits(experiment, 
     source.main(**settings, steps=2, seeds=1)
     (folder / "results.json").unlink()
     run = experiment("prior")
+    monkeypatch.setattr(run, "Features", FewFeatures)
+    monkeypatch.setattr(run, "SAMPLES", 16)
     run.main(**settings, autoencoder_steps=2, prior_steps=2, seeds=1)
     monkeypatch.setattr(run, "AUTOENCODERS", folder / "weights")
     with pytest.raises(SystemExit) as done:

@@ -12,6 +12,43 @@ from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 
+HEAD = 32  # channels of one head of attention
+
+
+class Memory:
+    """Keys and values of the places that attention has seen, (B, heads, T, c) with room for all of them."""
+
+    def __init__(self, shape: tuple[int, int, int, int]) -> None:
+        self.keys, self.values, self.length = torch.empty(shape), torch.empty(shape), 0
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add one place and return all so far."""
+        place, self.length = self.length, self.length + 1
+        self.keys[:, :, place : self.length], self.values[:, :, place : self.length] = keys, values
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+
+
+class CausalBlock(nn.Module):
+    """x + attention to what came before, + a perceptron, each behind a norm (Vaswani et al. 2017)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention, self.before_perceptron = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.enter, self.leave = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.perceptron = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Float[Tensor, "b t w"], memory: Memory | None = None) -> Float[Tensor, "b t w"]:
+        """All places of a sequence or, with a memory of those before it, the next one."""
+        parts = self.enter(self.before_attention(x)).chunk(3, -1)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        if memory is not None:
+            key, value = memory.extend(key, value)
+        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=memory is None)
+        x = x + self.leave(seen.transpose(1, 2).flatten(2))
+        added: Tensor = self.perceptron(self.before_perceptron(x))
+        return x + added
+
 
 class CodePrior(nn.Module):
     """A causal transformer over sequences of symbols (B, T) below `symbols`, place by place, part by part.
@@ -31,29 +68,21 @@ class CodePrior(nn.Module):
         nn.init.normal_(self.symbol.weight, std=0.02)
         self.position = nn.Parameter(0.02 * torch.randn(places, width))
         self.start = nn.Parameter(torch.zeros(width))
-        layer = nn.TransformerEncoderLayer(
-            width, width // 32, 4 * width, dropout=0.0, batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.blocks = nn.ModuleList([CausalBlock(width, width // HEAD) for _ in range(layers)])
         self.norm = nn.LayerNorm(width)
         self.heads = nn.Parameter(0.02 * torch.randn(parts, symbols, width))
-        mask = nn.Transformer.generate_square_subsequent_mask(places)
-        self.register_buffer("mask", mask, persistent=False)
         self.register_buffer("part", torch.arange(places) % parts, persistent=False)
 
-    mask: Tensor
     part: Tensor
 
     def forward(self, sequences: Int64[Tensor, "b t"]) -> Float[Tensor, "b t symbols"]:
-        """Logits of each symbol given all before it; also of the first `T' + 1` of a beginning of T'."""
-        length = min(self.places, sequences.shape[1] + 1)
-        known = sequences[:, : length - 1]
-        symbols = self.heads.shape[1]
-        entered = self.symbol(known + symbols * self.part[: length - 1])
+        """Logits of each symbol given all before it."""
         start = self.start.expand(len(sequences), 1, -1)
-        x = torch.cat([start, entered], 1) + self.position[:length]
-        x = self.norm(self.layers(x, mask=self.mask[:length, :length], is_causal=True))
-        return torch.einsum("btw,tsw->bts", x, self.heads[self.part[:length]])
+        entered = self._embedded(sequences[:, :-1], self.part[:-1])
+        x = torch.cat([start, entered], 1) + self.position
+        for block in self.blocks:
+            x = block(x)
+        return torch.einsum("btw,tsw->bts", self.norm(x), self.heads[self.part])
 
     def bits(self, sequences: Int64[Tensor, "b t"]) -> Float[Tensor, ""]:
         """Mean code length of a symbol, in bits."""
@@ -63,12 +92,21 @@ class CodePrior(nn.Module):
     @torch.no_grad()
     def sample(self, count: int) -> Int64[Tensor, "b t"]:
         """Sequences drawn symbol by symbol, from the global random state of torch."""
-        self.eval()
-        sequences = torch.empty(count, 0, dtype=torch.int64)
-        for _ in range(self.places):
-            probabilities = torch.softmax(self(sequences)[:, -1], -1)
-            sequences = torch.cat([sequences, torch.multinomial(probabilities, 1)], 1)
-        return sequences
+        width = len(self.start)
+        memories = [Memory((count, width // HEAD, self.places, HEAD)) for _ in self.blocks]
+        entered, drawn = self.start.expand(count, 1, -1), []
+        for part, position in zip(self.part, self.position, strict=True):
+            x = entered + position
+            for block, memory in zip(self.blocks, memories, strict=True):
+                x = block(x, memory)
+            logits = self.norm(x[:, 0]) @ self.heads[part].T
+            drawn.append(torch.multinomial(torch.softmax(logits, -1), 1))
+            entered = self._embedded(drawn[-1], part)
+        return torch.cat(drawn, 1)
+
+    def _embedded(self, symbols: Tensor, part: Tensor) -> Tensor:
+        embedded: Tensor = self.symbol(symbols + self.heads.shape[1] * part)
+        return embedded
 
 
 class PriorTask:
