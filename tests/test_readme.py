@@ -11,6 +11,7 @@ from PIL import Image
 
 from barycode.cli import main
 from barycode.evaluation.anchors import ANCHORS
+from barycode.evaluation.marks import END, begin
 from barycode.evaluation.rate_distortion import Codec, load_rows
 from barycode.evaluation.report import Comparison
 
@@ -79,15 +80,4 @@ def test_the_table_is_what_the_committed_rows_give(script):
     title = script.SETS["kodak"][0]
     comparison = Comparison(title, rows, ours, list(ANCHORS.values()))
     expected = f"{script.readme_table(comparison)}\n" if ours else ""
-    assert f"{script.BEGIN}\n{expected}{script.END}" in README
-
-
-def test_filling_keeps_the_rest(script, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{script.BEGIN}\nold\n{script.END}\nafter\n")
-    script.fill(readme, "new")
-    script.fill(readme, "newer")
-    assert readme.read_text() == f"before\n{script.BEGIN}\nnewer\n{script.END}\nafter\n"
-    readme.write_text("no marks")
-    with pytest.raises(script.InvalidInputError, match="has no region"):
-        script.fill(readme, "new")
+    assert f"{begin(script.SOURCE)}\n{expected}{END}" in README

@@ -13,6 +13,7 @@ from barycode.evaluation.campaign_report import (
     step_columns,
     table,
 )
+from barycode.evaluation.marks import fill
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -27,7 +28,7 @@ def per_pixel(row: Row) -> float | None:
 
 COLUMNS = (
     Column("bits a vector, measured", lambda row: row.get("bits_a_vector"), "{:.3f}"),
-    Column("bits a pixel", per_pixel, "{:.4f}"),
+    Column("bits a pixel", per_pixel, "{:.3f}"),
     Column("MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
     Column("from bytes", lambda row: _scaled(row, "mse_from_bytes"), "{:.3f}"),
     Column("perplexity", lambda row: row.get("perplexity"), "{:.0f}"),
@@ -35,25 +36,31 @@ COLUMNS = (
     Column("bytes of codes", lambda row: row.get("bytes"), "{:.0f}"),
 )
 
+IN_SHORT = [
+    column for column in COLUMNS if column.heading in ("bits a vector, measured", "MSE x 1e3", "usage")
+]
+
 
 def write_report(rows: Iterable[Row], folder: Path) -> None:
-    """report.md and two plots a step budget, from the rows alone."""
-    parts = ["# Autoencoders at equal measured bits: the rows", ""]
+    """report.md, two plots a step budget, and the README's tables, from the rows alone."""
+    parts, short = ["# Autoencoders at equal measured bits: the rows", ""], []
     for steps, found in group(rows, lambda row: str(row["steps"])).items():
         ordered = sorted(found, key=lambda row: (row.get("bits_a_vector") or 99, row["mse"]))
         groups = group(ordered, _label)
         title = f"CIFAR-10, {steps} steps of {found[0]['batch']}"
-        columns = (*COLUMNS, *step_columns(found, "vq-revive"))
+        times = step_columns(found, "vq-revive")
         plot_points(groups, title, folder / f"rate-{steps}.png")
         plot_training(groups, title, folder / f"curves-{steps}.png")
         parts += [
             f"## {title}",
             "",
-            table(groups, "method", columns),
+            table(groups, "method", (*COLUMNS, *times)),
             "",
         ]
         parts += [f"![{title}](rate-{steps}.png)", "", f"![curves](curves-{steps}.png)", ""]
+        short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), ""]
     (folder / "report.md").write_text("\n".join(parts))
+    fill(folder / "README.md", "\n".join(short))
 
 
 def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:

@@ -15,6 +15,7 @@ import typer
 from barycode.cli.batch import progress_bar
 from barycode.errors import InvalidInputError
 from barycode.evaluation.anchors import ANCHORS
+from barycode.evaluation.marks import fill
 from barycode.evaluation.ours import barycode_codec
 from barycode.evaluation.rate_distortion import Codec, Picture, Row, measure_into, pictures_of
 from barycode.evaluation.report import Comparison, bd_cell, bd_table, slug, write_report
@@ -30,7 +31,7 @@ SETS = {
 }
 MODELS = {"photo": "Barycode", "photo-msssim": "Barycode MS-SSIM"}
 MANY_PICTURES = 50
-BEGIN, END = "<!-- table: experiments/kodak/run.py -->", "<!-- end of table -->"
+SOURCE = "experiments/kodak/run.py"  # what the marks around the README's table say
 NOTE = """\
 Real files, every byte counted; pixels decoded from the files alone; pictures uncropped. BD-rates are taken on
 each picture (monotone cubic interpolation of log rate over quality, where our file has 0.1 to 1 bits per
@@ -71,7 +72,7 @@ def main(
     comparisons = [compare(key, folder, ours, fresh) for key in sets.split(",")]
     if ours:
         (HERE / "README.md").write_text(summary(comparisons))
-        fill(README, readme_table(comparisons[0]))
+        fill(README, readme_table(comparisons[0]), SOURCE)
 
 
 def compare(key: str, folder: Path, ours: dict[str, Codec], fresh: bool) -> Comparison:
@@ -143,15 +144,6 @@ def readme_table(comparison: Comparison) -> str:
     return (
         f"{comparison.title}, {comparison.pictures} pictures, BD-rate per picture, then averaged:\n\n{table}"
     )
-
-
-def fill(readme: Path, table: str) -> None:
-    """Replace what stands between the two marks of the README."""
-    before, begin, rest = readme.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise InvalidInputError(f"{readme.name} has no region between {BEGIN!r} and {END!r} to fill.")
-    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from barycode.evaluation.campaign import (
 from barycode.evaluation.campaign_report import Column, group, plot_training, table
 from barycode.evaluation.frechet import frechet_distance
 from barycode.evaluation.ledger import Ledger, Row, claim
+from barycode.evaluation.marks import fill
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
@@ -169,7 +170,9 @@ def write_report(ledger: Ledger) -> None:
     groups = group(rows, lambda row: f"{find_method(row['method']).title}, K = {row['codebook_size']}")
     labels, pictures = zip(*((label, samples_of(found[0])) for label, found in groups.items()), strict=True)
     plot_training(groups, "A prior over codes", HERE / "curves.png", "bits a vector")
-    lines = ["# A prior over codes: the rows", "", table(groups, "method", COLUMNS), ""]
+    filled = table(groups, "method", COLUMNS)
+    fill(HERE / "README.md", filled)
+    lines = ["# A prior over codes: the rows", "", filled, ""]
     lines += ["![curves](curves.png)", "", "Samples:", ""]
     lines += [f"| {' | '.join(cells)} |" for cells in (labels, ("---",) * len(labels), pictures)]
     (HERE / "report.md").write_text("\n".join([*lines, ""]))

@@ -8,19 +8,16 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from barycode.evaluation.marks import fill
+
 FLOAT_ACCURACY = 92.63
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 
 
 def write_report(results: Sequence[Any], folder: Path) -> None:
     """Fill the table of the README and draw accuracy against bytes."""
     if not results:
         return
-    readme = folder / "README.md"
-    if readme.exists():
-        before, _, rest = readme.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        readme.write_text(f"{before}{BEGIN}\n{table(results)}\n\n{over_seeds(results)}\n{END}{after}")
+    fill(folder / "README.md", f"{table(results)}\n\n{over_seeds(results)}")
     draw(results, folder / "accuracy-against-bytes.png")
 
 

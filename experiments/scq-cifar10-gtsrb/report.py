@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from barycode.evaluation.campaign_report import Column, group, plot_training, step_columns, table
+from barycode.evaluation.marks import fill
 from barycode.training.autoencoders.methods import find_method
 
 TITLES = {"cifar10": "CIFAR-10", "gtsrb": "GTSRB"}
@@ -18,27 +19,31 @@ COLUMNS = (
     Column("usage", lambda row: row.get("usage"), "{:.2f}"),
     Column("bits a vector", lambda row: row.get("bits_a_vector"), "{:.2f}"),
 )
+IN_SHORT = [column for column in COLUMNS if column.heading not in ("MSE / variance", "bits a vector")]
 RATIOS = ("mse", "quantization_error", "quantization_error_over_variance")
 
 
 def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
-    """report.md and a plot a data set, from the rows alone."""
-    parts = ["# Soft Convex Quantization at equal K: the rows", ""]
+    """report.md, a plot a data set, and the README's tables, from the rows alone."""
+    parts, short = ["# Soft Convex Quantization at equal K: the rows", ""], []
     for (data, steps), found in _sets(rows).items():
         groups = group(found, lambda row: find_method(row["method"]).title)
         title = f"{TITLES[data]}, {steps} steps of {found[0]['batch']}, K = {found[0]['codebook_size']}"
         plot = f"{data}-{steps}.png"
+        times = step_columns(found, "vq-ema")
         plot_training(groups, title, folder / plot)
         parts += [
             f"## {title}",
             "",
-            table(groups, "method", (*COLUMNS, *step_columns(found, "vq-ema"))),
+            table(groups, "method", (*COLUMNS, *times)),
             "",
             *_ratios(groups),
             f"![{title}]({plot})",
             "",
         ]
+        short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), ""]
     (folder / "report.md").write_text("\n".join(parts))
+    fill(folder / "README.md", "\n".join(short))
 
 
 def _sets(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:

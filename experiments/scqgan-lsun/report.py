@@ -16,6 +16,7 @@ from barycode.evaluation.campaign_report import (
     step_columns,
     table,
 )
+from barycode.evaluation.marks import fill
 from barycode.evaluation.side_by_side import Panel, side_by_side
 from barycode.training.autoencoders.methods import find_method
 
@@ -31,8 +32,11 @@ ZOOM = 2
 
 
 def write_report(rows: Iterable[Row], folder: Path) -> None:
-    """report.md, plots over steps and over seconds, and a sheet of pictures, from the rows and strips."""
-    parts = ["# SCQGAN and VQGAN on LSUN bedrooms: the rows", ""]
+    """report.md, plots over steps and over seconds, a sheet of pictures, and the README's tables.
+
+    From the rows and the strips of pictures alone.
+    """
+    parts, short = ["# SCQGAN and VQGAN on LSUN bedrooms: the rows", ""], []
     for steps, found in group(rows, lambda row: str(row["steps"])).items():
         groups = group(
             sorted(found, key=lambda row: row["mse"]), lambda row: find_method(row["method"]).title
@@ -45,7 +49,9 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
         parts += [f"![steps](steps-{steps}.png)", "", f"![seconds](seconds-{steps}.png)", ""]
         sheet(groups, folder / "pictures").save(folder / f"pictures-{steps}.png", optimize=True)
         parts += [f"![reconstructions](pictures-{steps}.png)", ""]
+        short += [f"**{title}**", "", table(groups, "method", columns), ""]
     (folder / "report.md").write_text("\n".join(parts))
+    fill(folder / "README.md", "\n".join(short))
 
 
 def plot_seconds(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:
@@ -62,13 +68,20 @@ def plot_seconds(groups: Mapping[str, list[Row]], title: str, path: Path) -> Non
 
 def sheet(groups: Mapping[str, list[Row]], folder: Path) -> Image.Image:
     """The originals and what the first seed of each method makes of them, a line each."""
-    strips = {"originals": "originals", **{label: _first(rows)["name"] for label, rows in groups.items()}}
+    strips = {"originals": "originals"}
+    strips |= {_caption(label, rows): _first(rows)["name"] for label, rows in groups.items()}
     lines = []
-    for label, name in strips.items():
+    for caption, name in strips.items():
         with Image.open(folder / f"{name}.png") as strip:
             size = (ZOOM * strip.width, ZOOM * strip.height)
-            lines.append([Panel(strip.resize(size, Image.Resampling.NEAREST), label)])
+            lines.append([Panel(strip.resize(size, Image.Resampling.NEAREST), caption)])
     return side_by_side(lines)
+
+
+def _caption(label: str, rows: list[Row]) -> str:
+    row = _first(rows)
+    bits = row.get("bits_a_vector")
+    return f"{label}: MSE {row['mse']:.4f}" + (f", {bits:.1f} bits a vector" if bits else "")
 
 
 def _first(rows: list[Row]) -> Row:

@@ -55,7 +55,7 @@ def perception(
 ) -> dict[str, Any]:
     """MS-SSIM over three scales (five do not fit) and the feature distance, means over the test set.
 
-    Writes the first pictures, and what became of them, as strips for the report's sheet.
+    Writes the first pictures, and what a run with seed 0 makes of them, as strips for the report's sheet.
     """
     model.eval()
     similar, far, strip = [], [], []
@@ -66,7 +66,8 @@ def perception(
             far.append(distance(batch, output))
             strip.append(output)
     save_strip(to_tensor(pictures.test[:SHOWN]), HERE / "pictures/originals.png")
-    save_strip(torch.cat(strip)[:SHOWN], HERE / "pictures" / f"{name}.png")
+    if name.endswith("-s0"):
+        save_strip(torch.cat(strip)[:SHOWN], HERE / "pictures" / f"{name}.png")
     return {
         "ms_ssim_3": round(float(torch.cat(similar).mean()), 6),
         "feature_distance": round(float(torch.cat(far).mean()), 6),

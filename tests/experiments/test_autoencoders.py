@@ -1,6 +1,7 @@
 """The experiments on autoencoders, on made-up pictures and for two steps."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from PIL import Image
 
 from barycode.errors import InvalidInputError
 from barycode.evaluation import campaign
+from barycode.evaluation.ledger import Ledger
+from barycode.evaluation.marks import END, begin
 from barycode.training.autoencoders import pictures as pictures_module
 from barycode.training.autoencoders.pictures import Pictures
 
@@ -31,6 +34,7 @@ def folder(tmp_path):
     """Of an experiment, two levels below the root of a project."""
     place = tmp_path / "experiments/one"
     place.mkdir(parents=True)
+    (place / "README.md").write_text(f"{begin()}\n{END}\n")
     return place
 
 
@@ -97,7 +101,8 @@ def test_steps_are_timed_in_turns_once_for_each_method(experiment, folder):
     timed = [(row["method"], row["codebook_size"]) for row in rows_of(folder) if "step_seconds" in row]
     assert sorted(timed) == [("fsq", 512), ("fsq", 2**18), ("vq-revive", 512)]
     assert all(0 < row.get("step_seconds", 1) < 1e3 for row in rows_of(folder))
-    assert "| 1.0 |" in (folder / "report.md").read_text()
+    for document in ("report.md", "README.md"):
+        assert "| 1.0 |" in (folder / document).read_text()
 
 
 def test_iterations_close_the_gap_between_the_two_algorithms(experiment, monkeypatch, folder):
@@ -212,3 +217,18 @@ def test_a_run_that_diverges_is_told_and_does_not_stop_the_others(experiment, mo
     rows = {row["method"]: row for row in rows_of(folder)}
     assert rows["fsq"]["failed"] == "The loss became nan."
     assert rows["none"]["mse"] > 0
+
+
+@pytest.mark.parametrize("name", ["scq-cifar10-gtsrb", "equal-bits", "scqgan-lsun", "prior"])
+def test_committed_tables_are_what_the_committed_rows_give(experiment, monkeypatch, tmp_path, name):
+    copy = tmp_path / "experiments" / name
+    shutil.copytree(EXPERIMENTS / name, copy, ignore=shutil.ignore_patterns("weights", "*.lock"))
+    run = experiment(name)
+    monkeypatch.setattr(run, "HERE", copy)
+    ledger = Ledger(copy / "results.json")
+    if name == "prior":
+        run.write_report(ledger)
+    else:
+        run.write_report(ledger.rows().values(), copy)
+    for document in ("README.md", "report.md"):
+        assert (copy / document).read_text() == (EXPERIMENTS / name / document).read_text()
