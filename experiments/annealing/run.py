@@ -19,6 +19,7 @@ import typer
 from PIL import Image
 from report import write_report
 
+from barycode.cli.way_out import run_script
 from barycode.container import write_atomic
 from barycode.images.model import ImageModel
 from barycode.images.shelf import find_model
@@ -163,4 +164,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

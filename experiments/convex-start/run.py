@@ -18,9 +18,10 @@ import torch
 import typer
 from torch import Tensor
 
+from barycode.cli.way_out import run_script
 from barycode.container import write_atomic
 from barycode.quantizers import CodebookHealth, Exact, archetypes, farthest, kmeans, nearest, sample, surround
-from barycode.training.datasets import data_folder, open_pictures
+from barycode.training.datasets import data_folder, known_pictures
 
 HERE = Path(__file__).parent
 DIM, SIZE, TRAINING, TEST = 16, 64, 9_000, 2_000
@@ -38,7 +39,7 @@ nearest code vector. Patches are 4 x 4 pixels of CIFAR-10 in grey, scaled to uni
 
 
 def patches(folder: Path) -> Tensor:
-    pictures = open_pictures(folder / "cifar10_train.npz")[:1500]
+    pictures = known_pictures("cifar10", "train", folder)[:1500]
     grey = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).float().mean(-1)
     vectors = grey.unfold(1, 4, 4).unfold(2, 4, 4).reshape(-1, DIM)
     drawn = sample(vectors, TRAINING + TEST, generator=_generator())
@@ -128,4 +129,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from barycode.cli.batch import progress_bar
+from barycode.cli.way_out import run_script
 from barycode.errors import InvalidInputError
 from barycode.evaluation.anchors import ANCHORS
 from barycode.evaluation.marks import fill
@@ -147,4 +148,4 @@ def readme_table(comparison: Comparison) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from barycode.cli.way_out import run_script
 from barycode.evaluation.autoencoders import measure
 from barycode.evaluation.campaign import (
     conclude,
@@ -217,4 +218,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -40,7 +40,7 @@ class Bench:
 
     @cached_property
     def test(self) -> Pictures:
-        return load(self.data / "cifar10_test.npz")
+        return load(self.data, "test")
 
     @cached_property
     def teaching(self) -> Teaching:

@@ -6,6 +6,7 @@ network's logits on it are computed once for all runs.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from barycode.cli.batch import progress_bar
-from barycode.training.datasets import open_pictures
+from barycode.training.datasets import known_pictures
 
 HELD_OUT = 5_000  # of the training set, for hyperparameters
 PADDING = 4
@@ -36,16 +37,16 @@ class Pictures:
         return Pictures(self.pixels[chosen], self.labels[chosen])
 
 
-def load(path: Path) -> Pictures:
-    """All pictures of a data set, in its order."""
-    pictures = open_pictures(path)
+def load(folder: Path, split: Literal["train", "test"]) -> Pictures:
+    """All training or test pictures of CIFAR-10, in their order."""
+    pictures = known_pictures("cifar10", split, folder)
     pixels = torch.from_numpy(np.ascontiguousarray(pictures.array().transpose(0, 3, 1, 2)))
     return Pictures(pixels, torch.tensor(pictures.labels))
 
 
 def training_and_validation(folder: Path) -> tuple[Pictures, Pictures]:
     """45,000 pictures to train with, and the last 5,000 of the training set to choose hyperparameters."""
-    pictures = load(folder / "cifar10_train.npz")
+    pictures = load(folder, "train")
     return pictures[:-HELD_OUT], pictures[-HELD_OUT:]
 
 

@@ -21,6 +21,7 @@ from peer import peer_rows
 from pictures import accuracy
 from report import write_report
 
+from barycode.cli.way_out import run_script
 from barycode.container import write_atomic
 from barycode.training.datasets import data_folder
 
@@ -94,4 +95,4 @@ def _matches(key: str, patterns: str) -> bool:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

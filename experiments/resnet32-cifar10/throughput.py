@@ -13,6 +13,7 @@ from network import ResNet32
 from torch import nn
 from torch.nn import functional
 
+from barycode.cli.way_out import run_script
 from barycode.weights.soft_to_hard import compressible, rate_loss, relative_grid
 
 
@@ -50,4 +51,4 @@ def timed(action: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -19,6 +19,7 @@ import torch
 import typer
 from torch import Tensor
 
+from barycode.cli.way_out import run_script
 from barycode.container import write_atomic
 from barycode.errors import MissingDataError
 from barycode.evaluation.campaign import load_trained, recipe_of
@@ -171,4 +172,4 @@ def _finite(value: Tensor) -> float | None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -9,9 +9,9 @@ goes on where it was interrupted; `--help` says what else it does.
 from collections.abc import Iterator
 from pathlib import Path
 
-import typer
 from report import write_report
 
+from barycode.cli.way_out import run_script
 from barycode.evaluation.experiment import Experiment
 from barycode.training.autoencoders.train import Recipe
 
@@ -41,4 +41,4 @@ def kept(recipe: Recipe) -> bool:
 EXPERIMENT = Experiment(HERE, plan, kept, write_report)
 
 if __name__ == "__main__":
-    typer.run(EXPERIMENT.main)
+    run_script(EXPERIMENT.main)

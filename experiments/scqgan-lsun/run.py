@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import typer
 from features import FeatureDistance
 from PIL import Image
 from report import write_report
 from similarity import ms_ssim
 from torch import Tensor
 
+from barycode.cli.way_out import run_script
 from barycode.evaluation.campaign import Measurement
 from barycode.evaluation.experiment import Experiment
 from barycode.training.autoencoders.network import Autoencoder
@@ -94,4 +94,4 @@ def perceived(data: Path) -> Measurement:
 EXPERIMENT = Experiment(HERE, plan, kept, write_report, perceived)
 
 if __name__ == "__main__":
-    typer.run(EXPERIMENT.main)
+    run_script(EXPERIMENT.main)

@@ -21,6 +21,7 @@ import typer
 from report import write_report
 from torch import Tensor
 
+from barycode.cli.way_out import run_script
 from barycode.container import Section, pack, write_atomic
 from barycode.quantizers import (
     ProductQuantizer,
@@ -151,4 +152,4 @@ def main(fresh: Annotated[bool, typer.Option(help="Measure everything again.")] 
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -21,6 +21,7 @@ from PIL import Image
 from report import write_report
 
 from barycode.cli.batch import progress_bar
+from barycode.cli.way_out import run_script
 from barycode.container import write_atomic
 from barycode.evaluation import metrics
 from barycode.images import decompress
@@ -280,4 +281,4 @@ def save(rows: Sequence[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -1,12 +1,12 @@
 """`barycode`: the application and its one way out for errors."""
 
-import sys
 from typing import Annotated, NoReturn
 
 import typer
 
-from barycode import BarycodeError, __version__
+from barycode import __version__
 from barycode.cli import bench, compress, decompress, env, evaluate, info, train
+from barycode.cli.way_out import leave
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,12 +47,7 @@ app.add_typer(train.app, name="train")
 
 def run() -> NoReturn:
     """Run the command line: exit 0, 1 with a one-line error, or 2 for wrong usage."""
-    try:
-        app()
-    except (BarycodeError, OSError) as error:
-        typer.echo(f"barycode: {' '.join(str(error).split())}", err=True)
-        sys.exit(1)
-    sys.exit(0)
+    leave(app, "barycode")
 
 
 if __name__ == "__main__":

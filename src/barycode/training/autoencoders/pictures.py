@@ -13,14 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.training.datasets import open_pictures
+from barycode.training.datasets import known_pictures
 from barycode.training.datasets.picture_set import Images
 
-SETS = {
-    "cifar10": ("cifar10_train.npz", "cifar10_test.npz"),
-    "gtsrb": ("gtsrb32_train_sub.npz", "gtsrb32_test.npz"),
-    "lsun": ("lsun_bedroom64_train.npz", "lsun_bedroom64_test.npz"),
-}
 HELD_OUT = 1000
 
 
@@ -42,10 +37,7 @@ def load_pictures(name: str, folder: Path) -> Pictures:
     """A data set by its name; 1000 pictures of the training part (at most a tenth) are held out, always the
     same ones.
     """
-    if name not in SETS:
-        raise InvalidInputError(f"There is no data set {name!r}; choose from {', '.join(SETS)}.")
-    train, test = (open_pictures(folder / file).array() for file in SETS[name])
-    return split(train, test)
+    return split(*(known_pictures(name, part, folder).array() for part in ("train", "test")))
 
 
 def split(train: Images, test: Images) -> Pictures:
