@@ -38,9 +38,7 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
     """
     parts, short = ["# SCQGAN and VQGAN on LSUN bedrooms: the rows", ""], []
     for steps, found in group(rows, lambda row: str(row["steps"])).items():
-        groups = group(
-            sorted(found, key=lambda row: row["mse"]), lambda row: find_method(row["method"]).title
-        )
+        groups = group(sorted(found, key=lambda row: row["mse"]), _title)
         title = f"LSUN bedrooms 64x64, {steps} steps of {found[0]['batch']}"
         columns = (*COLUMNS, *step_columns(found, "vq-ema"))
         plot_training(groups, title, folder / f"steps-{steps}.png")
@@ -76,6 +74,11 @@ def sheet(groups: Mapping[str, list[Row]], folder: Path) -> Image.Image:
             size = (ZOOM * strip.width, ZOOM * strip.height)
             lines.append([Panel(strip.resize(size, Image.Resampling.NEAREST), caption)])
     return side_by_side(lines)
+
+
+def _title(row: Row) -> str:
+    """Of a method, under a discriminator."""
+    return find_method(row["method"]).title.replace("VQ-VAE", "VQGAN").replace("SCQ ", "SCQGAN ")
 
 
 def _caption(label: str, rows: list[Row]) -> str:
