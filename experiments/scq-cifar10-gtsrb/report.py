@@ -26,10 +26,10 @@ RATIOS = ("mse", "quantization_error", "quantization_error_over_variance")
 def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
     """report.md, a plot a data set, and the README's tables, from the rows alone."""
     parts, short = ["# Soft Convex Quantization at equal K: the rows", ""], []
-    for (data, steps), found in _sets(rows).items():
+    for label, found in _sets(rows).items():
         groups = group(found, lambda row: find_method(row["method"]).title)
-        title = f"{TITLES[data]}, {steps} steps of {found[0]['batch']}, K = {found[0]['codebook_size']}"
-        plot = f"{data}-{steps}.png"
+        title = f"{label}, K = {found[0]['codebook_size']}"
+        plot = f"{_plot_name(found[0])}.png"
         times = step_columns(found, "vq-ema")
         plot_training(groups, title, folder / plot)
         parts += [
@@ -46,11 +46,23 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
     fill(folder / "README.md", "\n".join(short))
 
 
-def _sets(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:
-    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: (row["data"], row["steps"], row["mse"])):
-        found.setdefault((row["data"], row["steps"]), []).append(row)
-    return found
+def _sets(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Rows that may be compared: of one data set, step budget and start; the best first."""
+    ordered = sorted(rows, key=lambda row: (row["data"], row["steps"], not _transform(row), row["mse"]))
+    return group(ordered, _set_title)
+
+
+def _set_title(row: Mapping[str, Any]) -> str:
+    start = "" if _transform(row) else ", from random weights"
+    return f"{TITLES[row['data']]}, {row['steps']} steps of {row['batch']}{start}"
+
+
+def _plot_name(row: Mapping[str, Any]) -> str:
+    return f"{row['data']}-{row['steps']}" + ("" if _transform(row) else "-random")
+
+
+def _transform(row: Mapping[str, Any]) -> bool:
+    return row.get("transform", True)
 
 
 def _ratios(groups: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:

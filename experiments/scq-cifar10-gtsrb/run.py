@@ -20,6 +20,7 @@ STEPS = 1_500
 HEADLINE = ("vq-ema", "scq-exact", "scq-relaxed")
 OTHERS = ("vq", "none", "vq-revive", "residual-2", "fsq", "rotation", "vq-affine", "sq-vae", "gumbel")
 ABLATION = ("scq-lambda-1.0", "scq-iterations-1", "scq-iterations-3")
+CONTROL = ("vq-ema", "vq-revive", "none", "scq-relaxed", "scq-exact")  # also from random weights
 SEEDS = 3
 
 
@@ -28,6 +29,7 @@ def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
     for data in ("cifar10", "gtsrb"):
         yield from (Recipe(data, method, steps=steps) for method in (*HEADLINE, *OTHERS))
     yield from (Recipe("cifar10", method, steps=steps) for method in ABLATION)
+    yield from (Recipe("cifar10", method, steps=steps, transform=False) for method in CONTROL)
     for seed in range(1, seeds):
         for data in ("cifar10", "gtsrb"):
             yield from (Recipe(data, method, seed=seed, steps=steps) for method in HEADLINE)
@@ -35,7 +37,7 @@ def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
 
 def kept(recipe: Recipe) -> bool:
     """Whether the weights are committed: of the headline pair."""
-    return recipe.method in HEADLINE[:2] and recipe.seed == 0 and recipe.steps == STEPS
+    return recipe.method in HEADLINE[:2] and recipe.seed == 0 and recipe.steps == STEPS and recipe.transform
 
 
 EXPERIMENT = Experiment(HERE, plan, kept, write_report)

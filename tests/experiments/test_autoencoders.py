@@ -75,8 +75,10 @@ def test_equal_size_interrupted_resumed_and_evaluated_again(experiment, monkeypa
     assert not (folder / "results.json").exists()
     run.main(**settings)
     rows = rows_of(folder)
-    assert [(row["data"], row["method"]) for row in rows] == [
-        (data, method) for data in ("cifar10", "gtsrb") for method in ("vq-ema", "none")
+    assert [(row["data"], row["method"], row["transform"]) for row in rows] == [
+        (data, method, transform)
+        for data, transform in (("cifar10", True), ("gtsrb", True), ("cifar10", False))
+        for method in ("vq-ema", "none")
     ]
     assert all(row["mse"] > 0 and len(row["curve"]) == 2 for row in rows)
     run.main(**settings)

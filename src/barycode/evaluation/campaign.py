@@ -140,7 +140,7 @@ class Campaign:
 
 def recipe_of(row: Row) -> Recipe:
     """The recipe that a row came from."""
-    return Recipe(**{field.name: row[field.name] for field in fields(Recipe)})
+    return Recipe(**{field.name: row[field.name] for field in fields(Recipe) if field.name in row})
 
 
 def keep_weights(module: nn.Module, path: Path) -> None:

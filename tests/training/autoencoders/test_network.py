@@ -4,6 +4,7 @@ import torch
 from barycode.errors import InvalidInputError
 from barycode.quantizers import ResidualQuantizer, VectorQuantizer
 from barycode.training.autoencoders.network import Autoencoder
+from barycode.training.autoencoders.start import SPREAD, standardise
 
 
 def test_it_has_the_size_of_the_standard_network():
@@ -45,6 +46,16 @@ def test_decoded_codes_are_the_output_of_evaluation(quantizer):
 def test_pictures_that_do_not_fit_are_a_typed_error(shape):
     with pytest.raises(InvalidInputError, match="multiples of 4"):
         Autoencoder(None)(torch.rand(shape))
+
+
+def test_a_random_start_is_brought_to_the_spread_of_the_transform():
+    model = Autoencoder(None, 5, hidden=16, residual=4, transform=False)
+    pictures = torch.rand(6, 3, 16, 16)
+    assert (model(pictures).pictures - pictures).square().mean() > 0.01
+    standardise(model.encoder, pictures - 0.5)
+    channels = model.latents(pictures).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(channels.mean(1), torch.zeros(5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(channels.std(1), torch.full((5,), SPREAD))
 
 
 def test_without_a_quantizer_there_are_no_codes():

@@ -6,6 +6,8 @@ import torch
 
 from barycode.errors import InvalidInputError
 from barycode.training.autoencoders.methods import METHODS, find_method, scalar_dim
+from barycode.training.autoencoders.pictures import Batches
+from barycode.training.autoencoders.start import SPREAD
 from barycode.training.autoencoders.train import Recipe, Run
 
 RECIPE = Recipe("made", "vq", codebook_size=8, steps=4, batch=8)
@@ -28,6 +30,15 @@ def test_every_method_trains_validates_and_moves_its_codebook(method, pictures, 
     assert {"encoder.0.weight", "decoder.0.bias"} <= moved
     if run.model.quantizer is not None and run.model.quantizer.codebooks:
         assert any(name.startswith("quantizer.") and "vectors" in name for name in moved)
+
+
+def test_a_random_start_is_a_run_of_its_own(pictures, tmp_path):
+    recipe = replace(RECIPE, method="scq-exact", transform=False)
+    assert recipe.name == "made-scq-exact-k8-n4-b8-random-s0"
+    run = Run(recipe, pictures, tmp_path)
+    latents = run.model.latents(Batches(pictures.train, 60, 0).draw())
+    assert latents.std().item() == pytest.approx(SPREAD, rel=0.1)
+    assert run.loop.run()
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Autoencoder(nn.Module):
 
     Pictures (B, 3, H, W) in [0, 1] with sides that are multiples of f = 2^halvings; latents (B, d, H/f, W/f),
     d the quantizer's dimension. Without a quantizer it is the plain autoencoder, of `dim` channels. It starts
-    as a block transform and its inverse (see `start`).
+    as a block transform and its inverse (see `start`), or from random weights.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Autoencoder(nn.Module):
         hidden: int = 128,
         residual: int = 32,
         halvings: int = 2,
+        transform: bool = True,
     ) -> None:
         super().__init__()
         self.dim = dim if quantizer is None else quantizer.dim
@@ -50,7 +51,8 @@ class Autoencoder(nn.Module):
         self.encoder = encoder(self.dim, hidden, residual, halvings)
         self.quantizer = quantizer
         self.decoder = decoder(self.dim, hidden, residual, halvings)
-        start_as_transform(self.encoder, self.decoder)
+        if transform:
+            start_as_transform(self.encoder, self.decoder)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
 
     def forward(self, pictures: Float[Tensor, "b 3 height width"]) -> Reconstruction:

@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
 COLOURS = 3
+SPREAD = 0.22  # deviation of a channel of CIFAR-10's block transforms
 OPPONENTS = torch.tensor([[1.0, 1, 1], [-1, -1, 2], [1, -1, 0]])  # light, blue and yellow, red and green
 
 
@@ -36,6 +38,20 @@ def start_as_transform(encoder: nn.Module, decoder: nn.Module) -> None:
     _fill(across, _identity(2 * count))
     _fill(project, _joined(_identity(count))[: project.out_channels])
     _fill(lift, _split(_identity(count)[:, : lift.in_channels]))
+
+
+@torch.no_grad()
+def standardise(encoder: nn.Sequential, inputs: Tensor) -> None:
+    """Scale the last layer so that every latent channel of these inputs has mean 0 and deviation SPREAD.
+
+    For an encoder with random weights, whose latents hardly differ: codebooks and lambda then begin in the
+    same units as after `start_as_transform`.
+    """
+    latents = encoder(inputs).transpose(0, 1).flatten(1)
+    scale = SPREAD / latents.std(1)
+    last = cast(nn.Conv2d, encoder[-1])
+    cast(Tensor, last.bias).sub_(latents.mean(1)).mul_(scale)
+    last.weight.mul_(scale[:, None, None, None])
 
 
 def block_transforms(widths: Sequence[int]) -> list[Tensor]:

@@ -18,6 +18,7 @@ from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import Method, find_method
 from barycode.training.autoencoders.network import Autoencoder, Reconstruction
 from barycode.training.autoencoders.pictures import Batches, Pictures, in_order
+from barycode.training.autoencoders.start import standardise
 from barycode.training.datasets.picture_set import Images
 
 VALIDATED = 200  # pictures behind each point of the curve
@@ -29,7 +30,8 @@ class Recipe:
     """What a run is: everything that its numbers depend on.
 
     halvings: the latents are 2^halvings times smaller than the picture. adversary_from: the step from which
-    the autoencoder also has to fool a discriminator; None for never.
+    the autoencoder also has to fool a discriminator; None for never. transform: whether the network starts
+    as a block transform and its inverse, or from random weights.
     """
 
     data: str
@@ -41,6 +43,7 @@ class Recipe:
     learning_rate: float = 3e-4
     halvings: int = 2
     adversary_from: int | None = None
+    transform: bool = True
 
     @property
     def name(self) -> str:
@@ -48,6 +51,7 @@ class Recipe:
         parts = [self.data, self.method, f"k{self.codebook_size}", f"n{self.steps}", f"b{self.batch}"]
         parts += [f"f{2**self.halvings}"] if self.halvings != 2 else []
         parts += [f"gan{self.adversary_from}"] if self.adversary_from is not None else []
+        parts += [] if self.transform else ["random"]
         return "-".join([*parts, f"s{self.seed}"])
 
     def row(self) -> dict[str, Any]:
@@ -73,7 +77,7 @@ class Run:
         self.variance = pictures.variance
         self.loop = Loop(self, recipe.steps, folder / recipe.name)
         if not self.loop.resume():
-            self._start_codebook()
+            self._start()
 
     def step(self) -> float:
         """One step of the network and of everything around it; the batch's squared error."""
@@ -150,12 +154,15 @@ class Run:
             care.after(self.model.quantizer, step)
 
     @torch.no_grad()
-    def _start_codebook(self) -> None:
-        if self.model.quantizer is None or self.method.start is None:
-            return
+    def _start(self) -> None:
+        """Set what depends on pictures: the scale of a random encoder's latents, and the codebook."""
         batches = Batches(self.pictures.train, self.recipe.batch, self.recipe.seed)
-        latents = [self.model.latents(batches.draw()).movedim(1, -1) for _ in range(START_BATCHES)]
-        self.model.quantizer.initialize(torch.cat(latents), self.method.start)
+        pictures = [batches.draw() for _ in range(START_BATCHES)]
+        if not self.recipe.transform:
+            standardise(self.model.encoder, torch.cat(pictures) - 0.5)
+        if self.model.quantizer is not None and self.method.start is not None:
+            latents = [self.model.latents(batch).movedim(1, -1) for batch in pictures]
+            self.model.quantizer.initialize(torch.cat(latents), self.method.start)
 
 
 def optimizer(model: Autoencoder, rate: float, codebook_rate: float) -> torch.optim.Optimizer:
@@ -181,4 +188,4 @@ def build(recipe: Recipe) -> Autoencoder:
     method = find_method(recipe.method)
     dim = method.latent_dim(recipe.codebook_size)
     quantizer = None if method.build is None else method.build(recipe.codebook_size, dim)
-    return Autoencoder(quantizer, dim, halvings=recipe.halvings)
+    return Autoencoder(quantizer, dim, halvings=recipe.halvings, transform=recipe.transform)
