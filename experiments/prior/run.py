@@ -168,6 +168,8 @@ def save_grid(pictures: Tensor, path: Path, columns: int = 8) -> None:
 
 def write_report(ledger: Ledger) -> None:
     rows = list(ledger.rows().values())
+    if not rows:
+        return
     groups = group(rows, lambda row: f"{find_method(row['method']).title}, K = {row['codebook_size']}")
     labels, pictures = zip(*((label, samples_of(found[0])) for label, found in groups.items()), strict=True)
     plot_training(groups, "A prior over codes", HERE / "curves.png", "bits a vector")
