@@ -9,7 +9,7 @@ committed weights again.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +36,7 @@ from barycode.evaluation.campaign_report import Column, group, plot_training, ta
 from barycode.evaluation.frechet import frechet_distance
 from barycode.evaluation.ledger import Ledger, Row, claim
 from barycode.evaluation.marks import fill
+from barycode.evaluation.side_by_side import Panel, side_by_side
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
@@ -90,7 +91,8 @@ def run_one(
     if recipe.method in HEADLINE and recipe.seed == 0:
         keep_weights(task.prior, HERE / "weights" / f"{name_of(recipe, steps)}.safetensors")
     sampled = draw(run.model, task.prior, shape, recipe.seed)
-    save_grid(sampled[:SHOWN], HERE / f"samples-{recipe.method}-s{recipe.seed}.png")
+    if recipe.seed == 0:
+        save_grid(sampled[:SHOWN], HERE / "samples" / f"{recipe.method}.png")
     return {
         **figures(run.model, task.prior, pictures),
         **distances(sampled, run.model, pictures, features),
@@ -163,6 +165,7 @@ def save_grid(pictures: Tensor, path: Path, columns: int = 8) -> None:
     pixels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     rows = [np.concatenate(list(pixels[i : i + columns]), 1) for i in range(0, len(pixels), columns)]
     image = Image.fromarray(np.concatenate(rows, 0))
+    path.parent.mkdir(exist_ok=True)
     image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST).save(path)
 
 
@@ -171,19 +174,23 @@ def write_report(ledger: Ledger) -> None:
     if not rows:
         return
     groups = group(rows, lambda row: f"{find_method(row['method']).title}, K = {row['codebook_size']}")
-    labels, pictures = zip(*((label, samples_of(found[0])) for label, found in groups.items()), strict=True)
     plot_training(groups, "A prior over codes", HERE / "curves.png", "bits a vector")
     filled = table(groups, "method", COLUMNS)
     fill(HERE / "README.md", filled)
     lines = ["# A prior over codes: the rows", "", filled, ""]
-    lines += ["![curves](curves.png)", "", "Samples:", ""]
-    lines += [f"| {' | '.join(cells)} |" for cells in (labels, ("---",) * len(labels), pictures)]
-    (HERE / "report.md").write_text("\n".join([*lines, ""]))
+    sheet(groups).save(HERE / "samples.png", optimize=True)
+    lines += ["![curves](curves.png)", "", "![samples side by side](samples.png)", ""]
+    (HERE / "report.md").write_text("\n".join(lines))
 
 
-def samples_of(row: Row) -> str:
-    """The picture of the samples of a row, in markdown."""
-    return f"![{row['name']}](samples-{row['method']}-s{row['seed']}.png)"
+def sheet(groups: Mapping[str, Sequence[Row]]) -> Image.Image:
+    """Samples of each method's first seed, two methods a line."""
+    panels = []
+    for label, rows in groups.items():
+        first = min(rows, key=lambda row: row["seed"])
+        with Image.open(HERE / "samples" / f"{first['method']}.png") as grid:
+            panels.append(Panel(grid.copy(), f"{label}: {first['prior_bits_a_vector']:.2f} bits a vector"))
+    return side_by_side([panels[i : i + 2] for i in range(0, len(panels), 2)])
 
 
 def main(

@@ -156,8 +156,12 @@ def test_prior_over_codes(experiment, monkeypatch, folder):
     assert [row["method"] for row in rows] == ["vq-revive", "residual-2"]
     assert all(0 < row["prior_bits_a_vector"] < 12 for row in rows)
     assert all(row["frechet_samples"] > 0 < row["frechet_reconstructions"] for row in rows)
-    with Image.open(folder / "samples-residual-2-s0.png") as samples:
+    with (
+        Image.open(folder / "samples/residual-2.png") as samples,
+        Image.open(folder / "samples.png") as sheet,
+    ):
         assert samples.size == (2 * 8 * 8, 2 * 3 * 8)  # 24 of 8x8 in rows of eight, enlarged twice
+        assert sheet.width > 2 * samples.width  # two methods side by side
 
 
 def test_a_prior_is_measured_again_on_the_autoencoder_of_equal_bits(experiment, monkeypatch, folder):
