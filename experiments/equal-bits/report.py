@@ -1,7 +1,9 @@
 """Table and plot of the rows; the README's text around them is written by hand."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from barycode.evaluation.campaign_report import (
@@ -18,6 +20,41 @@ from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
 PIXELS_A_VECTOR = 16
+LINE = (8.0, 18.0)  # bits a vector, where the line is drawn
+
+
+ENDS = (("vq-revive", 512), ("residual-2", 512))  # of the line that others are compared to
+
+
+def stored(row: Row) -> float | None:
+    """Code vectors that a model has to keep; None without a quantizer."""
+    method, size = find_method(row["method"]), row["codebook_size"]
+    if method.build is None:
+        return None
+    return sum(codebook.size for codebook in method.build(size, method.latent_dim(size)).codebooks)
+
+
+def line_through(rows: Sequence[Row]) -> Callable[[float], float] | None:
+    """Bits to squared error on the line, logarithmic in the error, from VQ to two residual stages."""
+    ends = [[row for row in rows if (row["method"], row["codebook_size"]) == end] for end in ENDS]
+    if not all(ends):
+        return None
+    (x, left), (z, right) = (
+        (mean(row["bits_a_vector"] for row in end), math.log(mean(row["mse_from_bytes"] for row in end)))
+        for end in ends
+    )
+    return lambda bits: math.exp(left + (bits - x) / (z - x) * (right - left))
+
+
+def over_line(rows: Sequence[Row]) -> Column:
+    """A column: how many per cent of squared error a row has above that line, at the row's own bits."""
+    line = line_through(rows)
+
+    def excess(row: Row) -> float | None:
+        bits = row.get("bits_a_vector")
+        return None if line is None or bits is None else 100 * (row["mse_from_bytes"] / line(bits) - 1)
+
+    return Column("error above VQ - residual at these bits, %", excess, "{:+.1f}")
 
 
 def per_pixel(row: Row) -> float | None:
@@ -31,13 +68,14 @@ COLUMNS = (
     Column("bits a pixel", per_pixel, "{:.3f}"),
     Column("MSE x 1e3", lambda row: 1e3 * row["mse"], "{:.3f}"),
     Column("from bytes", lambda row: _scaled(row, "mse_from_bytes"), "{:.3f}"),
+    Column("code vectors", stored, "{:.0f}"),
     Column("perplexity", lambda row: row.get("perplexity"), "{:.0f}"),
     Column("usage", lambda row: row.get("usage"), "{:.2f}"),
     Column("bytes of codes", lambda row: row.get("bytes"), "{:.0f}"),
 )
 
 IN_SHORT = [
-    column for column in COLUMNS if column.heading in ("bits a vector, measured", "MSE x 1e3", "usage")
+    column for column in COLUMNS if column.heading in ("bits a vector, measured", "MSE x 1e3", "code vectors")
 ]
 
 
@@ -48,17 +86,17 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
         ordered = sorted(found, key=lambda row: (row.get("bits_a_vector") or 99, row["mse"]))
         groups = group(ordered, _label)
         title = f"CIFAR-10, {steps} steps of {found[0]['batch']}"
-        times = step_columns(found, "vq-revive")
+        times, line = step_columns(found, "vq-revive"), over_line(found)
         plot_points(groups, title, folder / f"rate-{steps}.png")
         plot_training(groups, title, folder / f"curves-{steps}.png")
         parts += [
             f"## {title}",
             "",
-            table(groups, "method", (*COLUMNS, *times)),
+            table(groups, "method", (*COLUMNS, line, *times)),
             "",
         ]
         parts += [f"![{title}](rate-{steps}.png)", "", f"![curves](curves-{steps}.png)", ""]
-        short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), ""]
+        short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, line, times[1])), ""]
     (folder / "report.md").write_text("\n".join(parts))
     fill(folder / "README.md", "\n".join(short))
 
@@ -67,12 +105,18 @@ def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None
     """Squared error over measured bits, a point a run that has bits."""
     labels = {"xlabel": "bits a vector, of whole files", "ylabel": "mean squared error, test", "title": title}
     with error_plot(path, **labels) as axes:
+        line = line_through([row for rows in groups.values() for row in rows])
+        if line is not None:
+            axes.plot(
+                LINE, [line(bits) for bits in LINE], "--", color="grey", label="VQ - residual, 2 stages"
+            )
         for number, (label, rows) in enumerate(groups.items()):
             points = [
                 (row["bits_a_vector"], row["mse_from_bytes"]) for row in rows if row.get("bits_a_vector")
             ]
             if points:
-                axes.plot(*zip(*points, strict=True), "o", color=color(number), label=label)
+                marker = "D" if "SCQ" in label else "o"
+                axes.plot(*zip(*points, strict=True), marker, color=color(number), label=label)
 
 
 def _label(row: Row) -> str:

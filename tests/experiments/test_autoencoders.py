@@ -136,6 +136,27 @@ def test_equal_bits_are_those_of_real_files(experiment, folder):
     assert "bits a vector" in (folder / "report.md").read_text()
 
 
+def test_errors_are_compared_at_the_bits_of_each(experiment):
+    experiment("equal-bits")
+    from report import over_line, stored
+
+    def row(method, bits, error, size=512):
+        return {"method": method, "codebook_size": size, "bits_a_vector": bits, "mse_from_bytes": error}
+
+    ends = [row("vq-revive", 8.0, 0.004), row("residual-2", 10.0, 0.001)]
+    column = over_line([*ends, row("fsq", 9.0, 0.5)])
+    assert [column.value(end) for end in ends] == pytest.approx([0, 0])
+    assert column.value(row("fsq", 9.0, 0.0022)) == pytest.approx(10)  # the line has 0.002 there
+    assert column.value({**ends[0], "bits_a_vector": None}) is None
+    assert over_line(ends[:1]).value(ends[0]) is None
+    assert [stored(one) for one in (*ends, row("fsq", 9.0, 1.0), row("none", None, 1.0))] == [
+        512,
+        1024,
+        0,
+        None,
+    ]
+
+
 class FewFeatures:
     """Mean colours, in place of a network's features."""
 

@@ -31,13 +31,13 @@ class Column:
     form: str = "{:.4g}"
 
     def cell(self, rows: Sequence[Row]) -> str:
-        """The mean over the rows, with the half width of its 95 % confidence interval from two rows on."""
+        """The mean over the rows, with the half width of its 95 % confidence interval where they differ."""
         values = [value for row in rows if (value := self.value(row)) is not None]
         if not values:
             return "-"
         text = self.form.format(mean(values))
         half = half_width(values)
-        return f"{text} ± {self.form.format(half)}" if math.isfinite(half) else text
+        return f"{text} ± {self.form.format(half).lstrip('+')}" if 0 < half < math.inf else text
 
 
 def half_width(values: Sequence[float]) -> float:
