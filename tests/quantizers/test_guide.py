@@ -1,27 +1,13 @@
 """The guides tell the truth: their snippets run in order, and their shapes hold."""
 
-import re
-from pathlib import Path
-
 import pytest
 import torch
 
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-def run_snippets(name: str) -> dict[str, object]:
-    """What the snippets of a guide define, run one after the other."""
-    snippets = re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
-    assert len(snippets) >= 10
-    torch.manual_seed(0)
-    scope: dict[str, object] = {}
-    for snippet in snippets:
-        exec(compile(snippet, name, "exec"), scope)
-    return scope
+from guides import run_snippets
 
 
 def test_snippets_of_the_quantizer_guide():
-    scope = run_snippets("quantizers.md")
+    scope = run_snippets("quantizers.md", 12)
     schedule, layer = scope["schedule"], scope["layer"]
     assert schedule.steps == 20
     assert schedule.value != 1.0
@@ -29,7 +15,7 @@ def test_snippets_of_the_quantizer_guide():
 
 
 def test_snippets_of_the_guide_to_convex_codes():
-    scope = run_snippets("scq.md")
+    scope = run_snippets("scq.md", 12)
     assert scope["code"].bits(64) == pytest.approx(12.0)
     assert scope["votes"].shape == (400, 3)
     assert scope["scq"].hardness == 1

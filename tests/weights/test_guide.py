@@ -1,23 +1,17 @@
 """docs/weights.md tells the truth: its snippets run, and so do its command lines."""
 
 import re
-from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 
+from guides import DOCS, run_snippets
 from weights.networks import network
 
-GUIDE = (Path(__file__).parents[2] / "docs/weights.md").read_text()
+GUIDE = (DOCS / "weights.md").read_text()
 
 
 def test_snippets(capsys):
-    snippets = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    assert len(snippets) == 4
-    torch.manual_seed(0)
-    scope: dict[str, object] = {}
-    for snippet in snippets:
-        exec(compile(snippet, "weights.md", "exec"), scope)
+    run_snippets("weights.md", 4)
     assert "the first layer, at half the step" in capsys.readouterr().out
 
 

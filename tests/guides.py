@@ -1,0 +1,20 @@
+"""Runs the snippets of a guide in docs, so that they stay true."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def run_snippets(name: str, count: int) -> dict[str, Any]:
+    """What the `count` Python snippets of a guide define, run one after the other."""
+    snippets = re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+    assert len(snippets) == count
+    torch.manual_seed(0)
+    scope: dict[str, Any] = {}
+    for snippet in snippets:
+        exec(compile(snippet, name, "exec"), scope)
+    return scope
