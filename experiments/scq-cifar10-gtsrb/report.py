@@ -41,7 +41,7 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
             f"![{title}]({plot})",
             "",
         ]
-        short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), ""]
+        short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), "", *_ratios(groups)]
     (folder / "report.md").write_text("\n".join(parts))
     fill(folder / "README.md", "\n".join(short))
 
@@ -66,15 +66,25 @@ def _transform(row: Mapping[str, Any]) -> bool:
 
 
 def _ratios(groups: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
-    """SCQ over each VQ-VAE, for the figures that the paper compares."""
+    """A table of SCQ over each VQ-VAE, for the figures that the paper compares."""
     lines = []
     for convex in ("scq-exact", "scq-relaxed"):
         for plain in ("vq", "vq-ema", "vq-revive"):
             over, under = (groups.get(find_method(name).title) for name in (convex, plain))
             if over and under:
-                told = ", ".join(f"{name} {_mean(over, name) / _mean(under, name):.3f}" for name in RATIOS)
-                lines.append(f"- {convex} / {plain}: {told}")
-    return [*lines, ""] if lines else []
+                cells = [_fraction(_mean(over, name), _mean(under, name)) for name in RATIOS]
+                label = f"{find_method(convex).title} over {find_method(plain).title}"
+                lines.append(f"| {' | '.join([label, *cells])} |")
+    return (
+        ["| | MSE | quantization error | / variance |", "| --- | --- | --- | --- |", *lines, ""]
+        if lines
+        else []
+    )
+
+
+def _fraction(over: float, under: float) -> str:
+    """A ratio as people say it: 1/113, or 3.5."""
+    return f"1/{under / over:.0f}" if under >= 2 * over else f"{over / under:.2f}"
 
 
 def _mean(rows: list[Mapping[str, Any]], name: str) -> float:
