@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from barycode.evaluation.campaign_report import Column, group, plot_training, step_columns, table
+from barycode.evaluation.campaign_report import (
+    Column,
+    group,
+    plot_seconds,
+    plot_training,
+    step_columns,
+    table,
+)
 from barycode.evaluation.marks import fill
 from barycode.training.autoencoders.methods import find_method
 
@@ -32,6 +39,7 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
         plot = f"{_plot_name(found[0])}.png"
         times = step_columns(found, "vq-ema")
         plot_training(groups, title, folder / plot)
+        plot_seconds(groups, title, folder / f"seconds-{plot}")
         parts += [
             f"## {title}",
             "",
@@ -39,6 +47,8 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
             "",
             *_ratios(groups),
             f"![{title}]({plot})",
+            "",
+            f"![the same over seconds](seconds-{plot})",
             "",
         ]
         short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), "", *_ratios(groups)]

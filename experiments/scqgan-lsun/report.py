@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from PIL import Image
 
 from barycode.evaluation.campaign_report import (
     Column,
-    color,
-    error_plot,
     group,
+    plot_seconds,
     plot_training,
     step_columns,
     table,
@@ -50,18 +48,6 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
         short += [f"**{title}**", "", table(groups, "method", columns), ""]
     (folder / "report.md").write_text("\n".join(parts))
     fill(folder / "README.md", "\n".join(short))
-
-
-def plot_seconds(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:
-    """Squared error on the pictures held out over training time, of methods whose steps were timed."""
-    labels = {"xlabel": "seconds of training", "ylabel": "mean squared error, held out", "title": title}
-    with error_plot(path, **labels) as axes:
-        for number, (label, rows) in enumerate(groups.items()):
-            timed = [row["step_seconds"] for row in rows if "step_seconds" in row]
-            for row in rows if timed else ():
-                seconds = [step * mean(timed) for step, _ in row["curve"]]
-                axes.plot(seconds, [error for _, error in row["curve"]], color=color(number))
-            axes.plot([], [], color=color(number), label=label)
 
 
 def sheet(groups: Mapping[str, list[Row]], folder: Path) -> Image.Image:

@@ -3,7 +3,15 @@ import math
 import pytest
 from scipy import stats
 
-from barycode.evaluation.campaign_report import Column, group, half_width, plot_training, table
+from barycode.evaluation.campaign_report import (
+    Column,
+    group,
+    half_width,
+    over_seconds,
+    plot_seconds,
+    plot_training,
+    table,
+)
 
 ROWS = [
     {"method": "a", "mse": 1.0, "curve": [[1, 3.0], [2, 1.0]]},
@@ -30,6 +38,13 @@ def test_a_table_has_a_line_a_group():
     assert lines[3] == "| b | 1 | 5.0 | - |"
 
 
-def test_curves_are_drawn(tmp_path):
-    plot_training(group(ROWS, lambda row: row["method"]), "title", tmp_path / "folder" / "plot.png")
+def test_seconds_are_those_of_the_seed_that_was_timed():
+    rows = [ROWS[0] | {"step_seconds": 0.5}, ROWS[2]]
+    assert over_seconds(rows) == [[(0.5, 3.0), (1.0, 1.0)], [(0.5, 4.0), (1.0, 3.0)]]
+    assert over_seconds(ROWS) == []
+
+
+@pytest.mark.parametrize("plot", [plot_training, plot_seconds])
+def test_curves_are_drawn(tmp_path, plot):
+    plot(group(ROWS, lambda row: row["method"]), "title", tmp_path / "folder" / "plot.png")
     assert (tmp_path / "folder" / "plot.png").read_bytes().startswith(b"\x89PNG")

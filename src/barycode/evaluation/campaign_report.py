@@ -90,6 +90,23 @@ def plot_training(
             axes.plot([], [], color=color(number), label=label)
 
 
+def plot_seconds(groups: Mapping[str, Sequence[Row]], title: str, path: Path) -> None:
+    """The same over the time that so many of the method's steps take, where they were timed."""
+    labels = {"xlabel": "seconds of training", "ylabel": "mean squared error, held out", "title": title}
+    with error_plot(path, **labels) as axes:
+        for number, (label, rows) in enumerate(groups.items()):
+            curves = over_seconds(rows)
+            for curve in curves:
+                axes.plot(*zip(*curve, strict=True), color=color(number), linewidth=1.3)
+            axes.plot([], [], color=color(number), label=label if curves else f"{label} (not timed)")
+
+
+def over_seconds(rows: Sequence[Row]) -> list[list[tuple[float, float]]]:
+    """The rows' curves with seconds instead of steps; none where no step of these rows was timed."""
+    timed = [row["step_seconds"] for row in rows if "step_seconds" in row]
+    return [[(step * mean(timed), error) for step, error in row["curve"]] for row in rows] if timed else []
+
+
 def color(number: int) -> tuple[float, ...]:
     """Of the group of a number; twenty differ."""
     return colormaps["tab20"](2 * number % 20 + number % 20 // 10)
