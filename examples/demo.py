@@ -54,7 +54,9 @@ def main() -> None:
     # Loads the model, so that the times below are those of encoding and decoding.
     decompress(compress(next(iter(photos.values())).resize((64, 64))))
     console = Console()
-    table = Table(title="Barycode, and JPEG at the same bytes or a few more", box=SIMPLE, padding=0)
+    table = Table(
+        title="Barycode, and JPEG at the same bytes or a few more", box=SIMPLE, padding=0, show_edge=False
+    )
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "photo" else "right")
     panels = []
