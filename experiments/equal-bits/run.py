@@ -31,6 +31,7 @@ NINE = (
 )
 EIGHTEEN = (
     ("hard-2-3", 512),
+    ("hard-2-2", 512),
     ("residual-2", 512),
     ("product-2", 512),
     ("fsq", 2**18),
