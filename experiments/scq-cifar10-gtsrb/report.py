@@ -27,6 +27,7 @@ COLUMNS = (
     Column("bits a vector", lambda row: row.get("bits_a_vector"), "{:.2f}"),
 )
 IN_SHORT = [column for column in COLUMNS if column.heading not in ("MSE / variance", "bits a vector")]
+FEW = 2  # methods, which need no picture over seconds
 RATIOS = ("mse", "quantization_error", "quantization_error_over_variance")
 
 
@@ -39,7 +40,6 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
         plot = f"{_plot_name(found[0])}.png"
         times = step_columns(found, "vq-ema")
         plot_training(groups, title, folder / plot)
-        plot_seconds(groups, title, folder / f"seconds-{plot}")
         parts += [
             f"## {title}",
             "",
@@ -48,9 +48,10 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
             *_ratios(groups),
             f"![{title}]({plot})",
             "",
-            f"![the same over seconds](seconds-{plot})",
-            "",
         ]
+        if len(groups) > FEW:
+            plot_seconds(groups, title, folder / f"seconds-{plot}")
+            parts += [f"![the same over seconds](seconds-{plot})", ""]
         short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), "", *_ratios(groups)]
     (folder / "report.md").write_text("\n".join(parts))
     fill(folder / "README.md", "\n".join(short))
