@@ -107,6 +107,21 @@ def test_steps_are_timed_in_turns_once_for_each_method(experiment, folder):
         assert "| 1.0 |" in (folder / document).read_text()
 
 
+def test_kept_weights_stand_in_for_a_checkpoint(experiment, monkeypatch, folder):
+    run = experiment("scq-cifar10-gtsrb")
+    monkeypatch.setattr(run, "STEPS", 1)
+    run.main(data=folder, steps=1, seeds=1, methods="vq-ema")
+    recipe = next(iter(run.plan(steps=1)))
+    trained = campaign.Run(recipe, made_up(8), folder.parents[1] / "runs/autoencoders").model
+    fresh = campaign.Run(recipe, made_up(8), folder / "elsewhere")
+    other = campaign.Run(replace(recipe, seed=5), made_up(8), folder / "elsewhere")
+    assert not torch.equal(fresh.model.encoder[0].weight, trained.encoder[0].weight)
+    restored = campaign.restore(fresh, folder.parent)
+    assert restored.loop.done == 1
+    assert torch.equal(restored.model.encoder[0].weight, trained.encoder[0].weight)
+    assert campaign.restore(other, folder.parent).loop.done == 0, "nobody kept the weights of that seed"
+
+
 def test_iterations_close_the_gap_between_the_two_algorithms(experiment, monkeypatch, folder):
     run = experiment("scq-cifar10-gtsrb")
     monkeypatch.setattr(run, "STEPS", 1)
