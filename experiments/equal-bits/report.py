@@ -21,8 +21,6 @@ from barycode.training.autoencoders.methods import find_method
 Row = Mapping[str, Any]
 PIXELS_A_VECTOR = 16
 LINE = (8.0, 18.0)  # bits a vector, where the line is drawn
-
-
 ENDS = (("vq-revive", 512), ("residual-2", 512))  # of the line that others are compared to
 
 
@@ -89,12 +87,7 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
         times, line = step_columns(found, "vq-revive"), over_line(found)
         plot_points(groups, title, folder / f"rate-{steps}.png")
         plot_training(groups, title, folder / f"curves-{steps}.png")
-        parts += [
-            f"## {title}",
-            "",
-            table(groups, "method", (*COLUMNS, line, *times)),
-            "",
-        ]
+        parts += [f"## {title}", "", table(groups, "method", (*COLUMNS, line, *times)), ""]
         parts += [f"![{title}](rate-{steps}.png)", "", f"![curves](curves-{steps}.png)", ""]
         short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, line, times[1])), ""]
     (folder / "report.md").write_text("\n".join(parts))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
+from barycode.evaluation.campaign import recipe_of
 from barycode.evaluation.campaign_report import (
     Column,
     group,
@@ -12,6 +12,7 @@ from barycode.evaluation.campaign_report import (
     step_columns,
     table,
 )
+from barycode.evaluation.ledger import Row
 from barycode.evaluation.marks import fill
 from barycode.training.autoencoders.methods import find_method
 
@@ -31,7 +32,7 @@ FEW = 2  # methods, which need no picture over seconds
 RATIOS = ("mse", "quantization_error", "quantization_error_over_variance")
 
 
-def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
+def write_report(rows: Iterable[Row], folder: Path) -> None:
     """report.md, a plot a data set, and the README's tables, from the rows alone."""
     parts, short = ["# Soft Convex Quantization at equal K: the rows", ""], []
     for label, found in _sets(rows).items():
@@ -57,26 +58,24 @@ def write_report(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
     fill(folder / "README.md", "\n".join(short))
 
 
-def _sets(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def _sets(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Rows that may be compared: of one data set, step budget and start; the best first."""
-    ordered = sorted(rows, key=lambda row: (row["data"], row["steps"], not _transform(row), row["mse"]))
+    ordered = sorted(
+        rows, key=lambda row: (row["data"], row["steps"], not recipe_of(row).transform, row["mse"])
+    )
     return group(ordered, _set_title)
 
 
-def _set_title(row: Mapping[str, Any]) -> str:
-    start = "" if _transform(row) else ", from random weights"
+def _set_title(row: Row) -> str:
+    start = "" if recipe_of(row).transform else ", from random weights"
     return f"{TITLES[row['data']]}, {row['steps']} steps of {row['batch']}{start}"
 
 
-def _plot_name(row: Mapping[str, Any]) -> str:
-    return f"{row['data']}-{row['steps']}" + ("" if _transform(row) else "-random")
+def _plot_name(row: Row) -> str:
+    return f"{row['data']}-{row['steps']}" + ("" if recipe_of(row).transform else "-random")
 
 
-def _transform(row: Mapping[str, Any]) -> bool:
-    return row.get("transform", True)
-
-
-def _ratios(groups: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
+def _ratios(groups: Mapping[str, list[Row]]) -> list[str]:
     """A table of SCQ over each VQ-VAE, for the figures that the paper compares."""
     lines = []
     for convex in ("scq-exact", "scq-relaxed"):
@@ -98,9 +97,9 @@ def _fraction(over: float, under: float) -> str:
     return f"1/{under / over:.0f}" if under >= 2 * over else f"{over / under:.2f}"
 
 
-def _mean(rows: list[Mapping[str, Any]], name: str) -> float:
+def _mean(rows: list[Row], name: str) -> float:
     return sum(row[name] for row in rows) / len(rows)
 
 
-def _scaled(row: Mapping[str, Any], name: str) -> float | None:
+def _scaled(row: Row, name: str) -> float | None:
     return None if row.get(name) is None else 1e3 * row[name]
