@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from barycode.evaluation.scripts import load_script
+from barycode.training.autoencoders.pictures import to_tensor
+from barycode.training.datasets.picture_set import Images
 
 NEIGHBOUR = Path(__file__).parents[1] / "resnet32-cifar10/network.py"
 
@@ -15,11 +18,17 @@ NEIGHBOUR = Path(__file__).parents[1] / "resnet32-cifar10/network.py"
 class Features:
     """What a ResNet-32 trained on CIFAR-10 sees, before its last layer: only fit to compare methods."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: Images) -> None:
+        self.data = data
         source = load_script(NEIGHBOUR)
         self.network = source.pretrained(path)
         self.network.linear = nn.Identity()
         self.mean, self.deviation = (torch.tensor(x)[:, None, None] for x in (source.MEAN, source.DEVIATION))
+
+    @cached_property
+    def known(self) -> Tensor:
+        """(N, 64) of the pictures that all methods are compared to."""
+        return self.of(to_tensor(self.data))
 
     @torch.no_grad()
     def of(self, pictures: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ from barycode.evaluation.side_by_side import Panel, side_by_side
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
-from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures, to_tensor
+from barycode.training.autoencoders.pictures import Pictures, in_order, load_pictures
 from barycode.training.autoencoders.prior import CodePrior, PriorTask, mean_bits
 from barycode.training.autoencoders.train import Recipe, Run
 from barycode.training.datasets import data_folder
@@ -110,11 +110,10 @@ def draw(model: Autoencoder, prior: CodePrior, shape: torch.Size, seed: int) -> 
 
 def distances(sampled: Tensor, model: Autoencoder, pictures: Pictures, features: Features) -> dict[str, Any]:
     """Frechet distances from the test set: of samples, and of as many reconstructions, their lower bound."""
-    known = features.of(to_tensor(pictures.test))
     reconstructed = decoded(model, codes(model, pictures.test[:SAMPLES]))
     return {
-        "frechet_samples": round(frechet_distance(features.of(sampled), known), 5),
-        "frechet_reconstructions": round(frechet_distance(features.of(reconstructed), known), 5),
+        "frechet_samples": round(frechet_distance(features.of(sampled), features.known), 5),
+        "frechet_reconstructions": round(frechet_distance(features.of(reconstructed), features.known), 5),
     }
 
 
@@ -210,7 +209,7 @@ def main(
     ledger, pictures = Ledger(HERE / "results.json"), load_pictures("cifar10", folder)
     if again:
         conclude(evaluate_only(ledger, pictures))
-    features = Features(folder / NETWORK)
+    features = Features(folder / NETWORK, pictures.test)
     first = Recipe("cifar10", "vq", steps=autoencoder_steps)
     for seed in range(seeds):
         for method, size in COMPARED:
