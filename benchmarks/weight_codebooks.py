@@ -20,7 +20,7 @@ from timing import report, save
 from torch import Tensor
 
 from barycode.weights import DEFAULT_RULES, Cluster, Quantize, Rule, Step, Vectors, explain
-from barycode.weights.plan import Treatment
+from barycode.weights.request.rules import Treatment
 
 STEPS = (0.11, 0.09, 0.07, 0.055, 0.042, 0.032, 0.025, 0.018)
 CODEBOOKS = (

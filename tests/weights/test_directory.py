@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError
-from barycode.weights.directory import Directory, Entry
-from barycode.weights.formats import DTYPES
+from barycode.weights.file_format.directory import Directory, Entry
+from barycode.weights.file_format.number_formats import DTYPES
 
 ENTRIES = (
     Entry("a.weight", (3, 4), torch.float32),

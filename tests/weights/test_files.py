@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from barycode.errors import BarycodeError, CorruptFileError, UnsupportedFileError
 from barycode.weights import Lossless, Step, compress_to, decompress
-from barycode.weights.files import open_source
+from barycode.weights.checkpoints.files import open_source
 from weights.networks import network, same
 
 

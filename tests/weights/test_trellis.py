@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from barycode.weights.trellis import (
+from barycode.weights.quantization.trellis import (
     GRIDS,
     NEXT,
     STATES,

@@ -9,7 +9,7 @@ from barycode.cli import batch
 from barycode.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from barycode.weights.plan import Target
+    from barycode.weights.request.targets import Target
 
 SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".json"})
 KIND = "wght"
@@ -37,8 +37,8 @@ def target_of(lossless: bool, bits: float | None, size: int | None, error: float
 def compress(job: batch.Job, target: "Target | None", keep: Sequence[str], force: bool) -> str:
     """Compress a checkpoint, tensors that match `keep` exactly; the line to print."""
     from barycode.weights import DEFAULT_RULES, Keep, Rule, compress_to
+    from barycode.weights.checkpoints.files import open_source
     from barycode.weights.codec import DEFAULT_TARGET
-    from barycode.weights.files import open_source
 
     rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
     source = open_source(job.source)
@@ -54,8 +54,8 @@ def compress(job: batch.Job, target: "Target | None", keep: Sequence[str], force
 
 def decompress(job: batch.Job, force: bool) -> str:
     """Decompress into a .safetensors file or, if the target is called so, a .pt file."""
-    from barycode.weights.decoding import NetworkReader
-    from barycode.weights.files import write_pytorch, write_safetensors
+    from barycode.weights.checkpoints.files import write_pytorch, write_safetensors
+    from barycode.weights.file_format.reader import NetworkReader
 
     writer = write_pytorch if job.target.suffix in (".pt", ".pth") else write_safetensors
     with job.source.open("rb") as packed, tempfile.TemporaryFile() as file:
@@ -66,8 +66,8 @@ def decompress(job: batch.Job, force: bool) -> str:
 
 def fact(file: Path, size: int) -> str:
     """What a compressed network is, in a line."""
-    from barycode.weights.decoding import NetworkReader
-    from barycode.weights.formats import element_bytes
+    from barycode.weights.file_format.number_formats import element_bytes
+    from barycode.weights.file_format.reader import NetworkReader
 
     with file.open("rb") as stream:
         entries = NetworkReader(stream).directory.entries
@@ -82,7 +82,7 @@ def fact(file: Path, size: int) -> str:
 
 def rows(file: Path) -> Iterator[tuple[str, ...]]:
     """A row for every tensor, for HEADINGS. The whole file is decoded for it."""
-    from barycode.weights.decoding import NetworkReader
+    from barycode.weights.file_format.reader import NetworkReader
 
     with file.open("rb") as stream:
         reader = NetworkReader(stream)

@@ -1,30 +1,16 @@
 """The network codec: state dicts into small files and back."""
 
+from barycode.weights.allocation.report import Report, TensorReport
 from barycode.weights.codec import Compressed, compress, compress_to, decompress, explain
 from barycode.weights.hardened import Hardened
-from barycode.weights.plan import (
-    DEFAULT_RULES,
-    BitsPerWeight,
-    Cluster,
-    Keep,
-    Lossless,
-    MaxError,
-    Quantize,
-    Round,
-    Rule,
-    Size,
-    Step,
-    Target,
-    Vectors,
-)
-from barycode.weights.report import Fate, Report
+from barycode.weights.request.rules import DEFAULT_RULES, Cluster, Keep, Quantize, Round, Rule, Vectors
+from barycode.weights.request.targets import BitsPerWeight, Lossless, MaxError, Size, Step, Target
 
 __all__ = [
     "DEFAULT_RULES",
     "BitsPerWeight",
     "Cluster",
     "Compressed",
-    "Fate",
     "Hardened",
     "Keep",
     "Lossless",
@@ -36,6 +22,7 @@ __all__ = [
     "Size",
     "Step",
     "Target",
+    "TensorReport",
     "Vectors",
     "compress",
     "compress_to",

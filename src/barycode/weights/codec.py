@@ -12,27 +12,18 @@ from typing import BinaryIO
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.weights.balance import shares
-from barycode.weights.decoding import NetworkReader
-from barycode.weights.encoding import Settings, write_file
-from barycode.weights.formats import element_bytes
+from barycode.weights.allocation.rate_control import Sample, fitting_step
+from barycode.weights.allocation.report import Report
+from barycode.weights.allocation.step_shares import shares
+from barycode.weights.checkpoints.sources import Source, StateDict
+from barycode.weights.file_format.number_formats import element_bytes
+from barycode.weights.file_format.reader import NetworkReader
+from barycode.weights.file_format.writer import Settings, write_file
 from barycode.weights.hardened import Hardened
-from barycode.weights.plan import (
-    DEFAULT_RULES,
-    LOSSLESS_RULES,
-    BitsPerWeight,
-    Lossless,
-    MaxError,
-    Rule,
-    Size,
-    Step,
-    Target,
-)
-from barycode.weights.prepare import Budget
-from barycode.weights.report import Report
-from barycode.weights.runs import shared_codebooks
-from barycode.weights.search import Sample, fitting_step
-from barycode.weights.sources import Source, StateDict
+from barycode.weights.quantization.code_vectors import shared_codebooks
+from barycode.weights.quantization.quantize import Budget
+from barycode.weights.request.rules import DEFAULT_RULES, LOSSLESS_RULES, Rule
+from barycode.weights.request.targets import BitsPerWeight, Lossless, MaxError, Size, Step, Target
 
 DEFAULT_TARGET = BitsPerWeight(4)
 ATTEMPTS = 5  # whole passes over a large source until the file has the size asked for

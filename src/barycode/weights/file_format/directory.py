@@ -9,7 +9,7 @@ import torch
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
-from barycode.weights.formats import DTYPES, dtype_code
+from barycode.weights.file_format.number_formats import DTYPES, dtype_code
 
 MAX_TENSORS = 2**20
 MAX_DIMENSIONS = 64

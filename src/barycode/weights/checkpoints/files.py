@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
-from barycode.weights.decoding import NetworkReader
-from barycode.weights.directory import Directory, Entry
-from barycode.weights.formats import element_bytes, to_bits
-from barycode.weights.sources import Source, StateDict
+from barycode.weights.checkpoints.sources import Source, StateDict
+from barycode.weights.file_format.directory import Directory, Entry
+from barycode.weights.file_format.number_formats import element_bytes, to_bits
+from barycode.weights.file_format.reader import NetworkReader
 
 SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin"})
 INDEX = ".index.json"

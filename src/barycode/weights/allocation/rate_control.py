@@ -7,10 +7,10 @@ from math import log2
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.weights.directory import Directory, Entry
-from barycode.weights.encoding import Settings, write_file
-from barycode.weights.formats import FLOATS
-from barycode.weights.sources import Source
+from barycode.weights.checkpoints.sources import Source
+from barycode.weights.file_format.directory import Directory, Entry
+from barycode.weights.file_format.number_formats import FLOATS
+from barycode.weights.file_format.writer import Settings, write_file
 
 SAMPLE = 2**21  # entries on which the step is searched for
 LEAST = 2**12  # entries that a tensor has in the sample, if it has them at all

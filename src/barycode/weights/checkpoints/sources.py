@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.weights.directory import Directory, Entry
+from barycode.weights.file_format.directory import Directory, Entry
 
 
 class Source(Protocol):

@@ -3,10 +3,10 @@ import torch
 
 from barycode.container import unpack
 from barycode.weights import Hardened, MaxError, Quantize, Rule, Step, compress, decompress, explain
-from barycode.weights.books import Books
-from barycode.weights.directory import Entry
-from barycode.weights.methods import Centers, Plain
-from barycode.weights.prepare import prepare_hardened, rounded, uniform_step
+from barycode.weights.file_format.codebooks import Codebooks
+from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.methods import Centers, Plain
+from barycode.weights.quantization.quantize import prepare_hardened, rounded, uniform_step
 from weights.networks import same
 
 
@@ -37,7 +37,7 @@ def test_only_float32_grids_are_plain():
 def test_a_grid_needs_no_codebook_and_comes_back_to_the_bit():
     hardened = _on_centers(torch.tensor([0.1, 0.0, -0.1, 0.2]).float())
     entry = Entry("w", (30, 40), torch.float32)
-    prepared = prepare_hardened(entry, hardened, Books())
+    prepared = prepare_hardened(entry, hardened, Codebooks())
     assert prepared.item.method == Plain(float(torch.tensor(0.1)), 0)
     data = compress({"w": hardened.tensor()}, Step(1), hardened={"w": hardened})
     assert not unpack(data).all("BOOK")
@@ -47,7 +47,7 @@ def test_a_grid_needs_no_codebook_and_comes_back_to_the_bit():
 def test_other_centers_are_a_codebook():
     hardened = _on_centers(torch.tensor([0.1, 0.0, -0.3, 0.2]))
     assert isinstance(
-        prepare_hardened(Entry("w", (30, 40), torch.float32), hardened, Books()).item.method, Centers
+        prepare_hardened(Entry("w", (30, 40), torch.float32), hardened, Codebooks()).item.method, Centers
     )
 
 

@@ -6,12 +6,19 @@ from torch import Tensor
 
 from barycode.container import ByteReader, ByteWriter, Section
 from barycode.errors import CorruptFileError
-from barycode.weights.formats import DTYPES, FLOATS, dtype_code, element_bytes, from_bits, to_bits
+from barycode.weights.file_format.methods import MAX_DIMENSION
+from barycode.weights.file_format.number_formats import (
+    DTYPES,
+    FLOATS,
+    dtype_code,
+    element_bytes,
+    from_bits,
+    to_bits,
+)
 from barycode.weights.hardened import MAX_CENTERS
-from barycode.weights.methods import MAX_DIMENSION
 
 
-class Books:
+class Codebooks:
     """Codebooks in the order in which they were first used."""
 
     def __init__(self) -> None:

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from barycode.errors import CorruptFileError
-from barycode.weights.books import origin
-from barycode.weights.formats import from_bits
-from barycode.weights.methods import Centers, CodeVectors, Exact
-from barycode.weights.part import Item
+from barycode.weights.file_format.codebooks import origin
+from barycode.weights.file_format.methods import Centers, CodeVectors, Exact
+from barycode.weights.file_format.number_formats import from_bits
+from barycode.weights.file_format.part import Item
 
 
-def rebuild(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
+def dequantize(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
     """The tensor of an item from what `PartCoder` gives for it: a product or a look-up for every entry."""
     entry, method = item.entry, item.method
     if isinstance(method, Exact):

@@ -8,15 +8,15 @@ from torch import Tensor
 from barycode.container import ByteReader, ContainerReader, Section
 from barycode.errors import CorruptFileError, UnsupportedFileError
 from barycode.rate import SymbolDecoder
-from barycode.weights.books import book_from_bytes, vectors_from_bytes
-from barycode.weights.directory import Directory, Entry
-from barycode.weights.encoding import KIND, MAX_GROWTH
-from barycode.weights.exchange import Reading
-from barycode.weights.formats import FLOATS
-from barycode.weights.meter import Metered
-from barycode.weights.methods import Exact, read_method
-from barycode.weights.part import Item, PartCoder
-from barycode.weights.rebuild import rebuild
+from barycode.weights.entropy_coding.symbol_costs import Metered
+from barycode.weights.entropy_coding.symbol_stream import Reading
+from barycode.weights.file_format.codebooks import book_from_bytes, vectors_from_bytes
+from barycode.weights.file_format.directory import Directory, Entry
+from barycode.weights.file_format.methods import Exact, read_method
+from barycode.weights.file_format.number_formats import FLOATS
+from barycode.weights.file_format.part import Item, PartCoder
+from barycode.weights.file_format.writer import KIND, MAX_GROWTH
+from barycode.weights.quantization.dequantize import dequantize
 
 
 class NetworkReader:
@@ -40,7 +40,7 @@ class NetworkReader:
         """The tensors that are not tied to another, in order; then the file has been read to its end."""
         for _, items, results, _ in self._parts(metered=False):
             for item, result in zip(items, results, strict=True):
-                yield item.entry, rebuild(item, result, self._books)
+                yield item.entry, dequantize(item, result, self._books)
 
     def state_dict(self) -> dict[str, Tensor]:
         """All tensors by name, in order; tied ones are the same object."""

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from barycode.weights import DEFAULT_RULES, Keep, Quantize, Rule, Step, decompress, explain
-from barycode.weights.balance import shares
-from barycode.weights.sources import StateDict
+from barycode.weights.allocation.step_shares import shares
+from barycode.weights.checkpoints.sources import StateDict
 
 
 def _state() -> dict[str, torch.Tensor]:

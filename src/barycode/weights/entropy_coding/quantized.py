@@ -7,9 +7,17 @@ lane, and the tables learn between calls. On the trellis, the grid of a code is 
 import numpy as np
 from numpy.typing import NDArray
 
-from barycode.weights.adaptive import INCREMENT, AdaptiveTables
-from barycode.weights.exchange import Exchange
-from barycode.weights.trellis import GRIDS, Prices, advance, best_path, grid_of, grids_along, points
+from barycode.weights.entropy_coding.adaptive_tables import INCREMENT, AdaptiveTables
+from barycode.weights.entropy_coding.symbol_stream import Exchange
+from barycode.weights.quantization.trellis import (
+    GRIDS,
+    Prices,
+    advance,
+    best_path,
+    grid_of,
+    grids_along,
+    points,
+)
 
 PIECE = 2**20  # codes that run together
 TIME = 64  # codes in a lane

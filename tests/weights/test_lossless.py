@@ -4,10 +4,10 @@ import torch
 
 from barycode.errors import CorruptFileError
 from barycode.rate import SymbolDecoder, SymbolEncoder
-from barycode.weights.exchange import Reading, Writing
-from barycode.weights.formats import FLOATS, to_bits
-from barycode.weights.planes import FloatCoder, IntegerCoder, code_plane
-from barycode.weights.scales import Grid
+from barycode.weights.entropy_coding.channel_scales import Grid
+from barycode.weights.entropy_coding.lossless import FloatCoder, IntegerCoder, code_plane
+from barycode.weights.entropy_coding.symbol_stream import Reading, Writing
+from barycode.weights.file_format.number_formats import FLOATS, to_bits
 
 
 def there_and_back(code):

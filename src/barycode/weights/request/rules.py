@@ -1,16 +1,12 @@
-"""What a user asks for: how small or how exact, and which tensors are kept finer.
-
-A *target* says what the file is to reach; *rules* say, tensor by tensor, what may be done to it. The first
-rule that applies counts.
-"""
+"""What may be done to which tensor. The first rule that applies counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from barycode.errors import InvalidInputError
-from barycode.weights.directory import Entry
-from barycode.weights.formats import FLOATS
+from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.number_formats import FLOATS
 
 
 @dataclass(frozen=True)
@@ -122,56 +118,3 @@ def rule_for(entry: Entry, rules: Iterable[Rule]) -> Rule:
     if entry.dtype not in FLOATS:
         return NOT_FLOATS
     return next((rule for rule in rules if rule.applies(entry)), WEIGHTS)
-
-
-@dataclass(frozen=True)
-class Lossless:
-    """Every bit of every tensor, whatever the rules."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """Quantize with this step: 0.01 means errors of about 0.003."""
-
-    step: float
-
-    def __post_init__(self) -> None:
-        _check_positive("step", self.step)
-
-
-@dataclass(frozen=True)
-class BitsPerWeight:
-    """At most so many bits per entry of the state dict, the whole file counted."""
-
-    bits: float
-
-    def __post_init__(self) -> None:
-        _check_positive("number of bits per weight", self.bits)
-
-
-@dataclass(frozen=True)
-class Size:
-    """At most so many bytes."""
-
-    bytes: int
-
-    def __post_init__(self) -> None:
-        _check_positive("size", self.bytes)
-
-
-@dataclass(frozen=True)
-class MaxError:
-    """No quantized weight is off by more than this."""
-
-    error: float
-
-    def __post_init__(self) -> None:
-        _check_positive("error", self.error)
-
-
-Target = Lossless | Step | BitsPerWeight | Size | MaxError
-
-
-def _check_positive(what: str, value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise InvalidInputError(f"The target asks for a {what} of {value}: expected a positive number.")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from barycode.weights.adaptive import AdaptiveTables, flat
-from barycode.weights.exchange import Exchange
+from barycode.weights.entropy_coding.adaptive_tables import AdaptiveTables, flat
+from barycode.weights.entropy_coding.symbol_stream import Exchange
 
 PER_OCTAVE = 4
 LIMIT = 24  # classes that a row or column may differ from the base: six octaves

@@ -10,20 +10,20 @@ from barycode.container import ByteWriter, ContainerWriter, Section
 from barycode.errors import InvalidInputError
 from barycode.rate import SymbolEncoder
 from barycode.rate.entropy_constrained import VectorCoder
-from barycode.weights.books import Books, book_section
-from barycode.weights.directory import Directory, Entry
-from barycode.weights.exchange import Writing
-from barycode.weights.formats import to_bits
+from barycode.weights.allocation.report import TensorReport, errors
+from barycode.weights.checkpoints.sources import Source
+from barycode.weights.entropy_coding.symbol_costs import Metered
+from barycode.weights.entropy_coding.symbol_stream import Writing
+from barycode.weights.file_format.codebooks import Codebooks, book_section
+from barycode.weights.file_format.directory import Directory, Entry
+from barycode.weights.file_format.methods import write_method
+from barycode.weights.file_format.number_formats import to_bits
+from barycode.weights.file_format.part import PartCoder
 from barycode.weights.hardened import Hardened
-from barycode.weights.meter import Metered
-from barycode.weights.methods import write_method
-from barycode.weights.part import PartCoder
-from barycode.weights.plan import DEFAULT_RULES, Quantize, Rule, Vectors, rule_for
-from barycode.weights.prepare import Budget, Prepared, prepare, prepare_hardened
-from barycode.weights.rebuild import rebuild
-from barycode.weights.report import Fate, errors
-from barycode.weights.runs import prepare_runs
-from barycode.weights.sources import Source
+from barycode.weights.quantization.code_vectors import prepare_runs
+from barycode.weights.quantization.dequantize import dequantize
+from barycode.weights.quantization.quantize import Budget, Prepared, prepare, prepare_hardened
+from barycode.weights.request.rules import DEFAULT_RULES, Quantize, Rule, Vectors, rule_for
 
 KIND = "wght"
 MAX_GROWTH = 2**10  # entries that a byte of a part may stand for, so that no small file fills the memory
@@ -34,7 +34,7 @@ PART_ENTRIES = 2**20  # tensors are collected until they have so many
 class Settings:
     """What is done to each tensor: rules, how fine, and tensors that are on their codebooks already.
 
-    `shares` are the tensors' multiples of the step, by name (see `balance.py`); 1 where there is none.
+    `shares` are the tensors' multiples of the step, by name (`allocation.step_shares`), else 1.
     `shared` are the codebooks that tensors of one treatment have in common.
     """
 
@@ -61,14 +61,14 @@ class Settings:
         return replace(self.budget, step=self.budget.step * self.shares.get(entry.name, 1.0))
 
 
-def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator[list[Fate]]:
+def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator[list[TensorReport]]:
     """Write a whole file to a binary stream; gives the fates of each part's tensors once it is written.
 
     Memory is bounded by the largest tensor and PART_ENTRIES.
     """
     entries = [entry for entry in source.directory.entries if entry.tied_to is None]
     _check_hardened(settings.hardened, entries)
-    books, told = Books(), 0
+    books, told = Codebooks(), 0
     with ContainerWriter(stream, KIND) as writer:
         writer.add(Section("HEAD", source.directory.to_bytes()))
         for group in _groups(entries):
@@ -100,7 +100,7 @@ def _load(source: Source, entry: Entry, hardened: Mapping[str, Hardened]) -> Ten
     return (source.load(entry.name) if known is None else known.tensor()).detach().cpu()
 
 
-def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Books) -> Prepared:
+def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Codebooks) -> Prepared:
     known = settings.hardened.get(entry.name)
     if known is not None:
         return prepare_hardened(entry, known, books)
@@ -111,8 +111,8 @@ def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Books) -> 
 
 
 def _encode_part(
-    prepared: Sequence[Prepared], tensors: Sequence[Tensor], books: Books
-) -> tuple[bytes, list[Fate]]:
+    prepared: Sequence[Prepared], tensors: Sequence[Tensor], books: Codebooks
+) -> tuple[bytes, list[TensorReport]]:
     writer, encoder = ByteWriter(), SymbolEncoder()
     writer.varint(len(prepared))
     for each in prepared:
@@ -124,17 +124,17 @@ def _encode_part(
     entries = sum(each.item.entry.size for each in prepared)
     writer.raw(bytes(max(-(-entries // MAX_GROWTH) - writer.size, 0)))
     fates = [
-        _fate(each, before, rebuild(each.item, result, books.books), coder.bits[place])
+        _fate(each, before, dequantize(each.item, result, books.books), coder.bits[place])
         for place, (each, before, result) in enumerate(zip(prepared, tensors, results, strict=True))
     ]
     return writer.finish(), fates
 
 
-def _fate(prepared: Prepared, before: Tensor, after: Tensor, bits: float) -> Fate:
+def _fate(prepared: Prepared, before: Tensor, after: Tensor, bits: float) -> TensorReport:
     entry, method = prepared.item.entry, prepared.item.method
     same = bool((to_bits(before) == to_bits(after)).all())
     off, noise, signal = (0.0, 0.0, 0.0) if same else errors(before, after)
-    return Fate(entry.name, entry.size, method.words, prepared.reason, bits, off, noise, signal)
+    return TensorReport(entry.name, entry.size, method.words, prepared.reason, bits, off, noise, signal)
 
 
 def _check_hardened(hardened: Mapping[str, Hardened], entries: Sequence[Entry]) -> None:

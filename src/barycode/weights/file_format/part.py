@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from barycode.weights.adaptive import AdaptiveTables, flat
-from barycode.weights.codes import CLASSES, PIECE, ZERO_CLASS, CodeCoder
-from barycode.weights.directory import Entry
-from barycode.weights.exchange import Exchange
-from barycode.weights.formats import FLOATS, element_bytes, real_dtype
-from barycode.weights.meter import Metered
-from barycode.weights.methods import CodeVectors, Exact, Leveled, Method, Trellis
-from barycode.weights.planes import Bits, FloatCoder, IntegerCoder, code_learning
-from barycode.weights.scales import Grid, ScaleCoder, Scales
+from barycode.weights.entropy_coding.adaptive_tables import AdaptiveTables, flat
+from barycode.weights.entropy_coding.channel_scales import Grid, ScaleCoder, Scales
+from barycode.weights.entropy_coding.lossless import Bits, FloatCoder, IntegerCoder, code_learning
+from barycode.weights.entropy_coding.quantized import CLASSES, PIECE, ZERO_CLASS, CodeCoder
+from barycode.weights.entropy_coding.symbol_costs import Metered
+from barycode.weights.entropy_coding.symbol_stream import Exchange
+from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.methods import CodeVectors, Exact, Leveled, Method, Trellis
+from barycode.weights.file_format.number_formats import FLOATS, element_bytes, real_dtype
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from barycode.quantizers.kmeans_1d import kmeans_1d
-from barycode.weights.books import Books, origin
-from barycode.weights.directory import Entry
-from barycode.weights.formats import FLOATS, to_bits
+from barycode.weights.entropy_coding.channel_scales import MAX_GAIN
+from barycode.weights.file_format.codebooks import Codebooks, origin
+from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.methods import MAX_SHIFT, Centers, Exact, Leveled, Plain, Trellis
+from barycode.weights.file_format.number_formats import FLOATS, to_bits
+from barycode.weights.file_format.part import Item
 from barycode.weights.hardened import Hardened
-from barycode.weights.methods import MAX_SHIFT, Centers, Exact, Leveled, Plain, Trellis
-from barycode.weights.part import Item
-from barycode.weights.plan import Cluster, Keep, Quantize, Round, Rule
-from barycode.weights.rebuild import rebuild
-from barycode.weights.scales import MAX_GAIN
+from barycode.weights.quantization.dequantize import dequantize
+from barycode.weights.request.rules import Cluster, Keep, Quantize, Round, Rule
 
 MAX_CODE = 2**23  # so that float32 holds the codes
 USUAL_CODE = 8  # mean magnitude above which low bits of codes are as good as random
@@ -40,8 +40,8 @@ class Budget:
     max_error: float | None = None
 
 
-def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Books) -> Prepared:
-    """Treat a tensor as its rule says, or exactly where that cannot be done. Code vectors: see `runs.py`."""
+def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Codebooks) -> Prepared:
+    """Treat a tensor as its rule says, or exactly where that cannot be done; not for code vectors."""
     treatment = rule.treatment
     if isinstance(treatment, Keep) or not entry.size:
         return _exact(entry, tensor, rule.reason)
@@ -57,7 +57,7 @@ def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Boo
     return _on_trellis(entry, tensor, budget.step / treatment.fineness, rule)
 
 
-def prepare_hardened(entry: Entry, hardened: Hardened, books: Books) -> Prepared:
+def prepare_hardened(entry: Entry, hardened: Hardened, books: Codebooks) -> Prepared:
     """Codes on a uniform grid, where the centers are one; else ranks among the sorted centers.
 
     Both count from the center nearest to zero.
@@ -130,13 +130,13 @@ def _bounded(entry: Entry, tensor: Tensor, treatment: Quantize, reason: str, err
             break
         method = Plain(stored, _shift(float(np.abs(codes).mean())))
         source = codes.astype(np.int32)
-        back = rebuild(Item(entry, method), source, [])
+        back = dequantize(Item(entry, method), source, [])
         if float((back.double() - tensor.double()).abs().max()) <= error:
             return Prepared(Item(entry, method), source, reason)
     return _exact(entry, tensor, "the error asked for is finer than the number format")
 
 
-def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, books: Books) -> Prepared:
+def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, books: Codebooks) -> Prepared:
     values = tensor.detach().flatten()
     centers = kmeans_1d(values.float(), treatment.centers).to(tensor.dtype).unique()
     middles = (centers[1:].double() + centers[:-1].double()) / 2

@@ -10,13 +10,13 @@ from barycode.quantizers.initialization import kmeans
 from barycode.quantizers.kmeans_1d import kmeans_1d
 from barycode.rate import FrequencyTables
 from barycode.rate.entropy_constrained import VectorCoder, fit
-from barycode.weights.books import Books
-from barycode.weights.directory import Entry
-from barycode.weights.methods import CodeVectors
-from barycode.weights.part import Item
-from barycode.weights.plan import Rule, Vectors, rule_for
-from barycode.weights.prepare import Prepared
-from barycode.weights.sources import Source
+from barycode.weights.checkpoints.sources import Source
+from barycode.weights.file_format.codebooks import Codebooks
+from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.methods import CodeVectors
+from barycode.weights.file_format.part import Item
+from barycode.weights.quantization.quantize import Prepared
+from barycode.weights.request.rules import Rule, Vectors, rule_for
 
 SAMPLE = 2**16  # runs that a codebook is trained on
 ITERATIONS = 12
@@ -29,7 +29,7 @@ def prepare_runs(
     treatment: Vectors,
     reason: str,
     shared: Mapping[Vectors, VectorCoder],
-    books: Books,
+    books: Codebooks,
 ) -> Prepared:
     """The cheapest code vector for every run, of a shared codebook or of the tensor's own."""
     scale = root_mean_square(tensor)

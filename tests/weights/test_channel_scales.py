@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from barycode.rate import SymbolDecoder, SymbolEncoder
-from barycode.weights.exchange import Reading, Writing
-from barycode.weights.scales import PER_OCTAVE, Grid, ScaleCoder, Scales
+from barycode.weights.entropy_coding.channel_scales import PER_OCTAVE, Grid, ScaleCoder, Scales
+from barycode.weights.entropy_coding.symbol_stream import Reading, Writing
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from barycode.errors import CorruptFileError
-from barycode.weights.adaptive import AdaptiveTables, flat
-from barycode.weights.exchange import Exchange
-from barycode.weights.formats import FloatFormat
-from barycode.weights.scales import PER_OCTAVE, Grid, ScaleCoder, Scales
+from barycode.weights.entropy_coding.adaptive_tables import AdaptiveTables, flat
+from barycode.weights.entropy_coding.channel_scales import PER_OCTAVE, Grid, ScaleCoder, Scales
+from barycode.weights.entropy_coding.symbol_stream import Exchange
+from barycode.weights.file_format.number_formats import FloatFormat
 
 HEAD_BITS = 7  # leading bits of the mantissa whose distribution is learned
 NEARBY = 4  # octaves around the scale within which the mantissa's distribution depends on the exponent

@@ -9,8 +9,8 @@ step.
 from collections.abc import Container, Sequence
 from math import exp, log
 
-from barycode.weights.plan import Quantize, Rule, rule_for
-from barycode.weights.sources import Source
+from barycode.weights.checkpoints.sources import Source
+from barycode.weights.request.rules import Quantize, Rule, rule_for
 
 
 def shares(source: Source, rules: Sequence[Rule], hardened: Container[str]) -> dict[str, float]:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from barycode.weights.adaptive import INCREMENT, TOTAL, AdaptiveTables, apportion, flat
+from barycode.weights.entropy_coding.adaptive_tables import INCREMENT, TOTAL, AdaptiveTables, apportion, flat
 
 COUNTS = st.lists(st.lists(st.integers(0, 2**30), min_size=5, max_size=5), min_size=1, max_size=4)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Fate:
+class TensorReport:
     """One tensor: what it was coded as and why, what it costs, and how far its entries are off.
 
     `bits` are those of its symbols; directory and framing belong to no tensor. `noise` and `signal` are the
@@ -39,7 +39,7 @@ class Report:
 
     size: int
     original_size: int
-    tensors: tuple[Fate, ...]
+    tensors: tuple[TensorReport, ...]
 
     @property
     def entries(self) -> int:

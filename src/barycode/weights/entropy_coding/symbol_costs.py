@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from barycode.rate import FrequencyTables
-from barycode.weights.exchange import Exchange, Integers
+from barycode.weights.entropy_coding.symbol_stream import Exchange, Integers
 
 
 class Metered:

@@ -1,0 +1,1 @@
+"""What is in the file: directory, codebooks, parts; how they are written and read."""

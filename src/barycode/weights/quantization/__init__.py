@@ -1,0 +1,1 @@
+"""Numbers to integers and back: trellis, uniform grid, code vectors, rounding."""
