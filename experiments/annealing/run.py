@@ -19,7 +19,7 @@ import typer
 from PIL import Image
 from report import write_report
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.images.model import ImageModel
 from barycode.images.shelf import find_model

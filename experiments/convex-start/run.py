@@ -18,7 +18,7 @@ import torch
 import typer
 from torch import Tensor
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.quantizers import CodebookHealth, Exact, archetypes, farthest, kmeans, nearest, sample, surround
 from barycode.training.datasets import data_folder, known_pictures

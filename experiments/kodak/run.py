@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from barycode.cli.batch import progress_bar
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.errors import InvalidInputError
 from barycode.evaluation.anchors import ANCHORS
 from barycode.evaluation.marks import fill

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.evaluation.autoencoders import measure
 from barycode.evaluation.campaign import (
     conclude,

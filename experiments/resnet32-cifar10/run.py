@@ -21,7 +21,7 @@ from peer import peer_rows
 from pictures import accuracy
 from report import write_report
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.training.datasets import data_folder
 

@@ -13,7 +13,7 @@ from network import ResNet32
 from torch import nn
 from torch.nn import functional
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.weights.soft_to_hard import compressible, rate_loss, relative_grid
 
 

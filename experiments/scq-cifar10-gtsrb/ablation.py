@@ -19,7 +19,7 @@ import torch
 import typer
 from torch import Tensor
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.errors import MissingDataError
 from barycode.evaluation.campaign import load_trained, recipe_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from report import write_report
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.evaluation.experiment import Experiment
 from barycode.training.autoencoders.train import Recipe
 

@@ -19,7 +19,7 @@ from report import write_report
 from similarity import ms_ssim
 from torch import Tensor
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.evaluation.campaign import Measurement
 from barycode.evaluation.experiment import Experiment
 from barycode.training.autoencoders.network import Autoencoder

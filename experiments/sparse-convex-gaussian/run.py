@@ -21,7 +21,7 @@ import typer
 from report import write_report
 from torch import Tensor
 
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.container import Section, pack, write_atomic
 from barycode.quantizers import (
     ProductQuantizer,

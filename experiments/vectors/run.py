@@ -21,7 +21,7 @@ from PIL import Image
 from report import write_report
 
 from barycode.cli.batch import progress_bar
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.evaluation import metrics
 from barycode.images import decompress

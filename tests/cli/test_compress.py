@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 from PIL import Image
 
@@ -126,3 +128,26 @@ def test_profile_and_exif_survive(run, tmp_path):
     with Image.open(tmp_path / "back.png") as image:
         assert image.info["icc_profile"] == b"a profile"
         assert image.getexif()[0x010E] == "a description"
+
+
+def test_an_unforeseen_error_is_a_line_and_the_others_are_done(run, photos, monkeypatch):
+    import barycode.images
+
+    inner = barycode.images.compress
+
+    def compress(image, **options):
+        if image.format == "JPEG":
+            raise struct.error("unpack\nrequires \x1b[31m a buffer")
+        return inner(image, **options)
+
+    monkeypatch.setattr(barycode.images, "compress", compress)
+    outcome = run("compress", photos)
+    assert outcome.code == 1
+    (line,) = outcome.err.strip().splitlines()[-1:]
+    assert "b.jpg: error: unpack requires \\x1b[31m a buffer (--debug shows where)" in line
+    assert "Traceback" not in outcome.err
+    assert (photos / "a.bary").is_file()
+    outcome = run("compress", photos / "deep/b.jpg", "--debug")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.err
+    assert outcome.err.strip().splitlines()[-1].startswith("barycode: error: unpack")

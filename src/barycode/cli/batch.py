@@ -7,9 +7,12 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from barycode.errors import BarycodeError, InvalidInputError, MissingDataError
+from barycode.cli.program import tell
+from barycode.cli.text import printable
+from barycode.errors import InvalidInputError, MissingDataError
 
 
 @dataclass(frozen=True)
@@ -77,21 +80,20 @@ def run_jobs(jobs: Sequence[Job], act: Callable[[Job], str]) -> None:
     Raises the error of a single job; with several, each failure is told on stderr and the exit code is 1.
     """
     if len(jobs) == 1:
-        typer.echo(act(jobs[0]))
+        typer.echo(printable(act(jobs[0])))
         return
-    failures = []
+    failures = 0
     with progress_bar() as progress:
         task = progress.add_task("", total=len(jobs))
         for job in jobs:
-            progress.update(task, description=job.source.name)
+            progress.update(task, description=escape(printable(job.source.name)))
             try:
-                progress.console.out(act(job), highlight=False)
-            except (BarycodeError, OSError) as error:
-                failures.append(f"{job.source}: {' '.join(str(error).split())}")
+                progress.console.out(printable(act(job)), highlight=False)
+            except Exception as error:
+                failures += 1
+                tell(error, f"barycode: {printable(job.source)}: ")
             progress.advance(task)
-    for failure in failures:
-        typer.echo(f"barycode: {failure}", err=True)
-    typer.echo(f"{len(jobs) - len(failures)} of {len(jobs)} files done.")
+    typer.echo(f"{len(jobs) - failures} of {len(jobs)} files done.")
     if failures:
         raise typer.Exit(1)
 

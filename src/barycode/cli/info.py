@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from barycode.cli import networks
+from barycode.cli.text import printable
 
 if TYPE_CHECKING:
     from barycode.container import ContainerReader
@@ -43,7 +45,7 @@ def main(
         reader = ContainerReader(stream)
         shares = describe(reader, MEANINGS)
     for line in _facts(file, reader, size):
-        console.print(line, highlight=False)
+        console.print(printable(line), highlight=False, markup=False)
     rows = [(s.tag, f"{s.sections or ''}", f"{s.bits:,}", f"{s.fraction:.1%}", s.meaning) for s in shares]
     console.print(_table(("section", "count", "bits", "share", "what it holds"), rows))
     if reader.kind == networks.KIND:
@@ -55,7 +57,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right" if heading in NUMBERS else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 

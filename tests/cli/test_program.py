@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """\
-from barycode.cli.way_out import run_script
+from barycode.cli.program import run_script
 from barycode.errors import InvalidInputError
 
 def main(number: int = 1) -> None:

@@ -1,0 +1,63 @@
+"""How every program runs and ends: an error is a line, and the exit code says whether there was one."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from barycode.cli.text import one_line
+
+INTERRUPTED = 130  # what a shell gives to a program that Ctrl-C ended
+
+_tracebacks = ContextVar("tracebacks", default=False)
+
+
+def show_tracebacks(asked: bool) -> None:
+    """Whether errors show where they come from, from here to the end of the program: --debug."""
+    if asked:
+        _tracebacks.set(True)
+
+
+def run_script(main: Callable[..., Any]) -> NoReturn:
+    """Run the main function of a script by its annotations, as `typer.run`, and exit as `run_program`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    run_program(app, Path(sys.argv[0]).name)
+
+
+def run_program(program: Callable[[], Any], name: str) -> NoReturn:
+    """Run a program and exit: 0; 1 with a one-line error that starts with its name; 2 for wrong usage; 130
+    after Ctrl-C.
+    """
+    _tracebacks.set(False)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # no name stops a message, whatever the encoding
+    try:
+        program()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo(f"{name}: interrupted", err=True)
+        raise
+    except Exception as error:
+        tell(error, f"{name}: ")
+        sys.exit(1)
+    sys.exit(0)
+
+
+def tell(error: BaseException, prefix: str) -> None:
+    """Print an error as one line on stderr, its traceback before it under --debug."""
+    if _tracebacks.get():
+        traceback.print_exception(error)
+    unforeseen = "" if isinstance(error, _foreseen()) else " (--debug shows where)"
+    typer.echo(f"{prefix}{one_line(error)}{unforeseen}", err=True)
+
+
+def _foreseen() -> tuple[type[BaseException], ...]:
+    from barycode.errors import BarycodeError
+
+    return (BarycodeError, OSError)
