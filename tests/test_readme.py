@@ -11,9 +11,9 @@ from PIL import Image
 
 from barycode.cli import main
 from barycode.evaluation.anchors import ANCHORS
-from barycode.evaluation.marks import END, begin
 from barycode.evaluation.rate_distortion import Codec, load_rows
 from barycode.evaluation.report import Comparison
+from barycode.experiments.document_tables import TABLE_END, table_start
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -80,4 +80,4 @@ def test_the_table_is_what_the_committed_rows_give(script):
     title = script.SETS["kodak"][0]
     comparison = Comparison(title, rows, ours, list(ANCHORS.values()))
     expected = f"{script.readme_table(comparison)}\n" if ours else ""
-    assert f"{begin(script.SOURCE)}\n{expected}{END}" in README
+    assert f"{table_start(script.SOURCE)}\n{expected}{TABLE_END}" in README

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from barycode.evaluation.campaign_report import (
+from barycode.experiments.autoencoder_report import (
     Column,
     color,
     error_plot,
@@ -15,7 +15,7 @@ from barycode.evaluation.campaign_report import (
     step_columns,
     table,
 )
-from barycode.evaluation.marks import fill
+from barycode.experiments.document_tables import fill_table
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -91,7 +91,7 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
         parts += [f"![{title}](rate-{steps}.png)", "", f"![curves](curves-{steps}.png)", ""]
         short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, line, times[1])), ""]
     (folder / "report.md").write_text("\n".join(parts))
-    fill(folder / "README.md", "\n".join(short))
+    fill_table(folder / "README.md", "\n".join(short))
 
 
 def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None:

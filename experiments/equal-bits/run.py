@@ -12,7 +12,7 @@ from pathlib import Path
 from report import write_report
 
 from barycode.cli.program import run_script
-from barycode.evaluation.experiment import Experiment
+from barycode.experiments.experiment import Experiment
 from barycode.training.autoencoders.train import Recipe
 
 HERE = Path(__file__).parent

@@ -16,10 +16,10 @@ from barycode.cli.batch import progress_bar
 from barycode.cli.program import run_script
 from barycode.errors import InvalidInputError
 from barycode.evaluation.anchors import ANCHORS
-from barycode.evaluation.marks import fill
-from barycode.evaluation.ours import barycode_codec
+from barycode.evaluation.barycode_codec import barycode_codec
 from barycode.evaluation.rate_distortion import Codec, Picture, Row, measure_into, pictures_of
 from barycode.evaluation.report import Comparison, bd_cell, bd_table, slug, write_report
+from barycode.experiments.document_tables import fill_table
 from barycode.images.shelf import find_model
 from barycode.training.datasets import data_folder, open_pictures
 
@@ -32,7 +32,7 @@ SETS = {
 }
 MODELS = {"photo": "Barycode", "photo-msssim": "Barycode MS-SSIM"}
 MANY_PICTURES = 50
-SOURCE = "experiments/kodak/run.py"  # what the marks around the README's table say
+SOURCE = "experiments/kodak/run.py"  # what the comments around the README's table say
 NOTE = """\
 Real files, every byte counted; pixels decoded from the files alone; pictures uncropped. BD-rates are taken on
 each picture (monotone cubic interpolation of log rate over quality, where our file has 0.1 to 1 bits per
@@ -73,7 +73,7 @@ def main(
     comparisons = [compare(key, folder, ours, fresh) for key in sets.split(",")]
     if ours:
         (HERE / "README.md").write_text(summary(comparisons))
-        fill(README, readme_table(comparisons[0]), SOURCE)
+        fill_table(README, readme_table(comparisons[0]), SOURCE)
 
 
 def compare(key: str, folder: Path, ours: dict[str, Codec], fresh: bool) -> Comparison:
@@ -126,7 +126,7 @@ def summary(comparisons: list[Comparison]) -> str:
     for comparison in comparisons:
         key = next(key for key, (title, _) in SETS.items() if title == comparison.title)
         parts += [f"## [{comparison.title}]({key}/report.md), {comparison.pictures} pictures", ""]
-        for codec in comparison.ours:
+        for codec in comparison.tested:
             parts += [f"{codec.name} ({codec.description}):", "", bd_table(comparison.figures(codec)), ""]
         parts += [f"![PSNR]({key}/psnr.png)", f"![MS-SSIM]({key}/ms-ssim.png)", ""]
     parts += [MORE, "## Again", "", "    python experiments/kodak/run.py --data FOLDER --fresh", ""]
@@ -135,7 +135,7 @@ def summary(comparisons: list[Comparison]) -> str:
 
 def readme_table(comparison: Comparison) -> str:
     """BD-rates of all our models on one set: a row an anchor, two columns a model."""
-    figures = {codec.name: comparison.figures(codec) for codec in comparison.ours}
+    figures = {codec.name: comparison.figures(codec) for codec in comparison.tested}
     headings = [f"{name}: {measure}" for name, measures in figures.items() for measure in measures]
     lines = [["size against", *headings], ["---"] * (len(headings) + 1)]
     for anchor in comparison.anchors:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from barycode.evaluation.scripts import load_script
+from barycode.experiments.scripts import load_script
 from barycode.training.autoencoders.pictures import to_tensor
 from barycode.training.datasets.picture_set import Images
 

@@ -23,20 +23,20 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from barycode.cli.program import run_script
-from barycode.evaluation.autoencoders import measure
-from barycode.evaluation.campaign import (
-    conclude,
+from barycode.evaluation.frechet import frechet_distance
+from barycode.evaluation.side_by_side import Panel, side_by_side
+from barycode.experiments.autoencoder_metrics import measure
+from barycode.experiments.autoencoder_report import Column, group, plot_training, table
+from barycode.experiments.document_tables import fill_table
+from barycode.experiments.results import ResultsFile, Row, try_lock
+from barycode.experiments.sweep import (
     differences,
     keep_weights,
     load_trained,
     recipe_of,
+    report_faults,
     restore,
 )
-from barycode.evaluation.campaign_report import Column, group, plot_training, table
-from barycode.evaluation.frechet import frechet_distance
-from barycode.evaluation.ledger import Ledger, Row, claim
-from barycode.evaluation.marks import fill
-from barycode.evaluation.side_by_side import Panel, side_by_side
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import find_method
 from barycode.training.autoencoders.network import Autoencoder
@@ -134,11 +134,11 @@ def figures(model: Autoencoder, prior: CodePrior, pictures: Pictures) -> dict[st
     }
 
 
-def evaluate_only(ledger: Ledger, pictures: Pictures) -> list[str]:
+def evaluate_only(results: ResultsFile, pictures: Pictures) -> list[str]:
     """Measure the committed priors, on the autoencoders of equal-bits; a sentence for every difference."""
     faults = []
     for path in sorted((HERE / "weights").glob("prior-*.safetensors")):
-        row = ledger.rows()[path.stem]
+        row = results.rows()[path.stem]
         recipe = recipe_of(row)
         model = load_trained(recipe, AUTOENCODERS / f"{recipe.name}.safetensors")
         shape = codes(model, pictures.test[:1]).shape[1:]
@@ -168,14 +168,14 @@ def save_grid(pictures: Tensor, path: Path, columns: int = 8) -> None:
     image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST).save(path)
 
 
-def write_report(ledger: Ledger) -> None:
-    rows = list(ledger.rows().values())
+def write_report(results: ResultsFile) -> None:
+    rows = list(results.rows().values())
     if not rows:
         return
     groups = group(rows, lambda row: f"{find_method(row['method']).title}, K = {row['codebook_size']}")
     plot_training(groups, "A prior over codes", HERE / "curves.png", "bits a vector")
     filled = table(groups, "method", COLUMNS)
-    fill(HERE / "README.md", filled)
+    fill_table(HERE / "README.md", filled)
     lines = ["# A prior over codes: the rows", "", filled, ""]
     sheet(groups).save(HERE / "samples.png", optimize=True)
     lines += ["![curves](curves.png)", "", "![samples side by side](samples.png)", ""]
@@ -206,23 +206,23 @@ def main(
     """Train and measure what is missing, then write the report."""
     deadline = time.time() + 60 * minutes
     folder = data_folder(data)
-    ledger, pictures = Ledger(HERE / "results.json"), load_pictures("cifar10", folder)
+    results, pictures = ResultsFile(HERE / "results.json"), load_pictures("cifar10", folder)
     if again:
-        conclude(evaluate_only(ledger, pictures))
+        report_faults(evaluate_only(results, pictures))
     features = Features(folder / NETWORK, pictures.test)
     first = Recipe("cifar10", "vq", steps=autoencoder_steps)
     for seed in range(seeds):
         for method, size in COMPARED:
             recipe = replace(first, method=method, codebook_size=size, seed=seed)
             name = name_of(recipe, prior_steps)
-            if name in ledger.rows() or (methods and method not in methods.split(",")):
+            if name in results.rows() or (methods and method not in methods.split(",")):
                 continue
-            with claim(RUNS / f"{name}.lock") as mine, claim(RUNS / f"{recipe.name}.lock") as free:
+            with try_lock(RUNS / f"{name}.lock") as mine, try_lock(RUNS / f"{recipe.name}.lock") as free:
                 if mine and free and time.time() < deadline:
                     row = run_one(recipe, prior_steps, pictures, features, deadline)
                     if row is not None:
-                        ledger.add({"name": name, **recipe.row(), **row})
-    write_report(ledger)
+                        results.add({"name": name, **recipe.row(), **row})
+    write_report(results)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from barycode.evaluation.marks import fill
+from barycode.experiments.document_tables import fill_table
 
 FLOAT_ACCURACY = 92.63
 
@@ -17,7 +17,7 @@ def write_report(results: Sequence[Any], folder: Path) -> None:
     """Fill the table of the README and draw accuracy against bytes."""
     if not results:
         return
-    fill(folder / "README.md", f"{table(results)}\n\n{over_seeds(results)}")
+    fill_table(folder / "README.md", f"{table(results)}\n\n{over_seeds(results)}")
     draw(results, folder / "accuracy-against-bytes.png")
 
 

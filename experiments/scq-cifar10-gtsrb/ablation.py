@@ -22,9 +22,9 @@ from torch import Tensor
 from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.errors import MissingDataError
-from barycode.evaluation.campaign import load_trained, recipe_of
-from barycode.evaluation.campaign_report import Column, color, error_plot, group, table
-from barycode.evaluation.ledger import Ledger
+from barycode.experiments.autoencoder_report import Column, color, error_plot, group, table
+from barycode.experiments.results import ResultsFile
+from barycode.experiments.sweep import load_trained, recipe_of
 from barycode.simplex import ConvergenceWarning, solve_convex_program
 from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import load_pictures, to_tensor
@@ -133,7 +133,7 @@ def plot(rows: Iterable[Row], path: Path) -> None:
 
 def load(data: Path) -> Trained:
     """The committed autoencoder, and some test pictures."""
-    rows = Ledger(HERE / "results.json").rows()
+    rows = ResultsFile(HERE / "results.json").rows()
     found = sorted((HERE / "weights").glob("cifar10-scq-exact-*.safetensors"))
     if not found or found[0].stem not in rows:
         raise MissingDataError("There is no trained scq-exact: run run.py --methods scq-exact first.")

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from barycode.evaluation.campaign import recipe_of
-from barycode.evaluation.campaign_report import (
+from barycode.experiments.autoencoder_report import (
     Column,
     group,
     plot_seconds,
@@ -12,8 +11,9 @@ from barycode.evaluation.campaign_report import (
     step_columns,
     table,
 )
-from barycode.evaluation.ledger import Row
-from barycode.evaluation.marks import fill
+from barycode.experiments.document_tables import fill_table
+from barycode.experiments.results import Row
+from barycode.experiments.sweep import recipe_of
 from barycode.training.autoencoders.methods import find_method
 
 TITLES = {"cifar10": "CIFAR-10", "gtsrb": "GTSRB"}
@@ -55,7 +55,7 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
             parts += [f"![the same over seconds](seconds-{plot})", ""]
         short += [f"**{title}**", "", table(groups, "method", (*IN_SHORT, times[1])), "", *_ratios(groups)]
     (folder / "report.md").write_text("\n".join(parts))
-    fill(folder / "README.md", "\n".join(short))
+    fill_table(folder / "README.md", "\n".join(short))
 
 
 def _sets(rows: Iterable[Row]) -> dict[str, list[Row]]:

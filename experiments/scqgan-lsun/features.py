@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from barycode.evaluation.scripts import load_script
+from barycode.experiments.scripts import load_script
 
 NEIGHBOUR = Path(__file__).parents[1] / "resnet32-cifar10/network.py"
 EPSILON = 1e-10

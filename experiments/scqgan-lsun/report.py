@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from barycode.evaluation.campaign_report import (
+from barycode.evaluation.side_by_side import Panel, side_by_side
+from barycode.experiments.autoencoder_report import (
     Column,
     group,
     plot_seconds,
@@ -14,8 +15,7 @@ from barycode.evaluation.campaign_report import (
     step_columns,
     table,
 )
-from barycode.evaluation.marks import fill
-from barycode.evaluation.side_by_side import Panel, side_by_side
+from barycode.experiments.document_tables import fill_table
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -47,7 +47,7 @@ def write_report(rows: Iterable[Row], folder: Path) -> None:
         parts += [f"![reconstructions](pictures-{steps}.png)", ""]
         short += [f"**{title}**", "", table(groups, "method", columns), ""]
     (folder / "report.md").write_text("\n".join(parts))
-    fill(folder / "README.md", "\n".join(short))
+    fill_table(folder / "README.md", "\n".join(short))
 
 
 def sheet(groups: Mapping[str, list[Row]], folder: Path) -> Image.Image:

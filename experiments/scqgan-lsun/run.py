@@ -20,8 +20,8 @@ from similarity import ms_ssim
 from torch import Tensor
 
 from barycode.cli.program import run_script
-from barycode.evaluation.campaign import Measurement
-from barycode.evaluation.experiment import Experiment
+from barycode.experiments.experiment import Experiment
+from barycode.experiments.sweep import Measurement
 from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import Pictures, in_order, to_tensor
 from barycode.training.autoencoders.train import Recipe

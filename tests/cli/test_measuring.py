@@ -9,7 +9,7 @@ from PIL import Image
 import barycode.training.images
 from barycode.cli import bench
 from barycode.container import Section, pack
-from barycode.evaluation import ours
+from barycode.evaluation import barycode_codec
 from barycode.evaluation.anchors import JPEG
 from barycode.images import ImageModel, ModelConfig
 
@@ -24,9 +24,9 @@ def jpeg_inside(monkeypatch):
     def decompress(data, *, model):
         return JPEG.decode(data)
 
-    monkeypatch.setattr(ours, "compress", compress)
-    monkeypatch.setattr(ours, "decompress", decompress)
-    monkeypatch.setattr(ours, "shipped_models", lambda: ["photo"])
+    monkeypatch.setattr(barycode_codec, "compress", compress)
+    monkeypatch.setattr(barycode_codec, "decompress", decompress)
+    monkeypatch.setattr(barycode_codec, "shipped_models", lambda: ["photo"])
 
 
 @pytest.fixture

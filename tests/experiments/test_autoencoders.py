@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from barycode.errors import InvalidInputError
-from barycode.evaluation import campaign
-from barycode.evaluation.ledger import Ledger
-from barycode.evaluation.marks import END, begin
+from barycode.experiments import sweep
+from barycode.experiments.document_tables import TABLE_END, table_start
+from barycode.experiments.results import ResultsFile
 from barycode.training.autoencoders import pictures as pictures_module
 from barycode.training.autoencoders.pictures import Pictures
 
@@ -34,7 +34,7 @@ def folder(tmp_path):
     """Of an experiment, two levels below the root of a project."""
     place = tmp_path / "experiments/one"
     place.mkdir(parents=True)
-    (place / "README.md").write_text(f"{begin()}\n{END}\n")
+    (place / "README.md").write_text(f"{table_start()}\n{TABLE_END}\n")
     return place
 
 
@@ -53,7 +53,7 @@ def experiment(monkeypatch, folder):
             run.main = replace(run.EXPERIMENT, folder=folder).main
         else:
             monkeypatch.setattr(run, "RUNS", folder / "runs")
-        for module in (run, campaign, pictures_module):
+        for module in (run, sweep, pictures_module):
             if hasattr(module, "load_pictures"):
                 monkeypatch.setattr(module, "load_pictures", lambda *_: made_up(side))
         return run
@@ -112,14 +112,14 @@ def test_kept_weights_stand_in_for_a_checkpoint(experiment, monkeypatch, folder)
     monkeypatch.setattr(run, "STEPS", 1)
     run.main(data=folder, steps=1, seeds=1, methods="vq-ema")
     recipe = next(iter(run.plan(steps=1)))
-    trained = campaign.Run(recipe, made_up(8), folder.parents[1] / "runs/autoencoders").model
-    fresh = campaign.Run(recipe, made_up(8), folder / "elsewhere")
-    other = campaign.Run(replace(recipe, seed=5), made_up(8), folder / "elsewhere")
+    trained = sweep.Run(recipe, made_up(8), folder.parents[1] / "runs/autoencoders").model
+    fresh = sweep.Run(recipe, made_up(8), folder / "elsewhere")
+    other = sweep.Run(replace(recipe, seed=5), made_up(8), folder / "elsewhere")
     assert not torch.equal(fresh.model.encoder[0].weight, trained.encoder[0].weight)
-    restored = campaign.restore(fresh, folder.parent)
+    restored = sweep.restore(fresh, folder.parent)
     assert restored.loop.done == 1
     assert torch.equal(restored.model.encoder[0].weight, trained.encoder[0].weight)
-    assert campaign.restore(other, folder.parent).loop.done == 0, "nobody kept the weights of that seed"
+    assert sweep.restore(other, folder.parent).loop.done == 0, "nobody kept the weights of that seed"
 
 
 def test_iterations_close_the_gap_between_the_two_algorithms(experiment, monkeypatch, folder):
@@ -248,14 +248,14 @@ def test_a_generator_against_a_discriminator(experiment, monkeypatch, folder):
 
 def test_a_run_that_diverges_is_told_and_does_not_stop_the_others(experiment, monkeypatch, folder):
     run = experiment("equal-bits")
-    step = campaign.Run.step
+    step = sweep.Run.step
 
     def diverge(self):
         if self.recipe.method == "fsq":
             raise InvalidInputError("The loss became nan.")
         return step(self)
 
-    monkeypatch.setattr(campaign.Run, "step", diverge)
+    monkeypatch.setattr(sweep.Run, "step", diverge)
     run.main(data=folder, steps=1, seeds=1, methods="fsq,none")
     rows = {row["method"]: row for row in rows_of(folder)}
     assert rows["fsq"]["failed"] == "The loss became nan."
@@ -268,10 +268,10 @@ def test_committed_tables_are_what_the_committed_rows_give(experiment, monkeypat
     shutil.copytree(EXPERIMENTS / name, copy, ignore=shutil.ignore_patterns("weights", "*.lock"))
     run = experiment(name)
     monkeypatch.setattr(run, "HERE", copy)
-    ledger = Ledger(copy / "results.json")
+    results = ResultsFile(copy / "results.json")
     if name == "prior":
-        run.write_report(ledger)
+        run.write_report(results)
     else:
-        run.write_report(ledger.rows().values(), copy)
+        run.write_report(results.rows().values(), copy)
     for document in ("README.md", "report.md"):
         assert (copy / document).read_text() == (EXPERIMENTS / name / document).read_text()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from barycode.container import ByteReader
-from barycode.evaluation.marks import END, begin
+from barycode.experiments.document_tables import TABLE_END, table_start
 from barycode.quantizers.schedules import Linear
 
 FOLDER = Path(__file__).parents[2] / "experiments/resnet32-cifar10"
@@ -157,7 +157,7 @@ def test_a_run_goes_on_where_it_stopped(parts, tmp_path):
 
 def test_the_report_has_every_row(parts, tmp_path):
     row = parts.run.Result("a", "pruning", "files/a.bin", 100_000, 18.6, 91.5, None, 0.0)
-    (tmp_path / "README.md").write_text(f"x\n{begin()}\n{END}\ny\n")
+    (tmp_path / "README.md").write_text(f"x\n{table_start()}\n{TABLE_END}\ny\n")
     parts.report.write_report([row, row], tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert text.count("| pruning | 100,000 | 18.60 | 91.50 % | 1.13 |") == 2

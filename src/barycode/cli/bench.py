@@ -37,7 +37,7 @@ def main(
     """
     with extra("evaluation"):
         from barycode.evaluation.anchors import JPEG, WEBP
-        from barycode.evaluation.ours import barycode_codec
+        from barycode.evaluation.barycode_codec import barycode_codec
     image = _rgb(picture) if picture else synthetic(SIZE)
     steps: dict[str, Callable[[], object]] = {}
     for codec, setting in ((barycode_codec(), quality), (JPEG, 50), (WEBP, 50)):

@@ -60,7 +60,7 @@ def main(
 
 
 def _ours(qualities: str, model: str) -> "Codec":
-    from barycode.evaluation.ours import barycode_codec
+    from barycode.evaluation.barycode_codec import barycode_codec
 
     try:
         settings = tuple(float(text) for text in qualities.split(","))
@@ -101,6 +101,6 @@ def _print(comparison: "Comparison") -> None:
     for mean in means(comparison.rows):
         table.add_row(*mean_cells(mean))
     console.print(table)
-    for measure, results in comparison.figures(comparison.ours[0]).items():
+    for measure, results in comparison.figures(comparison.tested[0]).items():
         for name, result in results.items():
             console.print(f"BD-rate in {measure} against {name}: {bd_cell(result)}", highlight=False)

@@ -85,7 +85,7 @@ def _report(recipe: "Recipe", folders: list[Path], model: Path, target: Path) ->
     """Rate and distortion of the new model and of JPEG on held-out pictures."""
     with extra("evaluation"):
         from barycode.evaluation.anchors import JPEG
-        from barycode.evaluation.ours import barycode_codec
+        from barycode.evaluation.barycode_codec import barycode_codec
         from barycode.evaluation.rate_distortion import Picture, rate_distortion
         from barycode.evaluation.report import Comparison, write_report
     from barycode.training.datasets import open_pictures

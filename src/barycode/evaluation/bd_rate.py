@@ -22,7 +22,7 @@ LEAST_POINTS = 3
 
 @dataclass(frozen=True)
 class Window:
-    """Where two curves are compared: where ours costs `low` to `high` bpp.
+    """Where two curves are compared: where the tested codec costs `low` to `high` bpp.
 
     overlap: the least share of that range of quality which the anchor's curve must reach.
     """
@@ -34,7 +34,7 @@ class Window:
 
 @dataclass(frozen=True)
 class BDRate:
-    """The mean over pictures of the rate difference in per cent: negative when ours is smaller."""
+    """The mean over pictures of the rate difference in per cent: negative when tested is smaller."""
 
     mean: float
     per_picture: dict[str, float]
@@ -70,23 +70,23 @@ class Curve:
         return len(self.quality)
 
 
-def bd_rate_of_curves(anchor: Curve, ours: Curve, window: Window) -> float:
-    """100 (10^m - 1) per cent, m the mean over quality of log10 rate(ours) - log10 rate(anchor).
+def bd_rate_of_curves(anchor: Curve, tested: Curve, window: Window) -> float:
+    """100 (10^m - 1) per cent, m the mean over quality of log10 rate(tested) - log10 rate(anchor).
 
-    The mean runs over the qualities that both curves reach while ours costs window.low to window.high bpp;
-    nan when that is less than window.overlap of our range.
+    The mean runs over the qualities that both curves reach while tested costs window.low to window.high bpp;
+    nan when that is less than window.overlap of the tested codec's range.
     """
-    if min(len(anchor), len(ours)) < LEAST_POINTS or not _overlap(anchor, ours):
+    if min(len(anchor), len(tested)) < LEAST_POINTS or not _overlap(anchor, tested):
         return math.nan
-    _, anchor_log_rate, our_log_rate = bjontegaard.bd_rate(
-        10**anchor.log_rate, anchor.quality, 10**ours.log_rate, ours.quality,
+    _, anchor_log_rate, tested_log_rate = bjontegaard.bd_rate(
+        10**anchor.log_rate, anchor.quality, 10**tested.log_rate, tested.quality,
         method=METHOD, require_matching_points=False, interpolators=True, min_overlap=0,
     )  # fmt: skip
-    wanted = [_quality_at(our_log_rate, ours, bpp) for bpp in (window.low, window.high)]
+    wanted = [_quality_at(tested_log_rate, tested, bpp) for bpp in (window.low, window.high)]
     low, high = max(wanted[0], anchor.quality[0]), min(wanted[1], anchor.quality[-1])
     if wanted[1] <= wanted[0] or (high - low) < window.overlap * (wanted[1] - wanted[0]):
         return math.nan
-    difference = (our_log_rate.integrate(low, high) - anchor_log_rate.integrate(low, high)) / (high - low)
+    difference = (tested_log_rate.integrate(low, high) - anchor_log_rate.integrate(low, high)) / (high - low)
     return float(100 * (10**difference - 1))
 
 
@@ -102,15 +102,15 @@ def _quality_at(log_rate: Callable, curve: Curve, bpp: float) -> float:
 
 
 def bd_rate(
-    anchor: Sequence[Row], ours: Sequence[Row], quality: str = "psnr", window: Window | None = None
+    anchor: Sequence[Row], tested: Sequence[Row], quality: str = "psnr", window: Window | None = None
 ) -> BDRate:
-    """The BD-rate of `ours` against `anchor`, a figure a picture, then averaged.
+    """The BD-rate of `tested` against `anchor`, a figure a picture, then averaged.
 
     quality: the Row's property to compare at, "psnr" or "ms_ssim_db". Pictures whose curves share less than
-    `window.overlap` of our range of quality are named in `too_little_overlap` and are not in the mean.
+    `window.overlap` of the tested range of quality are named in `too_little_overlap` and not in the mean.
     """
     window = window or Window()
-    anchors, tests = by_picture(anchor), by_picture(ours)
+    anchors, tests = by_picture(anchor), by_picture(tested)
     if set(anchors) != set(tests):
         missing = ", ".join(sorted(set(anchors) ^ set(tests))[:3])
         raise InvalidInputError(f"a BD-rate compares the same pictures, but only one side has {missing}.")

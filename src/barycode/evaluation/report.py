@@ -14,16 +14,16 @@ from barycode.evaluation.summary import QUALITIES, Mean, bd_rates, means
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of some of our codecs and of anchors on one set of pictures."""
+    """Rows of the codecs under test and of anchors on one set of pictures."""
 
     title: str
     rows: Sequence[Row]
-    ours: Sequence[Codec]
+    tested: Sequence[Codec]
     anchors: Sequence[Codec]
 
-    def figures(self, ours: Codec) -> dict[str, dict[str, BDRate]]:
-        """BD-rates of one of ours: measure -> anchor -> BDRate."""
-        return bd_rates(self.rows, ours.name, [anchor.name for anchor in self.anchors])
+    def figures(self, tested: Codec) -> dict[str, dict[str, BDRate]]:
+        """BD-rates of one of the tested codecs: measure -> anchor -> BDRate."""
+        return bd_rates(self.rows, tested.name, [anchor.name for anchor in self.anchors])
 
     @property
     def pictures(self) -> int:
@@ -36,11 +36,11 @@ def write_report(comparison: Comparison, folder: Path) -> Path:
     (folder / "report.json").write_text(json.dumps(as_json(comparison), indent=1) + "\n")
     for measure in QUALITIES:
         plot_curves(comparison.rows, measure, comparison.title, folder / f"{measure.lower()}.png")
-    for ours in comparison.ours:
+    for tested in comparison.tested:
         plot_bd_rates(
-            comparison.figures(ours),
-            f"{comparison.title}, {ours.name}",
-            folder / f"bd-rate-{slug(ours.name)}.png",
+            comparison.figures(tested),
+            f"{comparison.title}, {tested.name}",
+            folder / f"bd-rate-{slug(tested.name)}.png",
         )
     target = folder / "report.md"
     target.write_text(markdown(comparison))
@@ -49,18 +49,18 @@ def write_report(comparison: Comparison, folder: Path) -> Path:
 
 def as_json(comparison: Comparison) -> dict:
     """Settings, means and BD-rates (nan, where nothing can be compared, becomes null)."""
-    codecs = [*comparison.ours, *comparison.anchors]
+    codecs = [*comparison.tested, *comparison.anchors]
     return {
         "title": comparison.title,
         "pictures": comparison.pictures,
         "codecs": {codec.name: codec.description for codec in codecs},
         "means": [_finite(asdict(mean)) for mean in means(comparison.rows)],
         "bd_rate": {
-            ours.name: {
+            tested.name: {
                 measure: {anchor: _finite(asdict(result)) for anchor, result in results.items()}
-                for measure, results in comparison.figures(ours).items()
+                for measure, results in comparison.figures(tested).items()
             }
-            for ours in comparison.ours
+            for tested in comparison.tested
         },
     }
 
@@ -73,9 +73,9 @@ def markdown(comparison: Comparison) -> str:
         f"{comparison.pictures} pictures, real files, every byte counted.",
         "",
     ]
-    for ours in comparison.ours:
-        parts += [f"## {ours.name}: BD-rate", "", bd_table(comparison.figures(ours)), ""]
-        parts += [f"![BD-rates a picture](bd-rate-{slug(ours.name)}.png)", ""]
+    for tested in comparison.tested:
+        parts += [f"## {tested.name}: BD-rate", "", bd_table(comparison.figures(tested)), ""]
+        parts += [f"![BD-rates a picture](bd-rate-{slug(tested.name)}.png)", ""]
     parts += [
         "## Curves",
         "",
@@ -87,7 +87,7 @@ def markdown(comparison: Comparison) -> str:
     ]
     parts += ["## Settings", ""]
     parts += [
-        f"- **{codec.name}**: {codec.description}." for codec in [*comparison.ours, *comparison.anchors]
+        f"- **{codec.name}**: {codec.description}." for codec in [*comparison.tested, *comparison.anchors]
     ]
     return "\n".join(parts) + "\n"
 

@@ -64,10 +64,10 @@ def _pooled_psnr(rows: Sequence[Row]) -> float:
     return psnr_of_mse(statistics.fmean(row.mse for row in rows))
 
 
-def bd_rates(rows: Sequence[Row], ours: str, anchors: Iterable[str]) -> dict[str, dict[str, BDRate]]:
-    """BD-rates of the codec `ours`: measure ("PSNR", "MS-SSIM") -> anchor -> BDRate."""
-    tested = of_codec(rows, ours)
+def bd_rates(rows: Sequence[Row], tested: str, anchors: Iterable[str]) -> dict[str, dict[str, BDRate]]:
+    """BD-rates of the codec `tested`: measure ("PSNR", "MS-SSIM") -> anchor -> BDRate."""
+    rows_of_tested = of_codec(rows, tested)
     return {
-        measure: {anchor: bd_rate(of_codec(rows, anchor), tested, quality) for anchor in anchors}
+        measure: {anchor: bd_rate(of_codec(rows, anchor), rows_of_tested, quality) for anchor in anchors}
         for measure, quality in QUALITIES.items()
     }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from barycode.evaluation.autoencoders import measure
+from barycode.experiments.autoencoder_metrics import measure
 from barycode.quantizers import ProductQuantizer, Relaxed, SoftConvexQuantizer, VectorQuantizer
 from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import to_tensor

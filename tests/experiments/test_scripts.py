@@ -1,7 +1,7 @@
 import pytest
 
 from barycode.errors import MissingDataError
-from barycode.evaluation.scripts import load_script
+from barycode.experiments.scripts import load_script
 
 
 def test_a_script_beside_others(tmp_path):

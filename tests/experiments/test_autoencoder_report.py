@@ -3,7 +3,7 @@ import math
 import pytest
 from scipy import stats
 
-from barycode.evaluation.campaign_report import (
+from barycode.experiments.autoencoder_report import (
     Column,
     group,
     half_width,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from barycode.evaluation.ours import QUALITIES, barycode_codec
+from barycode.evaluation.barycode_codec import QUALITIES, barycode_codec
 from barycode.evaluation.rate_distortion import measure
 from barycode.images import ImageModel, ModelConfig, compress
 

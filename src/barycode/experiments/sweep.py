@@ -1,4 +1,4 @@
-"""Many autoencoder runs in order of importance: claimed, resumed, measured, one row each."""
+"""Many autoencoder runs in order of importance: locked, resumed, measured, one row each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from barycode.errors import InvalidInputError, MissingDataError
-from barycode.evaluation.autoencoders import measure, step_seconds
-from barycode.evaluation.ledger import Ledger, Row, claim
+from barycode.experiments.autoencoder_metrics import measure, step_seconds
+from barycode.experiments.results import ResultsFile, Row, try_lock
 from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import Pictures, load_pictures
 from barycode.training.autoencoders.train import Recipe, Run, build
@@ -40,7 +40,7 @@ def nothing_more(model: Autoencoder, pictures: Pictures, name: str) -> Mapping[s
 
 
 @dataclass(frozen=True)
-class Campaign:
+class Sweep:
     """The runs of one experiment.
 
     folder: where results.json and weights/ are. runs: checkpoints and logs, shared by experiments so that a
@@ -56,9 +56,9 @@ class Campaign:
     more: Measurement = nothing_more
 
     @property
-    def ledger(self) -> Ledger:
+    def results(self) -> ResultsFile:
         """The rows so far."""
-        return Ledger(self.folder / "results.json")
+        return ResultsFile(self.folder / "results.json")
 
     def run(self, deadline: float = math.inf) -> bool:
         """Train and measure what has no row yet, until `deadline` (as `time.time()`); whether all is done.
@@ -69,18 +69,18 @@ class Campaign:
         for recipe in self.missing():
             if time.time() > deadline:
                 break
-            with claim(self.runs / f"{recipe.name}.lock") as mine:
-                if mine and recipe.name not in self.ledger.rows():
+            with try_lock(self.runs / f"{recipe.name}.lock") as mine:
+                if mine and recipe.name not in self.results.rows():
                     self._run_one(recipe, _pictures(loaded, recipe.data, self.data), deadline)
         return not list(self.missing())
 
     def measured(self) -> list[Row]:
         """The rows of runs that came to their end."""
-        return [row for row in self.ledger.rows().values() if "failed" not in row]
+        return [row for row in self.results.rows().values() if "failed" not in row]
 
     def missing(self) -> Iterator[Recipe]:
         """The recipes without a row, the most important first."""
-        known = self.ledger.rows()
+        known = self.results.rows()
         return (recipe for recipe in self.recipes if recipe.name not in known)
 
     def open(self, recipe: Recipe, pictures: Pictures) -> Run:
@@ -92,7 +92,7 @@ class Campaign:
         try:
             finished = run.loop.run(deadline)
         except InvalidInputError as error:  # it diverged; the others must not wait for someone to look
-            self.ledger.add({"name": recipe.name, **recipe.row(), "failed": str(error)})
+            self.results.add({"name": recipe.name, **recipe.row(), "failed": str(error)})
             return
         if not finished:
             return
@@ -100,7 +100,7 @@ class Campaign:
         row |= {"train_seconds": round(run.loop.seconds, 1), "curve": run.loop.curve("mse")}
         if recipe.name in self.headline:
             keep_weights(run.model, self.folder / "weights" / f"{recipe.name}.safetensors")
-        self.ledger.add(row)
+        self.results.add(row)
 
     def _figures(self, model: Autoencoder, pictures: Pictures, name: str) -> dict[str, Any]:
         return {**measure(model, pictures.test, pictures.variance), **self.more(model, pictures, name)}
@@ -124,15 +124,15 @@ class Campaign:
         timed = step_seconds(chosen)
         for name in (run.recipe.name for runs in kinds.values() for run in runs):
             row = {key: value for key, value in known[name].items() if key != "step_seconds"}
-            self.ledger.add({**row, "step_seconds": timed[name]} if name in timed else row)
+            self.results.add({**row, "step_seconds": timed[name]} if name in timed else row)
 
     def evaluate_only(self) -> list[str]:
         """Measure the committed weights again; a sentence for every figure that is not the row's."""
-        known, faults = self.ledger.rows(), []
+        known, faults = self.results.rows(), []
         loaded: dict[str, Pictures] = {}
         for path in sorted((self.folder / "weights").glob("*.safetensors")):
             if path.stem not in known:
-                raise MissingDataError(f"{path.name} has no row in {self.ledger.path.name}.")
+                raise MissingDataError(f"{path.name} has no row in {self.results.path.name}.")
             row = known[path.stem]
             recipe = recipe_of(row)
             model = load_trained(recipe, path)
@@ -168,7 +168,7 @@ def restore(run: Run, experiments: Path) -> Run:
     return run
 
 
-def conclude(faults: Sequence[str]) -> NoReturn:
+def report_faults(faults: Sequence[str]) -> NoReturn:
     """Say whether rows were confirmed, and end the program with exit code 0 or 1."""
     print("\n".join(faults) or "Every figure is that of its row.")
     raise SystemExit(int(bool(faults)))

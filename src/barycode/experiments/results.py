@@ -1,4 +1,4 @@
-"""Result rows in one JSON file that several processes fill, and claims so that no two do the same work."""
+"""Result rows in one JSON file that several processes fill, and locks so that no two do the same work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Ledger:
+class ResultsFile:
     """A JSON list of rows, each with a unique "name". Locks are POSIX ones, which die with a process."""
 
     path: Path
@@ -34,14 +34,14 @@ class Ledger:
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row, in place of the one of that name."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with claim(self.path.with_suffix(".lock"), wait=True):
+        with try_lock(self.path.with_suffix(".lock"), wait=True):
             rows = {**self.rows(), row["name"]: dict(row)}
             lines = ",\n".join(json.dumps(row) for row in rows.values())
             write_atomic(self.path, f"[\n{lines}\n]\n".encode(), force=True)
 
 
 @contextmanager
-def claim(lock: Path, wait: bool = False) -> Iterator[bool]:
+def try_lock(lock: Path, wait: bool = False) -> Iterator[bool]:
     """Whether this process has the work that `lock` stands for, while the context lasts."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:

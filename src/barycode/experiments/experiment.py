@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from barycode.evaluation.campaign import Campaign, Measurement, conclude, nothing_more
-from barycode.evaluation.ledger import Row
+from barycode.experiments.results import Row
+from barycode.experiments.sweep import Measurement, Sweep, nothing_more, report_faults
 from barycode.simplex import ConvergenceWarning
 from barycode.training.autoencoders.train import Recipe
 from barycode.training.datasets import data_folder
@@ -58,20 +58,20 @@ class Experiment:
         """
         deadline = time.time() + 60 * minutes
         warnings.simplefilter("ignore", ConvergenceWarning)  # some methods stop short on purpose
-        campaign = self.campaign(data_folder(data), methods, _given(steps=steps, seeds=seeds))
+        sweep = self.sweep(data_folder(data), methods, _given(steps=steps, seeds=seeds))
         if evaluate_only:
-            conclude(campaign.evaluate_only())
+            report_faults(sweep.evaluate_only())
         if time_steps:
-            campaign.time_steps()
+            sweep.time_steps()
         else:
-            campaign.run(deadline)
-        self.write_report(campaign.measured(), self.folder)
+            sweep.run(deadline)
+        self.write_report(sweep.measured(), self.folder)
 
-    def campaign(self, data: Path, methods: str, limits: dict[str, Any]) -> Campaign:
+    def sweep(self, data: Path, methods: str, limits: dict[str, Any]) -> Sweep:
         """The runs of some methods (all if empty), under limits that `plan` understands."""
         chosen = [r for r in self.plan(**limits) if not methods or r.method in methods.split(",")]
         kept = frozenset(recipe.name for recipe in chosen if self.kept(recipe))
-        return Campaign(self.folder, self.runs, data, chosen, kept, self.more(data))
+        return Sweep(self.folder, self.runs, data, chosen, kept, self.more(data))
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Machinery of the experiments in the checkout: sweeps of runs, result files, tables in documents."""
