@@ -21,6 +21,10 @@ class UnsupportedFileError(BarycodeError):
     """A well-formed file needs a newer version, a model or a feature that this installation does not have."""
 
 
+class LimitError(BarycodeError):
+    """A file decodes to more than the `limit` that the caller has set; it may be sound."""
+
+
 class MissingDataError(BarycodeError):
     """A data set, model or optional package is not there; the message says how to get it."""
 

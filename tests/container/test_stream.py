@@ -11,7 +11,7 @@ from barycode.container.fields import encode_varint
 from barycode.container.framing import checksum
 from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError, UnsupportedFileError
 
-HEADER = b"\xbaRY\x01i"
+HEADER = b"\xbaRY\x02i"
 VALID = pack("imag", [Section("HEAD", bytes(range(40))), Section("TILE", b"x" * 200), Section("TILE", b"")])
 
 
@@ -68,7 +68,7 @@ ATTACKS: dict[str, tuple[bytes, str]] = {
     ),
     "dropped section": (HEADER + section(1, b"TILE", b"b") + b"\0", "checksum of section 0"),
     "section of a network": (
-        HEADER + section(0, b"HEAD", b"", b"\xbaRY\x01w") + b"\0",
+        HEADER + section(0, b"HEAD", b"", b"\xbaRY\x02w") + b"\0",
         "checksum of section 0",
     ),
     "lower-case tag": (HEADER + section(0, b"head", b"") + b"\0", "no valid tag"),
@@ -87,10 +87,15 @@ def test_attacks_fail_with_their_sentence(name: str) -> None:
         unpack(data)
 
 
-@pytest.mark.parametrize("header", [b"\xbaRY\x02i", b"\xbaRY\xffi", b"\xbaRY\x01q", b"\xbaRY\x01\x00"])
+@pytest.mark.parametrize("header", [b"\xbaRY\x03i", b"\xbaRY\xffi", b"\xbaRY\x02q", b"\xbaRY\x02\x00"])
 def test_files_of_the_future(header: bytes) -> None:
     with pytest.raises(UnsupportedFileError, match="update Barycode"):
         unpack(header + b"\0")
+
+
+def test_files_from_before_the_first_release() -> None:
+    with pytest.raises(UnsupportedFileError, match="compress again"):
+        unpack(b"\xbaRY\x01i\0")
 
 
 def test_too_many_sections(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ class SpecifiedDecoder:
 
     def __init__(self, data: bytes) -> None:
         padded = data + bytes(-len(data) % 4)
-        self._words = (int.from_bytes(padded[i : i + 4], "little") for i in range(0, len(padded), 4))
+        self._words = (int.from_bytes(padded[i : i + 4], "big") for i in range(0, len(padded), 4))
         self._lower, self._range = 0, MASK
         self._point = self._word() << 32 | self._word()
 
@@ -122,7 +122,7 @@ def test_the_most_lopsided_tables_are_exact() -> None:
 GOLDEN_TABLES = [[2**23, 2**22, 2**22], [1, 2**24 - 2, 1], [3, 2**24 - 1000, 997]]
 GOLDEN_ROWS = [0, 2, 1, 0, 0, 1, 2, 0]
 GOLDEN_VALUES = [0, -1, 0, 5, 0, 0, 1, -70000]
-GOLDEN_BYTES = bytes.fromhex("090000b87c1e32fd545df18f")
+GOLDEN_BYTES = bytes.fromhex("b8000009fd321e7c8ff15d54")
 
 
 def test_golden_bytes() -> None:

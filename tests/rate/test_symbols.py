@@ -109,8 +109,68 @@ def test_left_over_data_is_noticed() -> None:
     data = encode(np.arange(11).repeat(30), np.zeros(330, int))
     decoder = SymbolDecoder(data)
     decoder.decode(TABLES, np.zeros(30, int))
-    with pytest.raises(CorruptFileError, match="More coded symbols"):
+    with pytest.raises(CorruptFileError, match="do not end as an encoder"):
         decoder.finish()
+
+
+@given(st.lists(st.integers(0, 10), max_size=40), st.integers(0, 32), st.binary(min_size=1, max_size=9))
+def test_symbols_have_one_stream(chosen: list[int], bits: int, other: bytes) -> None:
+    """The bytes of an encoder and no others: neither longer, nor shorter, nor with another end."""
+    coder = SymbolEncoder()
+    rows = np.arange(len(chosen)) % 3
+    coder.encode(np.array(chosen, np.int64), TABLES, rows)
+    coder.encode_uniform([2**bits - 1, 0], bits)
+    data = coder.finish()
+    assert not data.endswith(b"\0")
+    ends = [data[:-size] + other for size in range(1, min(len(data), 8))]
+    for stream in (data, data + other, data[:-1], *ends, data + b"\0", data + b"\xff\xff\xff\xff"):
+        decoder = SymbolDecoder(stream)
+        try:
+            decoder.decode(TABLES, rows)
+            decoder.decode_uniform(2, bits)
+            decoder.finish()
+        except CorruptFileError:
+            assert stream != data
+            continue
+        again = SymbolEncoder()
+        decoder = SymbolDecoder(stream)
+        again.encode(decoder.decode(TABLES, rows), TABLES, rows)
+        again.encode_uniform(decoder.decode_uniform(2, bits), bits)
+        assert again.finish() == stream
+
+
+def test_nothing_shorter_decodes_to_the_same() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        values = rng.integers(0, 2**12, 1 + rng.integers(6))
+        coder = SymbolEncoder()
+        coder.encode_uniform(values, 12)
+        data = coder.finish()
+        shorter = int.from_bytes(data[:-1])
+        for number in (shorter, shorter + 1):
+            if number < 256 ** (len(data) - 1):
+                found = SymbolDecoder(number.to_bytes(len(data) - 1)).decode_uniform(len(values), 12)
+                assert found.tolist() != values.tolist()
+
+
+def test_a_least_length_is_kept_and_checked() -> None:
+    coder = SymbolEncoder()
+    coder.encode_uniform([5, 0, 1], 3)
+    data, plain = coder.finish(10), coder.finish()
+    assert data == plain + bytes(10 - len(plain))
+    for size in (0, 9):
+        with pytest.raises(
+            CorruptFileError, match=f"{size} bytes, and what they claim to hold takes at least 10"
+        ):
+            SymbolDecoder(data[:size], 10)
+    for stream, sound in ((data, True), (data + b"\0", False), (data[:-1] + b"\1", False)):
+        decoder = SymbolDecoder(stream, 10)
+        assert decoder.decode_uniform(3, 3).tolist() == [5, 0, 1]
+        if sound:
+            decoder.finish()
+        else:
+            with pytest.raises(CorruptFileError, match="do not end"):
+                decoder.finish()
 
 
 @given(st.binary(max_size=200))

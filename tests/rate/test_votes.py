@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barycode.errors import CorruptFileError, InvalidInputError
-from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
+from barycode.errors import CorruptFileError, InvalidInputError, LimitError
+from barycode.rate import SymbolDecoder, SymbolEncoder
 from barycode.rate.tables import TOTAL
 from barycode.rate.votes import MAX_VOTES, VoteTables, pack_votes, unpack_votes
 
@@ -46,10 +46,10 @@ def test_a_set_costs_no_order():
 def test_the_tables_are_the_probabilities_of_sets():
     """Chained over the places, they give each set the product of its odds over the sum of all products."""
     odds = np.array([1, 200, 3, 40, 17], np.int32)
-    tables = VoteTables(odds, FrequencyTables.from_counts(np.ones((1, 4))), 3)
+    tables = VoteTables(odds, np.full(4, 255, np.int32), 3, 3)
     sets = list(combinations(range(5), 3))
     products = np.array([np.prod(odds[list(s)].astype(float)) for s in sets])
-    rows = {left: tables._next_tables(left).counts / TOTAL for left in (3, 2, 1)}
+    rows = {left: tables._next_tables(left, np.arange(5)).counts / TOTAL for left in (3, 2, 1)}
     chained = [rows[3][0, a] * rows[2][a + 1, b] * rows[1][b + 1, c] for a, b, c in sets]
     np.testing.assert_allclose(chained, products / products.sum(), rtol=1e-3)
 
@@ -57,7 +57,7 @@ def test_the_tables_are_the_probabilities_of_sets():
 def test_frequent_code_vectors_are_cheap():
     votes = np.minimum(draw_votes(0, 3000, 64, 2, 3), 5)
     fitted = VoteTables.fit(votes, 64, 2)
-    uniform = VoteTables(np.ones(64, np.int32), fitted.shapes, 2)
+    uniform = VoteTables(np.full(64, 255, np.int32), fitted.shapes, 2, 3)
     sizes = []
     for tables in (fitted, uniform):
         encoder = SymbolEncoder()
@@ -67,17 +67,15 @@ def test_frequent_code_vectors_are_cheap():
 
 
 def test_bytes_of_a_small_record():
-    """The format: numbers of codes and of table bytes; K, s, L; odds; the table of shapes; the stream."""
+    """The format: n, K, s, L; odds of code vectors and of shapes; the stream."""
     record = pack_votes([[0, 0, 2], [1, 1, 1]], 3, 2)
-    assert record[:8] == bytes([2, 0, 0, 0, len(record[8:]) - 4, 0, 0, 0])
-    assert record[8:12] == bytes([3, 0, 2, 3])
-    assert record[12:15] == bytes([255, 255, 255])
+    assert record == bytes.fromhex("02000000 0300 02 03  ffffff ff00ff 96")
     assert np.array_equal(unpack_votes(record)[1], [[0, 0, 2], [1, 1, 1]])
 
 
 def test_damaged_records_give_the_typed_error_or_other_codes():
     record = pack_votes(draw_votes(1, 50, 20, 2, 3), 20, 2)
-    for size in range(0, 60):
+    for size in range(8 + 20 + 3):  # numbers and tables
         with pytest.raises(CorruptFileError):
             unpack_votes(record[:size])
     generator = np.random.default_rng(0)
@@ -120,10 +118,56 @@ def test_votes_of_another_grid_are_a_typed_error():
     with pytest.raises(InvalidInputError, match="3 votes, but the tables are for 2"):
         tables.encode(SymbolEncoder(), [[0, 1, 1]])
     with pytest.raises(InvalidInputError, match="support of 1 to 2"):
-        VoteTables(tables.odds, tables.shapes, 3)
+        VoteTables(tables.odds, tables.shapes, 3, 2)
+    with pytest.raises(InvalidInputError, match="3 shapes come"):
+        VoteTables(tables.odds, np.ones(3, np.int32), 2, 2)
 
 
 def test_symbols_that_no_encoder_writes_are_corrupt():
-    tables = VoteTables(np.ones(4, np.int32), FrequencyTables.from_counts([[0, 1]]), 1)
-    with pytest.raises(CorruptFileError):
-        tables.decode(SymbolDecoder(b"\xff" * 8), 5)  # a shape of two vectors, where one is allowed
+    tables = VoteTables(np.ones(4, np.int32), np.full(2, 255, np.int32), 2, 2)
+    coder = SymbolEncoder()
+    coder.encode([1], tables._shape_table, [0])  # two different votes ...
+    coder.encode([3], tables._next_tables(2, np.array([0])), [0])  # ... the first of them for the last vector
+    with pytest.raises(CorruptFileError, match="cannot be"):
+        tables.decode(SymbolDecoder(coder.finish()), 1)
+
+
+def test_a_record_without_codes_builds_no_tables(monkeypatch):
+    """2.2 kB that cost ten seconds."""
+    record = pack_votes(np.zeros((0, 16), np.int64), 2048, 16)
+    monkeypatch.setattr(VoteTables, "_next_tables", None)
+    assert unpack_votes(record)[1].shape == (0, 16)
+
+
+def test_the_largest_tables_are_quick():
+    votes = draw_votes(3, 1500, 2048, 16, 16)
+    assert np.array_equal(unpack_votes(pack_votes(votes, 2048, 16))[1], votes)
+
+
+def test_a_small_record_cannot_stand_for_many_codes():
+    """31 bytes that cost 2.4 GB: one code vector needs no symbol."""
+    record = pack_votes(np.zeros((5000, 1), np.int64), 1, 1)
+    assert len(record) == 10 + 5
+    claimed = (2**25).to_bytes(4, "little") + record[4:]
+    with pytest.raises(CorruptFileError, match="at least 32768"):
+        unpack_votes(claimed)
+    with pytest.raises(CorruptFileError, match="do not end"):
+        unpack_votes(record + b"\0")
+
+
+def test_a_limit_is_asked_before_any_work():
+    record = pack_votes(draw_votes(1, 50, 20, 2, 3), 20, 2)
+    assert unpack_votes(record, limit=8 * 150)[1].shape == (50, 3)
+    with pytest.raises(LimitError, match="1,200 bytes, more than the limit of 1,199"):
+        unpack_votes(record, limit=8 * 150 - 1)
+
+
+def test_codes_go_in_blocks(monkeypatch):
+    """A record of several blocks of codes comes back, and only the order of its symbols is another."""
+    votes = draw_votes(1, 500, 20, 3, 4)
+    whole = pack_votes(votes, 20, 3)
+    monkeypatch.setattr("barycode.rate.votes.BLOCK", 64)
+    record = pack_votes(votes, 20, 3)
+    assert record != whole
+    assert abs(len(record) - len(whole)) <= 2
+    assert np.array_equal(unpack_votes(record)[1], votes)

@@ -1,6 +1,7 @@
 """The `.bary` file: typed sections with checksums, specified in docs/format.md. It knows no application."""
 
 from barycode.container.atomic import write_atomic
+from barycode.container.bounds import least_bytes, require_within
 from barycode.container.container import Container, pack, unpack
 from barycode.container.describe import Share, describe
 from barycode.container.fields import ByteReader, ByteWriter
@@ -19,7 +20,9 @@ __all__ = [
     "Section",
     "Share",
     "describe",
+    "least_bytes",
     "pack",
+    "require_within",
     "unpack",
     "write_atomic",
 ]

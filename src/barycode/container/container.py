@@ -1,12 +1,16 @@
 """Whole files in memory, built on the stream."""
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import groupby
 
 from barycode.container.framing import Section
 from barycode.container.stream import ContainerReader, ContainerWriter
 from barycode.errors import CorruptFileError, UnsupportedFileError
+
+SHOWN = 8  # runs of sections in a message
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,22 @@ class Container:
         """The payload of the only section with this tag, or None; CorruptFileError for more than one."""
         return self.one(tag) if self.all(tag) else None
 
-    def require_known(self, tags: Collection[str]) -> None:
-        """Raise UnsupportedFileError for other tags, save optional ones: their first letter is lower-case."""
+    def require_layout(self, layout: str) -> None:
+        """Raise unless the sections are those of a layout such as `"HEAD TILE+ EXIF?"`, in that order.
+
+        A tag alone is there once; `?` stands for at most once, `*` for any number of times, `+` for at
+        least once. UnsupportedFileError for a tag that the layout does not have, CorruptFileError for others.
+        """
         for section in self.sections:
-            if section.tag not in tags and section.tag[0].isupper():
+            if section.tag not in layout:
                 raise UnsupportedFileError(
                     f"The file has a {section.tag} section that this Barycode does not know: update Barycode."
                 )
+        pattern = re.sub(r"(\w+)([?*+]?) ?", r"(?:\1 )\2", layout)
+        if not re.fullmatch(pattern, "".join(f"{section.tag} " for section in self.sections)):
+            raise CorruptFileError(
+                f"The file has the sections {_runs(self.sections)}, expected {layout}: it is damaged."
+            )
 
 
 def pack(kind: str, sections: Iterable[Section]) -> bytes:
@@ -54,3 +67,9 @@ def unpack(data: bytes) -> Container:
     """The sections of a file, checked. Raises CorruptFileError or, for newer files, UnsupportedFileError."""
     reader = ContainerReader(BytesIO(data))
     return Container(reader.kind, reader.version, tuple(reader))
+
+
+def _runs(sections: Iterable[Section]) -> str:
+    """The first tags in order, with how many of each follow each other."""
+    runs = [f"{tag} ({len(list(run))})" for tag, run in groupby(section.tag for section in sections)]
+    return ", ".join(runs[:SHOWN] + ["..."] * (len(runs) > SHOWN)) or "none"

@@ -5,7 +5,7 @@ import zlib
 from dataclasses import dataclass
 
 MAGIC = b"\xbaRY"  # the first byte is not ASCII: no text file starts like this
-VERSION = 1
+VERSION = 2  # 1 was never released, and has other coded symbols
 KINDS = {"imag": b"i", "wght": b"w", "vect": b"v"}  # pictures, networks, vectors
 HEADER_BYTES = len(MAGIC) + 2
 END = b"\x00"  # no tag starts with it
@@ -14,7 +14,7 @@ CHECKSUM_BYTES = 4
 MAX_SECTION_BYTES = 2**31 - 1
 MAX_SECTIONS = 2**20
 
-_TAG = re.compile(rb"[A-Za-z][A-Z0-9]{3}")
+_TAG = re.compile(rb"[A-Z][A-Z0-9]{3}")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Section:
 
 
 def is_tag(tag: bytes) -> bool:
-    """A letter, then three upper-case letters or digits."""
+    """A capital letter, then three capitals or digits."""
     return _TAG.fullmatch(tag) is not None
 
 

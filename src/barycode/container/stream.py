@@ -64,7 +64,9 @@ class ContainerWriter:
         if self._closed:
             raise InvalidInputError(f"The section {section.tag} comes after close(): add it before.")
         if not is_tag(section.tag.encode()):
-            raise InvalidInputError(f"The tag {section.tag!r} is not a letter and three capitals or digits.")
+            raise InvalidInputError(
+                f"The tag {section.tag!r} is not a capital letter and three capitals or digits."
+            )
         if len(section.payload) > MAX_SECTION_BYTES or self._count >= MAX_SECTIONS:
             raise InvalidInputError(
                 f"The section {section.tag} is too much for one file: at most {MAX_SECTIONS} sections "
@@ -87,11 +89,16 @@ class ContainerReader:
         kinds = {ord(letter): kind for kind, letter in KINDS.items()}
         if self.version > VERSION or code not in kinds:
             raise UnsupportedFileError(
-                f"The file has version {self.version} and kind {code}, this Barycode reads up to {VERSION} "
+                f"The file has version {self.version} and kind {code}, this Barycode reads version {VERSION} "
                 f"and the kinds {', '.join(KINDS)}: update Barycode."
             )
         if self.version == 0:
             raise CorruptFileError("The file has format version 0, which never was: it is damaged.")
+        if self.version < VERSION:
+            raise UnsupportedFileError(
+                f"The file has format version {self.version}, from before the first release: compress again "
+                "what it was made from."
+            )
         self.kind = kinds[code]
 
     def __iter__(self) -> Iterator[Section]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from barycode.container import ByteReader, ByteWriter, Container, Section, pack, unpack
+from barycode.container import ByteReader, ByteWriter, Container, Section, pack, require_within, unpack
 from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.painting import LARGEST, Canvas, paint
@@ -19,12 +19,13 @@ from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, un
 from barycode.images.quality import step_index
 from barycode.images.shelf import DEFAULT, find_model, model_of
 from barycode.images.steps import INDEX_RANGE, check_index
-from barycode.images.tile import Setting, decode_tile, encode_tile
+from barycode.images.tile import Setting, decode_tile, encode_tile, least_size
 from barycode.images.tiling import CODE_TILE, Tile, blocks, sample_tile, tiles
 from barycode.images.transform import BANDS
+from barycode.rate import require_least
 
 KIND = "imag"
-TAGS = ("HEAD", "TILE", "ALPH", "EXIF", "ICCP")
+LAYOUT = "HEAD TILE+ ALPH? EXIF? ICCP?"
 MAX_PIXELS = 2**28
 
 
@@ -103,12 +104,16 @@ def compress_at(
     return pack(KIND, sections + _extras(picture))
 
 
-def decompress(data: bytes, *, model: str | Path | ImageModel | None = None) -> Image.Image:
-    """The picture of `.bary` bytes. Raises CorruptFileError for damaged files, UnsupportedFileError without
-    its model.
+def decompress(
+    data: bytes, *, model: str | Path | ImageModel | None = None, limit: int | None = None
+) -> Image.Image:
+    """The picture of `.bary` bytes; of at most `limit` bytes of pixels, where that is given.
+
+    Raises CorruptFileError for damaged files, UnsupportedFileError without its model, LimitError.
     """
     container = unpack(data)
     header = read_header(container)
+    require_within(limit, header.width * header.height * len(header.mode), "The picture")
     chosen = model_of(header.fingerprint) if model is None else find_model(model)
     canvas = read_codes(container, header, chosen)
     pixels = paint(chosen, canvas, header.setting.step())[: header.height, : header.width]
@@ -127,8 +132,11 @@ def read_header(container: Container) -> Header:
     """The header of a compressed picture."""
     if container.kind != KIND:
         raise CorruptFileError(f"This file holds {container.kind!r}, not a picture.")
-    container.require_known(TAGS)
-    return Header.from_bytes(container.one("HEAD"))
+    container.require_layout(LAYOUT)
+    header = Header.from_bytes(container.one("HEAD"))
+    if bool(container.all("ALPH")) != header.mode.endswith("A"):
+        raise CorruptFileError(f"The picture is {header.mode}, alpha and all: the file is damaged.")
+    return header
 
 
 def read_codes(container: Container, header: Header, model: ImageModel) -> Canvas:
@@ -138,6 +146,8 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Canva
         raise CorruptFileError(
             f"The picture has {len(payloads)} tiles, expected {len(places)}: the file is damaged."
         )
+    for payload, tile in zip(payloads, places, strict=True):
+        require_least(payload, least_size(tile.size))
     height, width = blocks(header.height), blocks(header.width)
     codes = np.empty((BANDS, height, width), np.float16)
     multipliers = np.ones((height, width), np.float32)
@@ -156,7 +166,7 @@ def _encode(model: ImageModel, picture: Picture, tile: Tile, setting: Setting, t
 
 
 def _extras(picture: Picture) -> list[Section]:
-    extras = {"EXIF": picture.exif, "ICCP": picture.icc}
-    if picture.alpha is not None:
-        extras["ALPH"] = pack_alpha(picture.alpha)
+    """In the order of LAYOUT."""
+    alpha = b"" if picture.alpha is None else pack_alpha(picture.alpha)
+    extras = {"ALPH": alpha, "EXIF": picture.exif, "ICCP": picture.icc}
     return [Section(tag, data) for tag, data in extras.items() if data]

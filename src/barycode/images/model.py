@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, cast
 
 import numpy as np
 import safetensors
@@ -20,12 +20,13 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from barycode.container import write_atomic
+from barycode.container.schema import Between, from_json, parse_json
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images.choice import Chooser
 from barycode.images.contexts import AC_FAMILIES, FAMILIES, AcContext, DcContext, check_exact
 from barycode.images.prediction import LIMIT, ROWS
 from barycode.images.slices import SLICES
-from barycode.images.steps import StepPolicy
+from barycode.images.steps import INDEX_RANGE, StepPolicy
 from barycode.images.synthesis import Decoder
 from barycode.images.transform import Analysis
 from barycode.images.vectors import UNIT, VectorShape, VectorSlice
@@ -35,6 +36,8 @@ from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLaye
 FORMAT = 1
 METADATA = "barycode_image_model"
 FINGERPRINT_BYTES = 4
+STORED = {torch.float16, torch.int8, torch.int32, torch.uint8}
+Index = Annotated[int, Between(*INDEX_RANGE)]
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,26 @@ class ModelConfig:
     vectors.
     """
 
-    name: str
-    trade: float = 0.11  # lambda: squared error in steps that one bit is worth
+    name: Annotated[str, Between(1, 80)]
+    trade: Annotated[float, Between(0, 100)] = 0.11  # lambda: squared error in steps that one bit is worth
     policy: StepPolicy = field(default_factory=StepPolicy)
-    qualities: tuple[int, ...] = (25, 16, 6, -4, -17)  # step indices: 0.1 to 1 bits per pixel on average
-    channels: int = 128
-    depth: int = 5
-    post_channels: int = 32
-    post_depth: int = 2
-    hidden: int = 128
-    vectors: tuple[VectorShape, ...] = ()
+    # Step indices of the five qualities: 0.1 to 1 bits per pixel on average.
+    qualities: Annotated[tuple[Index, ...], Between(5, 5)] = (25, 16, 6, -4, -17)
+    channels: Annotated[int, Between(1, 1024)] = 128
+    depth: Annotated[int, Between(0, 64)] = 5
+    post_channels: Annotated[int, Between(1, 1024)] = 32
+    post_depth: Annotated[int, Between(0, 64)] = 2
+    hidden: Annotated[int, Between(1, 1024)] = 128
+    vectors: Annotated[tuple[VectorShape, ...], Between(0, len(SLICES))] = field(
+        default=(), metadata={"optional": True}
+    )
+
+    def __post_init__(self) -> None:
+        indices = [shape.index for shape in self.vectors]
+        if len(set(indices)) != len(indices):
+            raise InvalidInputError(
+                f"The slices of code vectors {indices} repeat: expected each at most once."
+            )
 
 
 class ImageModel(nn.Module):
@@ -118,18 +131,32 @@ class ImageModel(nn.Module):
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "model") -> "ImageModel":
         """Read a model file; raises CorruptFileError or UnsupportedFileError with the file's `name`."""
+        tensors = _read_tensors(data, name)
         config = _read_config(data, name)
-        tensors = load_safetensors(data)
+        with torch.device("meta"):  # whether the file is as large as its configuration, before it is built
+            known = cls(config)._stored_shapes()
+        if {tensor.dtype for tensor in tensors.values()} - STORED:
+            raise CorruptFileError(f"The model file {name} has tensors of another type than it may.")
+        if known != {key: tensor.shape for key, tensor in tensors.items() if key in known}:
+            raise CorruptFileError(
+                f"The model file {name} does not hold the tensors of its own configuration."
+            )
         try:
             model = cls(config)
             model._read_tables(tensors)
             _thaw(model, tensors)
+            model.check_exact()
         except (KeyError, RuntimeError) as error:
             raise CorruptFileError(
                 f"The model file {name} does not hold the tensors of its own configuration."
             ) from error
+        except InvalidInputError as error:
+            raise CorruptFileError(f"The model file {name} cannot decode exactly: {error}") from error
         model.fingerprint = hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         return model.eval().requires_grad_(False)
+
+    def _stored_shapes(self) -> dict[str, torch.Size]:
+        return {name: value.shape for name, value in self.state_dict().items()}
 
     def _all_tables(self) -> dict[str, FrequencyTables]:
         slices = cast(Iterable[tuple[str, VectorSlice]], self.vectors.items())
@@ -151,29 +178,27 @@ def _flat_tables() -> FrequencyTables:
     return FrequencyTables.from_counts(np.ones((FAMILIES * ROWS, 2 * LIMIT + 1), dtype=np.int64))
 
 
-def _read_config(data: bytes, name: str) -> ModelConfig:
+def _read_tensors(data: bytes, name: str) -> dict[str, Tensor]:
     try:
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-        raw: dict[str, Any] = json.loads(metadata.get(METADATA, "{}"))
-        load_safetensors(data)
-    except (ValueError, safetensors.SafetensorError) as error:
+        tensors = load_safetensors(data)
+    except (ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         raise CorruptFileError(
             f"The model file {name} is not a safetensors file: train or download it again."
         ) from error
-    if raw.pop("format", None) != FORMAT:
+    return tensors
+
+
+def _read_config(data: bytes, name: str) -> ModelConfig:
+    length = int.from_bytes(data[:8], "little")
+    what = f"The configuration of the model file {name}"
+    metadata = parse_json(data[8 : 8 + length], what).get("__metadata__", {})
+    raw = parse_json(metadata.get(METADATA, "{}"), what)
+    if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
         raise UnsupportedFileError(
             f"The model file {name} is not a picture model of format {FORMAT}: "
             "expected one written by `barycode train images`, of a version that this one knows."
         )
-    policy = raw.pop("policy")
-    policy["clip"] = tuple(policy["clip"])
-    raw["qualities"] = tuple(raw["qualities"])
-    try:
-        vectors = tuple(VectorShape(**shape) for shape in raw.pop("vectors", ()))
-    except (TypeError, InvalidInputError) as error:
-        raise CorruptFileError(f"The model file {name} has code vectors of no known shape.") from error
-    return ModelConfig(policy=StepPolicy(**policy), vectors=vectors, **raw)
+    return from_json(ModelConfig, raw, what)
 
 
 def _integer_parameters(model: nn.Module) -> dict[str, int]:
@@ -209,4 +234,7 @@ def _thaw(model: ImageModel, tensors: dict[str, Tensor]) -> None:
     state = {
         name: t.float() / 2 ** scales[name] if name in scales else t.float() for name, t in tensors.items()
     }
+    for name, value in state.items():
+        if not bool(value.isfinite().all()):
+            raise InvalidInputError(f"the tensor {name[:80]!r} has entries that are not finite.")
     model.load_state_dict(state)

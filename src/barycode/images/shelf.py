@@ -5,10 +5,11 @@ folders of the variable BARYCODE_MODELS (separated like PATH), or handed over di
 """
 
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from barycode.errors import InvalidInputError, MissingDataError, UnsupportedFileError
+from barycode.errors import BarycodeError, InvalidInputError, MissingDataError, UnsupportedFileError
 from barycode.images.model import ImageModel
 
 SHIPPED = Path(__file__).parent / "models"
@@ -43,9 +44,10 @@ def model_of(fingerprint: bytes) -> ImageModel:
     """The model with this identity, shipped or in BARYCODE_MODELS."""
     folders = [SHIPPED, *map(Path, filter(None, os.environ.get("BARYCODE_MODELS", "").split(os.pathsep)))]
     for path in (p for folder in folders for p in sorted(folder.glob("*.safetensors"))):
-        model = _load(path.resolve(), path.stat().st_mtime_ns)
-        if model.fingerprint == fingerprint:
-            return model
+        with suppress(BarycodeError, OSError):  # a stranger among the models is none of ours
+            model = _load(path.resolve(), path.stat().st_mtime_ns)
+            if model.fingerprint == fingerprint:
+                return model
     raise UnsupportedFileError(
         f"This picture needs the model {fingerprint.hex()}, which is not here: "
         "put its file in a folder of BARYCODE_MODELS, or pass it as `model`."

@@ -7,11 +7,13 @@ Steps never reach the entropy coder, so they may be floats: they only scale deco
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from barycode.container.schema import Between
 from barycode.errors import InvalidInputError
 from barycode.images.transform import BLOCK, COLOURS
 
@@ -19,6 +21,8 @@ REFERENCE_STEP = 50.0
 STEPS_AN_OCTAVE = 16
 INDEX_RANGE = (-32, 64)
 CLASSES_AN_OCTAVE = 8  # what the context networks are told of the step
+
+Multiplier = Annotated[float, Between(2**-6, 2**6)]
 
 
 def step_of(index: int) -> float:
@@ -47,12 +51,12 @@ class StepPolicy:
     bands of luma keep the picture's step, since activity is measured on them.
     """
 
-    exponent: float = 0.0
-    growth: float = 0.0
-    chroma: float = 1.0
-    offset: float = 3.0
-    pivot: float = 14.0
-    clip: tuple[float, float] = (0.35, 3.0)
+    exponent: Annotated[float, Between(0, 4)] = 0.0
+    growth: Annotated[float, Between(0, 4)] = 0.0
+    chroma: Annotated[float, Between(2**-6, 2**6)] = 1.0
+    offset: Annotated[float, Between(0, 2**10)] = 3.0
+    pivot: Annotated[float, Between(2**-6, 2**10)] = 14.0
+    clip: tuple[Multiplier, Multiplier] = (0.35, 3.0)
 
     @property
     def is_uniform(self) -> bool:

@@ -1,11 +1,13 @@
 """One tile of a picture to bytes and back: the walk with a coder at its side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from barycode.container import least_bytes
 from barycode.images.contexts import AC_FAMILIES, Exchange, Step, walk
 from barycode.images.model import ImageModel
 from barycode.images.steps import octave_of, step_of
@@ -13,6 +15,7 @@ from barycode.images.transform import BLOCK
 from barycode.rate import SymbolDecoder, SymbolEncoder
 
 STEPS_KNOWN = AC_FAMILIES + 1  # a local step needs DC and the first slice
+BLOCKS_PER_BYTE = 64  # that a byte of a tile stands for at most, so that no small file asks for much work
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,21 @@ class Setting:
         return self.grey and step.bands[0] >= BLOCK**2
 
 
+def least_size(size: Sequence[int]) -> int:
+    """The least number of bytes of a tile of so many blocks (h, w)."""
+    return least_bytes(size[0] * size[1], BLOCKS_PER_BYTE)
+
+
 def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> bytes:
     """Coefficients (192, h, w) to bytes."""
     encoder = _TileEncoder(model, coefficients[None], setting, trade)
     _walk(model, coefficients.shape[1:], setting, encoder.exchange)
-    return encoder.coder.finish()
+    return encoder.coder.finish(least_size(coefficients.shape[1:]))
 
 
 def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: Setting) -> Tensor:
     """The codes (192, h, w) of a tile."""
-    decoder = SymbolDecoder(data)
+    decoder = SymbolDecoder(data, least_size(size))
 
     def exchange(step: Step) -> Tensor:
         shape = step.prediction.scale.shape

@@ -8,7 +8,7 @@ from barycode.rate.entropy import (
     soft_cross_entropy,
     soft_histogram,
 )
-from barycode.rate.symbols import SymbolDecoder, SymbolEncoder
+from barycode.rate.symbols import SymbolDecoder, SymbolEncoder, require_least
 from barycode.rate.tables import PRECISION, FrequencyTables
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "entropy",
     "expected_code_length",
     "hard_histogram",
+    "require_least",
     "soft_cross_entropy",
     "soft_histogram",
 ]

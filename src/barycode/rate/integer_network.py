@@ -34,7 +34,7 @@ def activate(total: Tensor) -> Tensor:
 
 def check_sums(worst: float) -> None:
     """Raise InvalidInputError unless sums of this size are exact in float32."""
-    if worst >= EXACT_LIMIT:
+    if not worst < EXACT_LIMIT:  # NaN is not below it
         raise InvalidInputError(
             f"An integer network can reach sums of {worst:.0f}, expected below {EXACT_LIMIT}: "
             "train it with smaller weights, or with fewer inputs."

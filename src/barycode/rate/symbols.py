@@ -8,6 +8,9 @@ rounded: a row of counts c_k is handed over as p_k = c_k - 1, which adds up to 2
 the coder starts symbol k at `floor((p_0 + ... + p_{k-1}) * (2**24 - A) / sum(p)) + k`. The factor is exactly
 1 and every sum is an integer that float32 holds, so symbol k starts at c_0 + ... + c_{k-1}: integers in,
 integers out, on every machine.
+
+The bytes are one fraction, most significant byte first. Of all that decode to the symbols, the encoder takes
+the shortest, and of those the smallest; the decoder encodes again what it reads and refuses any other.
 """
 
 from collections.abc import Iterator
@@ -25,7 +28,9 @@ LIMB = 16  # wider uniform integers are coded in two parts
 MAX_MAGNITUDE = 2**30  # of a signed value, so that int32 holds it and its escape
 SCATTERED = 32  # symbols a row below which a table for each symbol is faster than a request for each row
 SCATTERED_ENTRIES = 2**21  # ... as long as those tables stay small
-_WORD = np.dtype("<u4")
+_WORD = np.dtype(">u4")
+_WINDOW = 8  # bytes of the coder's state
+_SEAL = 2**32 - 1  # the coder's own ending is the word of its lower end plus this
 
 _queue = constriction.stream.queue
 _model = constriction.stream.model
@@ -83,9 +88,9 @@ class SymbolEncoder:
         for shift, width in limbs:
             self._coder.encode((values >> shift & 2**width - 1).astype(np.int32), _model.Uniform(2**width))
 
-    def finish(self) -> bytes:
-        """The bytes of everything so far: little-endian words of 32 bits less the zero bytes at the end."""
-        return self._coder.get_compressed().astype(_WORD).tobytes().rstrip(b"\0")
+    def finish(self, least: int = 0) -> bytes:
+        """The bytes of everything so far; zeros behind them where they would be fewer than `least`."""
+        return _ended(self._coder).ljust(least, b"\0")
 
     def _encode_naturals(self, values: NDArray[np.int64]) -> None:
         lengths = _bit_lengths(values + 1) - 1
@@ -98,12 +103,17 @@ class SymbolDecoder:
     """Reads what a SymbolEncoder wrote. Every size comes from the caller, none from the data.
 
     Damaged data raises CorruptFileError or, where the coder cannot know, gives wrong symbols within their
-    range: the checksum of the section around it comes first.
+    range: the checksum of the section around it comes first. `least` is the number of bytes that data of
+    their kind have at least, so that a few bytes cannot ask for much work.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, least: int = 0) -> None:
+        require_least(data, least)
+        self._data = data
+        self._least = least
         words = np.frombuffer(data + bytes(-len(data) % _WORD.itemsize), _WORD)
         self._coder = _queue.RangeDecoder(words.astype(np.uint32))
+        self._again = _queue.RangeEncoder()
 
     def decode(self, tables: FrequencyTables, rows: ArrayLike) -> NDArray[np.int32]:
         """The next symbols, int32 (n,), one for each row (n,)."""
@@ -134,15 +144,22 @@ class SymbolDecoder:
         return values
 
     def finish(self) -> None:
-        """Raise CorruptFileError when there is certainly more data than was asked for."""
-        if not self._coder.maybe_exhausted():
-            raise CorruptFileError("More coded symbols follow than the file has places for: it is damaged.")
+        """Raise CorruptFileError unless the data are exactly what an encoder writes for the symbols read."""
+        if _ended(self._again).ljust(self._least, b"\0") != self._data:
+            raise CorruptFileError(
+                "The coded symbols do not end as an encoder ends them: the file is damaged, or has more of "
+                "them than it has places for."
+            )
 
-    def _read(self, model: Any, amount: int | NDArray[np.float32]) -> NDArray[np.int32]:
+    def _read(self, model: Any, *amount: Any) -> NDArray[np.int32]:
+        """Symbols of a model, so many; or of a family of models, one for each row of its parameters."""
         try:
-            return np.asarray(self._coder.decode(model, amount), np.int32)
+            symbols = np.asarray(self._coder.decode(model, *amount), np.int32)
         except (AssertionError, ValueError) as error:
             raise CorruptFileError("No encoder writes these coded symbols: the file is damaged.") from error
+        parameters = [each for each in amount if isinstance(each, np.ndarray)]
+        self._again.encode(symbols, model, *parameters)
+        return symbols
 
     def _decode_naturals(self, count: int) -> NDArray[np.int64]:
         lengths = self.decode(_ESCAPES, np.zeros(count, np.int64)).astype(np.int64)
@@ -150,6 +167,31 @@ class SymbolDecoder:
         for length, places in _by_length(lengths):
             values[places] = self.decode_uniform(places.size, length) + (1 << length) - 1
         return values
+
+
+def require_least(data: bytes, least: int) -> None:
+    """Raise CorruptFileError for coded symbols of fewer bytes: a check before any work."""
+    if len(data) < least:
+        raise CorruptFileError(
+            f"The coded symbols are {len(data)} bytes, and what they claim to hold takes at least {least}: "
+            "the file is damaged or hostile."
+        )
+
+
+def _ended(coder: Any) -> bytes:
+    """The bytes of a RangeEncoder: of all fractions within its last interval, the shortest and smallest."""
+    complete, (lower, width) = coder.pos()
+    before = coder.get_compressed()[:complete].astype(_WORD).tobytes()
+    size, point = next(
+        (size, point)
+        for size in range(_WINDOW + 1)
+        if (point := -(-lower >> 8 * (_WINDOW - size)) << 8 * (_WINDOW - size)) < lower + width
+    )
+    carried = (lower + _SEAL) >> 8 * _WINDOW  # what the coder's own ending has added to the words before
+    if point >> 8 * _WINDOW > carried:
+        before = (int.from_bytes(before) + 1).to_bytes(len(before))
+    last = (point % (1 << 8 * _WINDOW)).to_bytes(_WINDOW)[:size]
+    return (before + last).rstrip(b"\0")
 
 
 def _coding_order(rows: NDArray[np.int64], tables: FrequencyTables) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from barycode.container import ByteReader, ByteWriter, Section, pack, unpack
+from barycode.container import ByteReader, ByteWriter, Section, least_bytes, pack, require_within, unpack
 from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.quantizers import Quantizer, SoftConvexQuantizer
 from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
@@ -17,6 +17,7 @@ from barycode.rate.votes import pack_votes, unpack_votes
 
 KIND = "vect"
 MAX_CODES = 1 << 28
+CODES_PER_BYTE = 1 << 10  # that a byte of a file stands for at most
 LARGEST_TABLE = 4096  # symbols; a larger grid is coded by the digits of its indices, its coordinates
 DIGIT_BITS = 3
 DIGIT = 1 << DIGIT_BITS
@@ -43,24 +44,36 @@ def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
     tables = FrequencyTables.from_counts(np.stack(histograms))
     encoder = SymbolEncoder()
     encoder.encode(symbols.ravel(), tables, _rows(len(symbols), symbols.shape[1]))
-    return pack(KIND, [head, Section("TABL", tables.to_bytes()), Section("CODE", encoder.finish())])
+    return pack(
+        KIND,
+        [head, Section("TABL", tables.to_bytes()), Section("CODE", encoder.finish(_least(indices.numel())))],
+    )
 
 
-def unpack_codes(quantizer: Quantizer, data: bytes) -> Int64[Tensor, "*shape"]:
-    """The indices of a file that `pack_codes` wrote for this kind of quantizer; CorruptFileError if not."""
+def unpack_codes(quantizer: Quantizer, data: bytes, limit: int | None = None) -> Int64[Tensor, "*shape"]:
+    """The indices of a file that `pack_codes` wrote for this kind of quantizer; CorruptFileError if not.
+
+    LimitError where they take more than `limit` bytes, 8 an index.
+    """
     container = unpack(data)
+    container.require_layout("SHAP VOTE" if _support(quantizer) > 1 else "SHAP TABL CODE")
     shape = _read_shape(container.one("SHAP"))
+    require_within(limit, 8 * prod(shape), "The file")
     if _support(quantizer) > 1:
-        values = unpack_votes(container.one("VOTE"))[1]
+        values = unpack_votes(container.one("VOTE"), limit)[1]
     else:
         tables = FrequencyTables.from_bytes(container.one("TABL"))
-        decoder = SymbolDecoder(container.one("CODE"))
+        decoder = SymbolDecoder(container.one("CODE"), _least(prod(shape)))
         rows = _rows(_vectors(quantizer, shape), len(tables))
         values = _join(quantizer, torch.from_numpy(decoder.decode(tables, rows).astype(np.int64))).numpy()
         decoder.finish()
     if values.size != prod(shape):
         raise CorruptFileError(f"The file holds {values.size} codes where {shape} were announced.")
     return torch.from_numpy(values.astype(np.int64)).reshape(shape)
+
+
+def _least(codes: int) -> int:
+    return least_bytes(codes, CODES_PER_BYTE)
 
 
 def _support(quantizer: Quantizer) -> int:

@@ -66,7 +66,7 @@ class NetworkReader:
                 del waiting[: len(items)]
                 results, bits = _decode(items, data, metered)
                 yield section, items, results, bits
-            elif section.tag[0].isupper():
+            else:
                 raise UnsupportedFileError(
                     f"The file has a {section.tag} section that this Barycode does not know: update Barycode."
                 )
