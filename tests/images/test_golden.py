@@ -22,11 +22,11 @@ from scenes import scene
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = GOLDEN / "tiny.safetensors"
-NAMES = {"v1-colour": 4.0, "v1-grey-alpha": 2.5, "v1-vectors": 5.0}
+NAMES = {"v2-colour": 4.0, "v2-grey-alpha": 2.5, "v2-vectors": 5.0}
 DIGESTS = {
-    "v1-colour": "5295b1186964428b9c1f3d4f16c8473e0c3d0a7a4a4870746b09ee7389979392",
-    "v1-grey-alpha": "7453d98ddd0cb3d08ac7956ff4c2b360f0b5461afffa0a793a685ee79621a365",
-    "v1-vectors": "fdade9488c47dad2c43bfc74450815b2d7baa6fc8af77554b9bfed89e85c1673",
+    "v2-colour": "5295b1186964428b9c1f3d4f16c8473e0c3d0a7a4a4870746b09ee7389979392",
+    "v2-grey-alpha": "7453d98ddd0cb3d08ac7956ff4c2b360f0b5461afffa0a793a685ee79621a365",
+    "v2-vectors": "fdade9488c47dad2c43bfc74450815b2d7baa6fc8af77554b9bfed89e85c1673",
 }
 
 
@@ -83,7 +83,7 @@ def test_a_model_file_read_and_written_again_is_the_same():
 
 
 def test_a_file_of_vectors_has_vectors_and_escapes():
-    codes = read_codes(*_opened("v1-vectors")).codes[list(SLICES[2].bands)].astype(np.float32)
+    codes = read_codes(*_opened("v2-vectors")).codes[list(SLICES[2].bands)].astype(np.float32)
     assert (codes != np.rint(codes)).any()
     assert np.abs(codes).max() > 2
 

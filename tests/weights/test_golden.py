@@ -26,13 +26,13 @@ from weights.networks import same
 
 GOLDEN = Path(__file__).parent / "golden"
 TARGETS = {
-    "v1-lossless": Lossless(),
-    "v1-step": Step(0.02),
-    "v1-error": MaxError(0.004),
+    "v2-lossless": Lossless(),
+    "v2-step": Step(0.02),
+    "v2-error": MaxError(0.004),
     "v2-vectors": Step(0.02),  # with balanced and leveled steps
 }
 RULES = {
-    "v1-step": (
+    "v2-step": (
         *DEFAULT_RULES[:2],
         Rule("*", Quantize(2.0), "few entries", entries=2048),
         Rule("*", Quantize(), "all"),
@@ -40,9 +40,9 @@ RULES = {
     "v2-vectors": (Rule("conv*", Vectors(16, 3, 0.1), "code vectors"), *DEFAULT_RULES),
 }
 DIGESTS = {
-    "v1-lossless": "d6e7d8ac10be74bebbbb3945d0432f8ce36c4376c64a4372b48386f428a35f47",
-    "v1-step": "078edcd83f28dba70c02fc4966ae92e8f4d7fa3f016ba1c04df705ccedf78215",
-    "v1-error": "7e8742b320fc11637ecd36c0549bcdc2e3adbf14e86c9ae85dbd55c59581a479",
+    "v2-lossless": "d6e7d8ac10be74bebbbb3945d0432f8ce36c4376c64a4372b48386f428a35f47",
+    "v2-step": "078edcd83f28dba70c02fc4966ae92e8f4d7fa3f016ba1c04df705ccedf78215",
+    "v2-error": "7e8742b320fc11637ecd36c0549bcdc2e3adbf14e86c9ae85dbd55c59581a479",
     "v2-vectors": "d6a0281edd8621e36ee0df7a3d6b2d40329b83d3df1d4fef0ad920cff2625d58",
 }
 
@@ -72,7 +72,7 @@ def _larger_state() -> dict[str, torch.Tensor]:
 
 
 def _states(name: str) -> dict[str, torch.Tensor]:
-    return _state() if name.startswith("v1") else _larger_state()
+    return _state() if "vectors" not in name else _larger_state()
 
 
 def _hardened() -> dict[str, Hardened]:
@@ -108,7 +108,7 @@ def test_old_files_open(name):
 
 
 def test_the_lossless_one_is_what_went_in():
-    tensors = decompress((GOLDEN / "v1-lossless.bary").read_bytes())
+    tensors = decompress((GOLDEN / "v2-lossless.bary").read_bytes())
     for name, tensor in _state().items():
         before = _hardened()[name].tensor() if name in _hardened() else tensor
         assert same(tensors[name], before), name
