@@ -31,3 +31,7 @@ class MissingDataError(BarycodeError):
 
 class ConvergenceError(BarycodeError):
     """A solver did not reach the tolerance that was asked for."""
+
+
+class SecondDerivativeError(BarycodeError, RuntimeError):
+    """A function that is differentiable once was differentiated twice."""

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barycode.errors import BarycodeError, ConvergenceError, InvalidInputError
+from barycode.errors import BarycodeError, ConvergenceError, InvalidInputError, SecondDerivativeError
 from barycode.simplex import (
     ConvergenceWarning,
-    codes,
+    centered_codebook,
+    convex_program,
     project_simplex,
     projection,
     solve_convex_program,
@@ -87,13 +88,16 @@ def test_no_point_of_the_simplex_is_better(k, d, regularization, inside, seed):
 
 
 @pytest.mark.parametrize("inside", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("regularization", LAMBDAS)
-def test_converges_at_every_lambda(regularization, dtype, inside):
+@pytest.mark.parametrize(
+    ("dtype", "regularization"),
+    [(torch.float64, each) for each in LAMBDAS] + [(torch.float32, each) for each in LAMBDAS if each > 1e-4],
+)
+def test_converges_at_every_lambda_that_the_dtype_resolves(regularization, dtype, inside):
     z, codebook = problem(64, 100, 16, inside, dtype)
     solution = solve_convex_program(z, codebook, regularization)
     assert bool(solution.converged.all())
-    assert float(solution.residual.max()) <= 1e-6
+    assert float(solution.residual.max()) <= solution.tolerance
+    assert solution.tolerance == (1e-6 if dtype == torch.float64 else convex_program.FLOAT32_TOLERANCE)
     assert solution.weights.dtype == dtype
 
 
@@ -115,6 +119,66 @@ def test_scale_does_not_matter(factor):
     small = solve_convex_program(z, codebook, 0.1).weights
     large = solve_convex_program(z * factor, codebook * factor, 0.1 * factor**2).require_convergence().weights
     torch.testing.assert_close(small, large, atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(
+    ("factor", "regularization"), [(1e7, 0.1), (1e6, 1e-3), (1e5, 1e-6), (1e150, 0.1), (1e200, 1e-300)]
+)
+def test_a_lambda_that_rounding_hides_costs_neither_time_nor_the_solution(factor, regularization, inside):
+    z, codebook = problem(inside=inside)
+    with pytest.warns(ConvergenceWarning, match="Rounding hides a lambda"):
+        solution = solve_convex_program(z * factor, codebook * factor, regularization)
+    assert int(solution.iterations.max()) < 100
+    error = (z - solution.combined / factor).square().sum(-1)
+    best = (z - solve_convex_program(z, codebook, 1e-8).combined).square().sum(-1)
+    assert float((error - best).max()) < 1e-7
+
+
+@pytest.mark.parametrize("factor", [1e-160, 1e-300])
+def test_a_lambda_that_hides_the_rest_leaves_the_vertices(factor):
+    z, codebook = problem()
+    weights = solve_convex_program(z * factor, codebook * factor, 0.1).require_convergence().weights
+    assert bool((weights.amax(-1) > 1 - 1e-9).all())
+
+
+@pytest.mark.parametrize("regularization", [1e-8, 1e-6, 1e-4, 1e-2, 1.0])
+def test_float32_is_judged_by_the_weights_that_it_returns(regularization):
+    z, codebook = problem(dtype=torch.float32)
+    solution = solve_convex_program(z, codebook, regularization)
+    z, codebook, p = (part.double() for part in (z, codebook, solution.weights))
+    z, codebook = z - codebook.mean(0), codebook - codebook.mean(0)  # p sums to one up to rounding alone
+    gradient = (p @ codebook - z) @ codebook.T + regularization * (p - vertices(z, codebook))
+    gap = (p * (gradient - gradient.amin(-1, keepdim=True))).sum(-1) / regularization  # of Frank and Wolfe
+    assert bool((gap <= 2 * solution.residual + 1e-6).all())
+    assert bool((gap[solution.converged] <= 2e-4).all())
+
+
+@pytest.mark.parametrize("shift", [1e3, 1e6, -1e6])
+def test_float32_far_from_the_origin_rounds_no_more_than_its_input(shift):
+    z, codebook = (100 * part + shift for part in problem(dtype=torch.float32))
+    z, codebook = z.requires_grad_(), codebook.requires_grad_()
+    precise = [part.detach().double().requires_grad_() for part in (z, codebook)]
+    found, expected = solve_convex_program(z, codebook, 1e3), solve_convex_program(*precise, 1e3)
+    spacing = torch.finfo(torch.float32).eps * abs(shift)
+    torch.testing.assert_close(found.combined.double(), expected.combined, atol=spacing, rtol=0)
+    pull = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
+    gradients = torch.autograd.grad(found.combined, (z, codebook), pull)
+    for ours, right in zip(
+        gradients, torch.autograd.grad(expected.combined, precise, pull.double()), strict=True
+    ):
+        torch.testing.assert_close(ours.double(), right, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("max_iterations", [0, 2000])
+@pytest.mark.parametrize("what", ["weights", "combined"])
+def test_a_second_derivative_is_refused(max_iterations, what):
+    z, codebook = problem()
+    z.requires_grad_()
+    solution = solve_convex_program(z, codebook, 0.1, max_iterations=max_iterations)
+    (slope,) = torch.autograd.grad(getattr(solution, what).square().sum(), z, create_graph=True)
+    with pytest.raises(SecondDerivativeError, match="gradient penalty"):
+        (slope.square().sum() + z.square().sum()).backward()
 
 
 def test_a_common_shift_does_not_matter():
@@ -211,7 +275,7 @@ def test_blocks_and_large_codebooks_change_nothing(monkeypatch):
 
     expected = solve()
     monkeypatch.setattr(sparse, "BLOCK_ENTRIES", 50 * 16)
-    monkeypatch.setattr(codes, "GRAM_SIZE", 1)
+    monkeypatch.setattr(centered_codebook, "GRAM_SIZE", 1)
     for found, wanted in zip(solve(), expected, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-9, rtol=0)
 
@@ -268,7 +332,7 @@ def test_bad_options_are_refused(options):
 @pytest.mark.parametrize("total", [0.0, 1.0])
 def test_systems_of_long_supports_have_the_solution_of_systems_of_d_equations(total):
     generator = torch.Generator().manual_seed(1)
-    book = codes.Codes.of(torch.randn(40, 4, generator=generator))
+    book = centered_codebook.CenteredCodebook.of(torch.randn(40, 4, generator=generator))
     indices = torch.stack([torch.randperm(40, generator=generator)[:20] for _ in range(7)])
     indices[3, 12:] = book.size  # shorter than the others
     right = torch.randn(7, 20, generator=generator, dtype=torch.float64)

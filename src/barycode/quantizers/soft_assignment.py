@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from barycode.quantizers.assignment import Assignment, Dense
+from barycode.simplex.first_order import first_order
 from barycode.simplex.nearest import block_rows, nearest
 
 
@@ -84,7 +84,7 @@ class _SoftAssign(torch.autograd.Function):
         return mixed, mass
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad_mixed: Tensor, grad_mass: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """With logits l = sigma (2 z C^T - |c|^2):  dl = phi (dphi - <phi, dphi>),  dphi = dq V^T + dmass."""
         z, codebook, values, sigma = ctx.saved_tensors

@@ -14,8 +14,7 @@ ends at the precision of the arithmetic, whatever lambda is. Wolfe (1976) found 
 polytope so; Lawson and Hanson (1974) non-negative least squares.
 
 Everything here is float64: duplicate or collinear code vectors and small lambdas need it, and the systems
-are only as large as a support. The program does not change when z and C move by the same vector, so both are
-held around the mean of C.
+are only as large as a support.
 """
 
 from __future__ import annotations
@@ -26,13 +25,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from barycode.simplex.codes import CANDIDATES, ENTRIES, Codes
+from barycode.simplex.centered_codebook import CANDIDATES, ENTRIES, CenteredCodebook
 from barycode.simplex.sparse import weighted_sum
 
 QUICK = 12  # iterations, after which a row goes on carefully
 SLACK = 1e-3  # of the tolerance; what a solved system may contribute to a violation
 WORTH_JOINING = 0.1  # of the largest violation
 ROUNDING = 1e-15  # relative; an objective that falls by less does not fall
+ROUNDED = 1 / 16
 NOISE = 64 * torch.finfo(torch.float64).eps  # relative; a violation of less is rounding
 
 
@@ -97,16 +97,16 @@ class Prices:
 
 @dataclass(frozen=True)
 class Program:
-    """A codebook, lambda, and when to stop."""
+    """A codebook, lambda in its units, and when to stop."""
 
-    codes: Codes
+    codes: CenteredCodebook
     regularization: float
     tolerance: float
     max_iterations: int
 
     def solve(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Optimum:
-        """The optimum of z (n, d), vertices (n,), from sparse weights (n, s) with a good support."""
-        rows = self._start(z.double() - self.codes.origin, vertex, weights.double(), indices)
+        """The optimum of placed z (n, d), vertices (n,), from sparse weights (n, s) with a good support."""
+        rows = self._start(z, vertex, weights.double(), indices)
         found = Optimum(
             torch.zeros_like(rows.weights),
             torch.zeros_like(rows.indices),
@@ -136,8 +136,8 @@ class Program:
         return found
 
     def certify(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Tensor:
-        """The residual (n,) of any sparse weights that sum to one."""
-        rows = self._start(z.double() - self.codes.origin, vertex, weights.double(), indices)
+        """The residual (n,) of any sparse weights that sum to one, of placed z (n, d)."""
+        rows = self._start(z, vertex, weights.double(), indices)
         residual = torch.empty_like(rows.objective)
         residual[rows.number] = self._price(rows).residual
         return residual
@@ -159,6 +159,7 @@ class Program:
         level = (held * inside).sum(-1, keepdim=True) / inside.sum(-1, keepdim=True)
         uneven = ((held - level).abs() * inside).amax(-1)
         size = 1 + torch.maximum(slack.amax(-1), -slack.amin(-1))
+        size = size + ROUNDED * (1 + rows.z.abs().amax(-1)) / self.regularization  # what is left of z - p C
         slack.scatter_(1, rows.indices, -torch.inf)  # who is there already cannot join
         slack[:, self.codes.size :] = -torch.inf
         groups = slack.unflatten(1, (CANDIDATES, -1))

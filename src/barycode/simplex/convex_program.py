@@ -11,12 +11,15 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from barycode.errors import ConvergenceError, InvalidInputError
-from barycode.simplex.derivatives import certificate, exact_weights
+from barycode.simplex.centered_codebook import CenteredCodebook
+from barycode.simplex.exact import certificate, exact_weights
 from barycode.simplex.relaxation import relaxed_weights
 from barycode.simplex.sparse import combine, scatter
 
 TOLERANCE = 1e-6
 MAX_ITERATIONS = 2000  # far beyond what is needed: the method ends by itself
+FLOAT32_TOLERANCE = 1e-4  # what rounding the weights leaves at a lambda of a hundredth, of codes of length 1
+UNRESOLVED, FLOAT32_UNRESOLVED = 1e-9, 1e-3  # of the codebook's squared radius: a smaller lambda drowns
 
 
 class ConvergenceWarning(UserWarning):
@@ -29,22 +32,24 @@ class ConvexSolution:
 
     values, indices: (N, s) the non-zero weights and the code vectors that they belong to, s the largest
     support; spare places weigh 0. codebook: (K, d). iterations: (N,) systems solved. tolerance: of the
-    residual. certify: how the residual is computed, once it is asked for.
+    residual, FLOAT32_TOLERANCE at least for weights in float32. certify: how the residual is computed, once
+    it is asked for.
     """
 
     values: Float[Tensor, "n s"]
     indices: Int64[Tensor, "n s"]
     codebook: Float[Tensor, "k d"]
     iterations: Int64[Tensor, " n"]
+    regularization: Float[Tensor, ""]
     tolerance: float
     certify: Callable[[], Tensor]
 
     @cached_property
     def residual(self) -> Float[Tensor, " n"]:
-        """(N,) the largest violation of the optimality conditions, in units of a weight.
+        """(N,) the largest violation of the optimality conditions by these weights, rounded to their dtype.
 
         With s = p~ + C (z - p C) / lambda and t the mean of s_k - p_k over the support, it is the largest of
-        |s_k - p_k - t| on the support and s_k - t elsewhere: 0 at the optimum and nowhere else.
+        |s_k - p_k - t| on the support and s_k - t elsewhere, in units of a weight: 0 at the optimum alone.
         """
         return self.certify()
 
@@ -71,7 +76,9 @@ class ConvexSolution:
     def require_convergence(self) -> "ConvexSolution":
         """Itself; raises ConvergenceError where a row did not converge."""
         if not bool(self.converged.all()):
-            raise ConvergenceError(_complaint(self))
+            raise ConvergenceError(
+                _complaint(self.residual, self.tolerance, self.codebook, self.regularization)
+            )
         return self
 
 
@@ -91,32 +98,45 @@ def solve_convex_program(
     `max_iterations` returns points of the simplex all the same, after one or two iterations possibly worse
     ones than the relaxation's.
 
-    Differentiable once with respect to z, the codebook and lambda: the solution by the optimality conditions
-    on its support, the relaxation by the chain rule. Works in float64 inside, block by block, and returns
-    the dtype of z. Warns with ConvergenceWarning where rows did not reach the tolerance (never for the
-    relaxation, which has none); raises InvalidInputError for shapes that do not fit, numbers that are not
-    finite, and lambda <= 0.
+    Differentiable once with respect to z, the codebook and lambda (a second derivative raises
+    SecondDerivativeError): the solution by the optimality conditions on its support, the relaxation by the
+    chain rule. Works in float64 inside, block by block, with the codebook around its mean and of radius 1,
+    and returns the dtype of z. A lambda below 1e-13 of the squared radius, which float64 does not resolve,
+    is taken to be that. Warns with ConvergenceWarning where the solver missed the tolerance (never for the
+    relaxation, which has none); `converged` judges what is returned, after rounding. Raises InvalidInputError
+    for shapes that do not fit, numbers that are not finite, and lambda <= 0.
     """
     scale = _checked(z, codebook, regularization, tolerance, max_iterations)
     if max_iterations:
         values, indices, residual, iterations = exact_weights(z, codebook, scale, tolerance, max_iterations)
-        solution = ConvexSolution(values, indices, codebook, iterations, tolerance, lambda: residual)
+        if not bool((residual <= tolerance).all()):
+            warnings.warn(_complaint(residual, tolerance, codebook, scale), ConvergenceWarning, stacklevel=2)
     else:
         values, indices = relaxed_weights(z, codebook, scale)
-        none = torch.zeros(len(z), dtype=torch.int64, device=z.device)
-        check = partial(certificate, z, codebook, scale, values, indices)
-        solution = ConvexSolution(values, indices, codebook, none, tolerance, check)
-    if max_iterations and not bool(solution.converged.all()):
-        warnings.warn(_complaint(solution), ConvergenceWarning, stacklevel=2)
-    return solution
+        iterations = torch.zeros(len(z), dtype=torch.int64, device=z.device)
+    if z.dtype == torch.float32:
+        tolerance = max(tolerance, FLOAT32_TOLERANCE)
+    check = partial(certificate, z, codebook, scale, values, indices)
+    return ConvexSolution(values, indices, codebook, iterations, scale, tolerance, check)
 
 
-def _complaint(solution: ConvexSolution) -> str:
-    missed = int((~solution.converged).sum())
+def _complaint(residual: Tensor, tolerance: float, codebook: Tensor, regularization: Tensor) -> str:
+    missed = int((~(residual <= tolerance)).sum())
     return (
-        f"{missed} of {len(solution.converged)} vectors missed the tolerance of the convex program: the "
-        f"largest residual is {float(solution.residual.max()):.1e}. Allow more iterations, a larger "
-        "tolerance, or a larger lambda."
+        f"{missed} of {len(residual)} vectors missed the tolerance of the convex program: the largest "
+        f"residual is {float(residual.max()):.1e}. {_advice(codebook, float(regularization.detach()))}"
+    )
+
+
+def _advice(codebook: Tensor, regularization: float) -> str:
+    double = codebook.dtype == torch.float64
+    radius = CenteredCodebook.of(codebook).radius
+    least = (UNRESOLVED if double else FLOAT32_UNRESOLVED) * radius * radius
+    if regularization >= least:
+        return "Allow more iterations, a larger tolerance, or a larger lambda."
+    return (
+        f"Rounding hides a lambda of {regularization:.1e} where code vectors lie as far as {radius:.1e} from "
+        f"their mean: choose one above {least:.1e}{'' if double else ', or float64'}."
     )
 
 

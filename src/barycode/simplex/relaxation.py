@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from barycode.simplex.first_order import first_order
 from barycode.simplex.nearest import SEARCH_ELEMENTS, block_rows, nearest
 from barycode.simplex.support import Ragged, Support
 
@@ -109,7 +109,7 @@ class _Derivative(torch.autograd.Function):
         return point.weights.values
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         codebook, regularization, directions, vertex, inverse = ctx.saved_tensors
         pull = ctx.support.centered(gradient)

@@ -6,6 +6,9 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn import functional
+
+from barycode.simplex.first_order import first_order
 
 BLOCK_ENTRIES = 2**19  # of an (n, K) block: it stays in the cache
 
@@ -27,15 +30,20 @@ def weighted_sum(
     values: Float[Tensor, "n s"], indices: Int64[Tensor, "n s"], rows: Float[Tensor, "k d"]
 ) -> Float[Tensor, "n d"]:
     """p C for sparse weights p; without gradient."""
-    return torch.nn.functional.embedding_bag(indices, rows, per_sample_weights=values, mode="sum")
+    return functional.embedding_bag(indices, rows, per_sample_weights=values, mode="sum")
 
 
 def combine(
     values: Float[Tensor, "n s"], indices: Int64[Tensor, "n s"], codebook: Float[Tensor, "k d"]
 ) -> Float[Tensor, "n d"]:
-    """p C for sparse weights p, differentiable; its memory is bounded by a block of rows."""
-    combined: Tensor = _Combination.apply(values, indices, codebook)
-    return combined
+    """p C for sparse weights p with a sum of one, differentiable; memory is bounded by a block of rows.
+
+    It is m + p (C - m), m the mean of C, so that rounding is that of the distances between code vectors
+    and not of where they lie.
+    """
+    origin = codebook.detach().mean(0)
+    combined: Tensor = _Combination.apply(values, indices, codebook - origin)
+    return combined + origin
 
 
 class _Combination(torch.autograd.Function):
@@ -45,6 +53,7 @@ class _Combination(torch.autograd.Function):
         return weighted_sum(values, indices, codebook)
 
     @staticmethod
+    @first_order
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor]:
         values, indices, codebook = ctx.saved_tensors
         to_values = torch.empty_like(values)

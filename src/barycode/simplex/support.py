@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from barycode.simplex.first_order import first_order
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class _Combination(torch.autograd.Function):
         return combined, combined.clone()
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor, held: Tensor) -> tuple[Tensor | None, ...]:
         values, codebook = ctx.saved_tensors
         to_codebook = ctx.support.spread(values, gradient + held)

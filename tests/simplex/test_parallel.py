@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from barycode.simplex import solve_convex_program
-from barycode.simplex.blocks import on_each
+from barycode.simplex.parallel import map_blocks
 from barycode.simplex.sparse import BLOCK_ENTRIES
 
 BLOCKS = [slice(start, start + 5) for start in range(0, 40, 5)]
@@ -19,7 +19,7 @@ def threads():
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_blocks_come_back_in_order_and_threads_as_they_were(threads, count):
     threads(count)
-    found = on_each(lambda rows: (rows.start, torch.get_num_threads()), BLOCKS, CPU)
+    found = map_blocks(lambda rows: (rows.start, torch.get_num_threads()), BLOCKS, CPU)
     assert [start for start, _ in found] == list(range(0, 40, 5))
     assert {alone for _, alone in found} == {1}
     assert torch.get_num_threads() == count
@@ -29,10 +29,10 @@ def test_blocks_come_back_in_order_and_threads_as_they_were(threads, count):
 def test_nothing_is_recorded_and_inference_tensors_may_be_changed(threads, count):
     threads(count)
     x = torch.ones(40, requires_grad=True)
-    assert not any(part.requires_grad for part in on_each(lambda rows: x[rows] * 2, BLOCKS, CPU))
+    assert not any(part.requires_grad for part in map_blocks(lambda rows: x[rows] * 2, BLOCKS, CPU))
     with torch.inference_mode():
         y = torch.zeros(40)
-        on_each(lambda rows: y[rows].add_(1), BLOCKS, CPU)
+        map_blocks(lambda rows: y[rows].add_(1), BLOCKS, CPU)
     assert y.sum() == 40
 
 
@@ -43,7 +43,7 @@ def test_an_error_in_a_block_is_the_callers_and_threads_are_given_back(threads):
         raise RuntimeError(f"block {rows.start}")
 
     with pytest.raises(RuntimeError, match="block 0"):
-        on_each(fail, BLOCKS, CPU)
+        map_blocks(fail, BLOCKS, CPU)
     assert torch.get_num_threads() == 2
 
 

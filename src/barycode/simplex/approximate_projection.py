@@ -8,7 +8,7 @@ MAXIMA = 32  # a threshold starts from that of so many of the scores, each the l
 NEWTON_STEPS = 3
 
 
-def project_roughly(scores: Float[Tensor, "k n"], spare: Float[Tensor, "k n"]) -> None:
+def project_approximately(scores: Float[Tensor, "k n"], spare: Float[Tensor, "k n"]) -> None:
     """Move columns to the simplex, or nearly: to max(s - t, 0) with t from below, by Newton's method.
 
     Works in place and uses `spare`. The threshold of some entries is never above that of all, and that of

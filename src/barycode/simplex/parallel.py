@@ -12,7 +12,7 @@ import torch
 T = TypeVar("T")
 
 
-def on_each(work: Callable[[slice], T], blocks: Sequence[slice], device: torch.device) -> list[T]:
+def map_blocks(work: Callable[[slice], T], blocks: Sequence[slice], device: torch.device) -> list[T]:
     """What `work` gives for every block, in their order.
 
     Steps that are small are over before a second thread has joined in. So on a CPU every thread takes a

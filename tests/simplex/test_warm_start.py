@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from barycode.simplex import solve_convex_program
-from barycode.simplex.approach import Approach
+from barycode.simplex.warm_start import WarmStart
 
 EVEN, UNEVEN = torch.ones(8, dtype=torch.float64), torch.logspace(0, -2, 8, dtype=torch.float64)
 
@@ -20,8 +20,8 @@ def dense(values, indices, size):
 
 
 def test_only_an_uneven_codebook_is_approached_by_splitting():
-    assert Approach.of(problem()[1], 0.1).splitting is None
-    assert Approach.of(problem(stretch=UNEVEN)[1], 0.1).splitting is not None
+    assert WarmStart.of(problem()[1], 0.1).splitting is None
+    assert WarmStart.of(problem(stretch=UNEVEN)[1], 0.1).splitting is not None
 
 
 @pytest.mark.parametrize("stretch", [EVEN, UNEVEN], ids=["even", "uneven"])
@@ -29,7 +29,7 @@ def test_only_an_uneven_codebook_is_approached_by_splitting():
 def test_it_comes_near_the_optimum_at_any_scale(scale, stretch):
     z, codebook, vertex = problem(scale, stretch=stretch)
     regularization = 0.1 * scale**2
-    found = dense(*Approach.of(codebook, regularization).start(z, vertex), len(codebook))
+    found = dense(*WarmStart.of(codebook, regularization).start(z, vertex), len(codebook))
     optimum = solve_convex_program(z, codebook, regularization).require_convergence().weights
     assert float((found - optimum).abs().sum(1).mean()) < 0.2
     missed = (optimum > 0.02) & (found == 0)
@@ -38,7 +38,7 @@ def test_it_comes_near_the_optimum_at_any_scale(scale, stretch):
 
 def test_weights_sum_to_one_and_indices_differ():
     z, codebook, vertex = problem(size=100)
-    values, indices = Approach.of(codebook, 0.1).start(z, vertex)
+    values, indices = WarmStart.of(codebook, 0.1).start(z, vertex)
     torch.testing.assert_close(values.sum(1), torch.ones(len(z)))
     for row, chosen in zip(values, indices, strict=True):
         positive = chosen[row > 0]
@@ -50,7 +50,7 @@ def test_weights_sum_to_one_and_indices_differ():
 @pytest.mark.parametrize("stretch", [EVEN, UNEVEN], ids=["even", "uneven"])
 def test_extremes_are_finite(far, regularization, stretch):
     z, codebook, vertex = problem(stretch=stretch)
-    values, _ = Approach.of(codebook, regularization).start(z * far, vertex)
+    values, _ = WarmStart.of(codebook, regularization).start(z * far, vertex)
     assert bool(values.isfinite().all())
     assert bool((values.sum(1) > 0.999).all())
 
@@ -58,6 +58,6 @@ def test_extremes_are_finite(far, regularization, stretch):
 def test_a_single_code_gets_everything():
     z, _, _ = problem()
     nothing = torch.zeros(len(z), dtype=torch.int64)
-    values, indices = Approach.of(torch.zeros(1, 8, dtype=torch.float64), 0.1).start(z, nothing)
+    values, indices = WarmStart.of(torch.zeros(1, 8, dtype=torch.float64), 0.1).start(z, nothing)
     assert bool((values == 1).all())
     assert bool((indices == 0).all())

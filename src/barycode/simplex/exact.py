@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from barycode.simplex.active_set import Optimum, Program
-from barycode.simplex.approach import Approach
-from barycode.simplex.blocks import on_each
-from barycode.simplex.codes import Codes
+from barycode.simplex.centered_codebook import CenteredCodebook
+from barycode.simplex.first_order import first_order
 from barycode.simplex.nearest import nearest
+from barycode.simplex.parallel import map_blocks
 from barycode.simplex.sparse import row_blocks, scatter, weighted_sum
+from barycode.simplex.warm_start import WarmStart
 
 ACCURACY = 1e-9  # of a gradient, relative
 
@@ -36,9 +37,10 @@ def certificate(
     z: Tensor, codebook: Tensor, regularization: Tensor, values: Tensor, indices: Tensor
 ) -> Tensor:
     """The residual (N,) of sparse weights."""
-    program = Program(Codes.of(codebook), float(regularization.detach()), 0.0, 0)
+    codes = CenteredCodebook.of(codebook)
+    program = Program(codes, codes.relative(float(regularization.detach())), 0.0, 0)
     vertex = nearest(z, codebook)
-    known = (z.detach(), vertex, values.detach(), indices)
+    known = (codes.place(z.detach()), vertex, values.detach(), indices)
     blocks = [program.certify(*(part[rows] for part in known)) for rows in row_blocks(len(z), len(codebook))]
     return torch.cat([z.new_zeros(0), *blocks]).to(z.dtype)
 
@@ -53,16 +55,17 @@ class _Exact(torch.autograd.Function):
     def forward(
         ctx: Any, z: Tensor, codebook: Tensor, regularization: Tensor, tolerance: float, max_iterations: int
     ) -> tuple[Tensor, ...]:
-        codes = Codes.of(codebook)
-        program = Program(codes, float(regularization), tolerance, max_iterations)
-        approach = Approach.of(codes.vectors[: codes.size], float(regularization))
+        codes = CenteredCodebook.of(codebook)
+        relative = codes.relative(float(regularization))
+        program = Program(codes, relative, tolerance, max_iterations)
+        warm_start = WarmStart.of(codes.vectors[: codes.size], relative)
         vertices = nearest(z, codebook)
 
         def solve(rows: slice) -> Optimum:
-            start = approach.start(z[rows] - codes.origin, vertices[rows])
-            return program.solve(z[rows], vertices[rows], *start)
+            placed = codes.place(z[rows])
+            return program.solve(placed, vertices[rows], *warm_start.start(placed, vertices[rows]))
 
-        blocks = on_each(solve, list(row_blocks(len(z), len(codebook))), z.device)
+        blocks = map_blocks(solve, list(row_blocks(len(z), len(codebook))), z.device)
         values, indices = _stacked([(found.weights, found.indices) for found in blocks], z)
         residual = torch.cat([z.new_zeros(0), *(found.residual.to(z.dtype) for found in blocks)])
         iterations = torch.cat([indices.new_zeros(0), *(found.iterations for found in blocks)])
@@ -71,24 +74,28 @@ class _Exact(torch.autograd.Function):
         return values, indices, residual, iterations
 
     @staticmethod
+    @first_order
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         z, codebook, regularization, values, indices, vertices = ctx.saved_tensors
-        codes = Codes.of(codebook)
+        codes = CenteredCodebook.of(codebook)
+        relative = codes.relative(float(regularization))
+        origin = codebook.mean(0)
+        centered = codebook - origin
 
         def differentiate(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
             p, chosen, pull = values[rows], indices[rows], gradients[0][rows]
             there = torch.where(p > 0, chosen, codes.size)
-            q = codes.solve(there, float(regularization), pull.double(), 0.0, ACCURACY)
+            q = codes.solve(there, relative, pull.double(), 0.0, ACCURACY) / codes.radius / codes.radius
             at_vertex = chosen == vertices[rows, None]
             to_regularization = (q * (at_vertex.to(q.dtype) - p)).sum().to(regularization.dtype)
             q = q.to(z.dtype)
-            to_z = weighted_sum(q, chosen, codebook)
-            error = z[rows] - weighted_sum(p, chosen, codebook)
+            to_z = weighted_sum(q, chosen, centered)
+            error = (z[rows] - origin) - weighted_sum(p, chosen, centered)
             to_codebook = scatter(q, chosen, len(codebook)).T @ error
             to_codebook.addmm_(scatter(p, chosen, len(codebook)).T, to_z, alpha=-1)
             return to_z, to_codebook, to_regularization
 
-        blocks = on_each(differentiate, list(row_blocks(len(z), len(codebook))), z.device)
+        blocks = map_blocks(differentiate, list(row_blocks(len(z), len(codebook))), z.device)
         parts = [torch.zeros_like(z[:0]), torch.zeros_like(codebook), torch.zeros_like(regularization)]
         to_z, to_codebook, to_regularization = zip(parts, *blocks, strict=True)
         return torch.cat(to_z), sum(to_codebook), sum(to_regularization), None, None

@@ -2,7 +2,8 @@
 
 One or two dozen cheap steps find nearly all of a support, and the active-set method starts from it. So they
 may be float32 and need not be exact: nothing but time depends on them. They are projected gradient steps of
-the lengths of Barzilai and Borwein (1988), or those of `Splitting` for a codebook on which gradients stall.
+the lengths of Barzilai and Borwein (1988), or those of `DouglasRachford` for a codebook on which gradients
+stall.
 Scores are held as (K, n), so that every sum over the codebook runs along contiguous rows.
 """
 
@@ -14,8 +15,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from barycode.simplex.rough import project_roughly
-from barycode.simplex.splitting import Splitting
+from barycode.simplex.approximate_projection import project_approximately
+from barycode.simplex.douglas_rachford import DouglasRachford
 
 MOST_STEPS = 24
 SETTLED = 5e-3  # a step that moves the weights of a block by less than that, root mean square, is the last
@@ -28,7 +29,7 @@ FAR = 1e3  # numbers beyond are taken to be that: vectors in the codebook's radi
 
 
 @dataclass(frozen=True)
-class Approach:
+class WarmStart:
     """A codebook scaled to radius 1, in float32 (K, d), its transpose, and lambda in the same units.
 
     splitting: the other kind of steps, for an uneven codebook; None for an even one.
@@ -38,16 +39,16 @@ class Approach:
     transposed: Tensor
     scale: float
     regularization: float
-    splitting: Splitting | None
+    splitting: DouglasRachford | None
 
     @classmethod
-    def of(cls, codes: Float[Tensor, "k d"], regularization: float) -> Approach:
+    def of(cls, codes: Float[Tensor, "k d"], regularization: float) -> WarmStart:
         """For code vectors around their mean."""
         scale = max(float(codes.square().sum(1).amax().sqrt()), torch.finfo(torch.float32).tiny)
         small, scaled = (codes / scale).float(), min(regularization / scale**2, FAR)
         square = small.T @ small
         uneven = len(square) * square.square().sum() > UNEVEN * square.trace() ** 2
-        splitting = Splitting.of(small, scaled) if uneven else None
+        splitting = DouglasRachford.of(small, scaled) if uneven else None
         return cls(small, small.T.contiguous(), scale, scaled, splitting)
 
     def start(
@@ -70,7 +71,7 @@ class Approach:
             torch.mm(self.codes, error * length, out=moved)
             moved.addcmul_(weights, 1 - self.regularization * length)
             moved.scatter_add_(0, vertex[None], self.regularization * length)
-            project_roughly(moved, spare)
+            project_approximately(moved, spare)
             left = z.T - self.transposed @ moved
             square = weights.sub_(moved).square_().sum(0, keepdim=True)
             curvature = (left - error).square_().sum(0, keepdim=True) + self.regularization * square

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from barycode.simplex.rough import project_roughly
+from barycode.simplex.approximate_projection import project_approximately
 
 MOST_STEPS = 24
 SETTLED = 5e-4  # weights that differ by less from their projection, root mean square, are there
@@ -23,7 +23,7 @@ LEAST_PENALTY = 0.03
 
 
 @dataclass(frozen=True)
-class Splitting:
+class DouglasRachford:
     """A codebook C of radius 1 in float32 (K, d), its transpose, lambda, and the penalty rho.
 
     pulled: C M with M = (C^T C + (lambda + rho) I)^-1.
@@ -36,7 +36,7 @@ class Splitting:
     pulled: Tensor
 
     @classmethod
-    def of(cls, codes: Float[Tensor, "k d"], regularization: float) -> Splitting:
+    def of(cls, codes: Float[Tensor, "k d"], regularization: float) -> DouglasRachford:
         penalty = max(math.sqrt(regularization), LEAST_PENALTY)
         square = codes.T.double() @ codes.double()
         square.diagonal().add_(regularization + penalty)
@@ -57,12 +57,12 @@ class Splitting:
         x = torch.zeros_like(held).scatter_(0, vertex[None], 1.0)
         q, reflected, spare = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
         for _ in range(MOST_STEPS):
-            project_roughly(q.copy_(x), spare)
+            project_approximately(q.copy_(x), spare)
             torch.sub(q, x, out=reflected).add_(q)
             moved = torch.add(held, reflected, alpha=keep, out=spare)
             moved.addmm_(self.pulled, self.transposed @ reflected, alpha=-keep).sub_(q)
             x.add_(moved, alpha=RELAXATION)
             if float(torch.linalg.vector_norm(moved)) < SETTLED * math.sqrt(moved.numel()):
                 break
-        project_roughly(x, spare)
+        project_approximately(x, spare)
         return x

@@ -1,4 +1,4 @@
-"""A codebook in float64, and the linear systems of its supports."""
+"""A codebook in float64, around its mean and of radius 1, and the linear systems of its supports."""
 
 from __future__ import annotations
 
@@ -13,30 +13,43 @@ GRAM_SIZE = 2048  # codebooks up to this size have their inner products computed
 CANDIDATES = 8  # code vectors that may join a support at once: the best one of so many groups
 ENTRIES = 2**17  # of what is held at once, scores and code vectors: a megabyte, which stays in the cache
 EPSILON = torch.finfo(torch.float64).eps
+LEAST, MOST = 1e-13, 1e15  # lambda over the squared radius: less drowns in the rounding of C C^T
 
 Inverse = Callable[[Tensor, float, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Codes:
-    """A codebook around its mean in float64: `size` code vectors, and at least one row of zeros.
+class CenteredCodebook:
+    """(C - origin) / radius in float64: `size` code vectors, and at least one row of zeros.
 
-    The index `size` stands for none. The rows of zeros make CANDIDATES groups of equal length.
+    The weights of the program do not change when z and C move by the same vector, nor when both are divided
+    by a number and lambda by its square. The index `size` stands for none. The rows of zeros make CANDIDATES
+    groups of equal length.
     """
 
     vectors: Tensor
     origin: Tensor
+    radius: float
     size: int
-    largest: float  # square of a code vector
     gram: Tensor | None  # inner products of the rows, of a small codebook
 
     @classmethod
-    def of(cls, codebook: Tensor) -> Codes:
+    def of(cls, codebook: Tensor) -> CenteredCodebook:
         precise = codebook.detach().double()
         origin, size = precise.mean(0), len(codebook)
-        vectors = functional.pad(precise - origin, (0, 0, 0, CANDIDATES - size % CANDIDATES))
-        largest = float(vectors.square().sum(1).amax())
-        return cls(vectors, origin, size, largest, vectors @ vectors.T if size <= GRAM_SIZE else None)
+        spread = precise - origin
+        largest = float(spread.abs().amax())  # the square of a number near the limits is not one
+        radius = largest * float((spread / (largest or 1)).square().sum(1).amax().sqrt()) or 1.0
+        vectors = functional.pad(spread / radius, (0, 0, 0, CANDIDATES - size % CANDIDATES))
+        return cls(vectors, origin, radius, size, vectors @ vectors.T if size <= GRAM_SIZE else None)
+
+    def place(self, z: Tensor) -> Tensor:
+        """(z - origin) / radius, in float64."""
+        return (z.double() - self.origin) / self.radius
+
+    def relative(self, regularization: float) -> float:
+        """lambda over the squared radius, as far as float64 can tell it from nothing and from everything."""
+        return min(max(regularization / self.radius / self.radius, LEAST), MOST)
 
     def products(self, indices: Tensor) -> Tensor:
         """C_S C_S^T, (n, s, s)."""
@@ -53,7 +66,7 @@ class Codes:
         more than d vectors has d equations instead, where the conditions then hold up to about `accuracy`.
         """
         dim = self.vectors.shape[1]
-        longest = dim if EPSILON * (self.largest / shift) ** 2 <= accuracy else indices.shape[1]
+        longest = dim if EPSILON / shift**2 <= accuracy else indices.shape[1]
         x = torch.zeros_like(right)
         places = torch.arange(1, indices.shape[1] + 1, device=indices.device)
         lengths, order = ((indices < self.size) * places).amax(-1).sort()
