@@ -1,18 +1,20 @@
 """Pictures to `.bary` bytes and back.
 
 Sections: HEAD (mode, width, height, step index, model), one TILE per 1024 x 1024 pixels, and where there is
-something to keep: ALPH (a PNG), EXIF, ICCP.
+something to keep: ALPH (a PNG) and what describes the picture (`metadata`).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
 from PIL import Image
 
 from barycode.container import ByteReader, ByteWriter, Container, Section, pack, require_within, unpack
-from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
+from barycode.images import metadata
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.painting import LARGEST, Canvas, paint
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
@@ -22,10 +24,11 @@ from barycode.images.steps import INDEX_RANGE, check_index
 from barycode.images.tile import Setting, decode_tile, encode_tile, least_size
 from barycode.images.tiling import CODE_TILE, Tile, blocks, sample_tile, tiles
 from barycode.images.transform import BANDS
+from barycode.plain_torch import plain_torch
 from barycode.rate import require_least
 
 KIND = "imag"
-LAYOUT = "HEAD TILE+ ALPH? EXIF? ICCP?"
+LAYOUT = f"HEAD TILE+ ALPH? {metadata.LAYOUT}"
 MAX_PIXELS = 2**28
 
 
@@ -68,24 +71,33 @@ class Header:
         return list(tiles(blocks(self.height), blocks(self.width), CODE_TILE))
 
 
+@plain_torch()
 def compress(
-    image: Image.Image | np.ndarray, *, quality: float = 3, model: str | Path | ImageModel = DEFAULT
+    image: Image.Image | np.ndarray,
+    *,
+    quality: float = 3,
+    model: str | Path | ImageModel = DEFAULT,
+    **explicit: Unpack[metadata.Explicit],
 ) -> bytes:
     """Compress a PIL image, or a uint8 array (H, W) or (H, W, 1 to 4), to the bytes of a `.bary` file.
 
     Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included. `model` is the name
     of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model
-    file. Raises InvalidInputError.
+    file. EXIF, colour profile, XMP, resolution and text travel with the picture; `exif`, `icc_profile`,
+    `xmp` and `dpi` replace what it carries (empty bytes remove it), and `strip=True` leaves out all that it
+    does not need to look the same. Raises InvalidInputError.
     """
     chosen = find_model(model)
-    return compress_at(image, step_index(quality, chosen.config.qualities), chosen)
+    picture = read_picture(image, **explicit)
+    return compress_at(picture, step_index(quality, chosen.config.qualities), chosen)
 
 
+@plain_torch()
 def compress_at(
-    image: Image.Image | np.ndarray, index: int, model: ImageModel, trade: float | None = None
+    image: Image.Image | np.ndarray | Picture, index: int, model: ImageModel, trade: float | None = None
 ) -> bytes:
     """Compress at an exact step index; `trade` overrides what one bit is worth to the encoder."""
-    picture = read_picture(image)
+    picture = image if isinstance(image, Picture) else read_picture(image)
     height, width = picture.colour.shape[:2]
     if height * width > MAX_PIXELS:
         raise InvalidInputError(
@@ -104,6 +116,7 @@ def compress_at(
     return pack(KIND, sections + _extras(picture))
 
 
+@plain_torch()
 def decompress(
     data: bytes, *, model: str | Path | ImageModel | None = None, limit: int | None = None
 ) -> Image.Image:
@@ -113,8 +126,9 @@ def decompress(
     """
     container = unpack(data)
     header = read_header(container)
+    described = metadata.Metadata.from_container(container)
     require_within(limit, header.width * header.height * len(header.mode), "The picture")
-    chosen = model_of(header.fingerprint) if model is None else find_model(model)
+    chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
     canvas = read_codes(container, header, chosen)
     pixels = paint(chosen, canvas, header.setting.step())[: header.height, : header.width]
     if header.setting.grey:
@@ -124,8 +138,17 @@ def decompress(
         if header.mode.endswith("A")
         else None
     )
-    exif, icc = (container.optional(tag) or b"" for tag in ("EXIF", "ICCP"))
-    return Picture(header.mode, pixels, alpha, exif, icc).to_image()
+    return Picture(header.mode, pixels, alpha, described).to_image()
+
+
+def _checked(model: ImageModel, header: Header) -> ImageModel:
+    if model.fingerprint and model.fingerprint != header.fingerprint:
+        raise UnsupportedFileError(
+            f"The picture needs the model {header.fingerprint.hex()}, and the one that was given is "
+            f"{model.config.name} ({model.fingerprint.hex()}): pass the model that it was made with, or none "
+            "for a shipped one."
+        )
+    return model
 
 
 def read_header(container: Container) -> Header:
@@ -168,5 +191,4 @@ def _encode(model: ImageModel, picture: Picture, tile: Tile, setting: Setting, t
 def _extras(picture: Picture) -> list[Section]:
     """In the order of LAYOUT."""
     alpha = b"" if picture.alpha is None else pack_alpha(picture.alpha)
-    extras = {"ALPH": alpha, "EXIF": picture.exif, "ICCP": picture.icc}
-    return [Section(tag, data) for tag, data in extras.items() if data]
+    return [*([Section("ALPH", alpha)] if alpha else []), *picture.metadata.sections()]

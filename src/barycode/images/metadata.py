@@ -24,8 +24,9 @@ _DPI = struct.Struct("<2f")
 # TIFF 6.0 and its supplements: sizes, strips, tiles, sample formats, colour maps, compression; pages and
 # layers; and what has a section of its own here.
 STRUCTURAL = frozenset({
-    *range(254, 267), 273, 277, *range(278, 282), 284, *range(288, 294), 297, 301, 317, *range(320, 331), 332, 333,
-    334, 336, 337, *range(338, 348), 351, *range(400, 406), *range(512, 522), 529, 530, 532, 37724, _XMP, _ICC,
+    *range(254, 267), 273, 277, *range(278, 282), 284, *range(288, 294), 297, 301, 317, *range(320, 331),
+    332, 333, 334, 336, 337, *range(338, 348), 351, *range(400, 406), *range(512, 522), 529, 530, 532,
+    37724, _XMP, _ICC,
 })  # fmt: skip
 # Names under which Pillow keeps other things than text.
 _RESERVED = frozenset({"exif", "icc_profile", "xmp", "dpi", "transparency", "gamma", "background", "text"})
@@ -59,7 +60,7 @@ class Metadata:
         image.info.update({name: text for name, text in self.text.items() if name not in _RESERVED})
         image.info.update({name: value for name, value in kept.items() if value})
         if self.text:
-            setattr(image, "text", dict(self.text))
+            image.__dict__["text"] = dict(self.text)
 
     def stripped(self) -> "Metadata":
         """Only what the picture needs to look the same: its orientation and its colour profile."""
@@ -82,7 +83,9 @@ class Metadata:
     @classmethod
     def from_container(cls, container: Container) -> "Metadata":
         """What a file carries; CorruptFileError for what no writer writes."""
-        exif, icc, xmp, dpi, text = (container.optional(tag) for tag in ("EXIF", "ICCP", "XMPD", "DPIS", "TEXT"))
+        exif, icc, xmp, dpi, text = (
+            container.optional(tag) for tag in ("EXIF", "ICCP", "XMPD", "DPIS", "TEXT")
+        )
         if exif is not None:
             _check_exif(exif)
         return cls(exif or b"", icc or b"", xmp or b"", _read_dpi(dpi), _read_text(text))
@@ -98,8 +101,7 @@ def metadata_of(image: Image.Image, explicit: Explicit) -> Metadata:
     given: dict[str, Any] = {name: value for name, value in explicit.items() if value is not None}
     strip = given.pop("strip", False)
     exif = b"" if "exif" in given else _carried_exif(image, lenient=strip)
-    icc = bytes(image.info.get("icc_profile") or b"")
-    carried = Metadata(exif, icc, _xmp(image), _dpi(image), _text(image))
+    carried = Metadata(exif, _icc_profile(image), _xmp(image), _dpi(image), _text(image))
     if "exif" in given:
         given["exif"] = _given_exif(given["exif"])
     if "dpi" in given:
@@ -122,7 +124,10 @@ def _unless_edited(image: Image.Image) -> bytes:
     """The EXIF as it came, since camera makers hide offsets in it; written anew where `getexif()` was edited,
     and where it is no EXIF but the tags of a TIFF.
     """
-    raw, now = image.info.get("exif") or b"", image.getexif()
+    raw = image.info.get("exif") or b""
+    if isinstance(raw, str):
+        return b""  # a PNG's text that is called so
+    now = image.getexif()
     if raw:
         then = _parsed(raw)
         if ORIENTATION in now and ORIENTATION not in then and _xmp(image):
@@ -172,6 +177,11 @@ def _check_exif(exif: bytes) -> None:
         raise CorruptFileError("The EXIF describes another file's structure: the file is damaged.")
 
 
+def _icc_profile(image: Image.Image) -> bytes:
+    profile = image.info.get("icc_profile")
+    return bytes(profile) if isinstance(profile, bytes | bytearray) else b""
+
+
 def _xmp(image: Image.Image) -> bytes:
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     return xmp.encode() if isinstance(xmp, str) else bytes(xmp)
@@ -185,13 +195,15 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
     if tags is not None and _X_RESOLUTION not in tags:
         return None
     try:
-        return _checked_dpi(image.info["dpi"])
-    except (KeyError, InvalidInputError):
+        return _checked_dpi(image.info.get("dpi"))
+    except InvalidInputError:
         return None
 
 
 def _checked_dpi(dpi: Any) -> tuple[float, float]:
     try:
+        if isinstance(dpi, str):
+            raise TypeError
         horizontal, vertical = _DPI.unpack(_DPI.pack(*map(float, dpi)))
     except (TypeError, ValueError, OverflowError, ZeroDivisionError, struct.error):
         horizontal = vertical = math.nan

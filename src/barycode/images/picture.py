@@ -1,18 +1,21 @@
-"""What of a picture is kept: pixels as RGB or grey, alpha, EXIF and ICC profile.
+"""What of a picture is kept: pixels as RGB or grey, alpha, and what describes it (`metadata`).
 
 Grey, RGB and their variants with alpha are kept as they are; palettes and bilevel pictures become grey, RGB
-or RGBA. Alpha is stored losslessly. EXIF (with its orientation) and the ICC profile are carried as bytes;
-pixels are never rotated. Pictures of more than 8 bits, floats and CMYK are refused: convert them first, so
+or RGBA. Alpha is stored losslessly. EXIF (with its orientation) is carried; pixels are never rotated.
+Pictures of more than one frame or of more than 8 bits, floats and CMYK are refused: convert them first, so
 that you decide how.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Unpack
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError
+from barycode.images.metadata import Explicit, Metadata, metadata_of
+from barycode.images.source import bits_of, check_representable
 
 MODES = ("L", "LA", "RGB", "RGBA")
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
@@ -27,8 +30,7 @@ class Picture:
     mode: str
     colour: np.ndarray
     alpha: np.ndarray | None = None
-    exif: bytes = b""
-    icc: bytes = b""
+    metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def is_grey(self) -> bool:
@@ -39,30 +41,41 @@ class Picture:
         if self.alpha is not None:
             planes = np.concatenate([planes, self.alpha[:, :, None]], 2)
         image = Image.fromarray(np.ascontiguousarray(planes[:, :, 0] if planes.shape[2] == 1 else planes))
-        if self.exif:
-            image.info["exif"] = self.exif
-        if self.icc:
-            image.info["icc_profile"] = self.icc
+        self.metadata.attach(image)
         return image
 
 
-def read_picture(image: Image.Image | np.ndarray) -> Picture:
-    """Take in a PIL image, or a uint8 array (H, W), (H, W, 1) ... (H, W, 4)."""
+def read_picture(image: Image.Image | np.ndarray, **explicit: Unpack[Explicit]) -> Picture:
+    """Take in a PIL image, or a uint8 array (H, W), (H, W, 1) ... (H, W, 4), with what describes it."""
     if isinstance(image, np.ndarray):
         image = _from_array(image)
     if not isinstance(image, Image.Image):
         raise InvalidInputError(f"Expected a PIL image or a uint8 array, got {type(image).__name__}.")
+    bits = _load(image)
     if 0 in image.size:
         raise InvalidInputError(
             f"The picture is {image.width} x {image.height}: expected at least one pixel."
         )
-    exif, icc = image.info.get("exif", b""), image.info.get("icc_profile") or b""
-    if not exif and image.getexif():
-        exif = image.getexif().tobytes()
-    plain = _convert(image)
+    metadata = metadata_of(image, explicit)
+    plain = _convert(image, bits)
     colour = np.asarray(plain.convert("RGB"))
     alpha = np.asarray(plain.getchannel("A")) if "A" in plain.mode else None
-    return Picture(plain.mode, colour, alpha, exif, icc)
+    return Picture(plain.mode, colour, alpha, metadata)
+
+
+def _load(image: Image.Image) -> int:
+    """Read the pixels, before anything is asked about them: a TIFF is turned upright on the way. The bits of
+    a sample in its file.
+    """
+    try:
+        check_representable(image)
+        bits = bits_of(image)
+        image.load()
+    except BarycodeError:
+        raise
+    except Exception as error:  # damaged pictures raise nearly everything in Pillow
+        raise InvalidInputError(f"The picture cannot be read: {error!r}.") from error
+    return bits
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -81,11 +94,18 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _convert(image: Image.Image) -> Image.Image:
+def _convert(image: Image.Image, bits: int) -> Image.Image:
+    transparency = image.info.get("transparency")
+    if isinstance(transparency, str):  # a PNG's text that is called so
+        image, transparency = image.copy(), None
+        del image.info["transparency"]
+    if image.mode in ("1", "L") and isinstance(transparency, int):
+        return _without_grey(
+            image.convert("L"), transparency * (255 // (2**bits - 1) if image.mode == "L" else 1)
+        )
     if image.mode in MODES:
-        transparent = image.mode in ("L", "RGB") and "transparency" in image.info
-        return image.convert({"L": "LA", "RGB": "RGBA"}[image.mode]) if transparent else image
-    if image.mode in ("P", "PA") and ("transparency" in image.info or image.mode == "PA"):
+        return image.convert("RGBA") if image.mode == "RGB" and transparency is not None else image
+    if image.mode in ("P", "PA") and (transparency is not None or image.mode == "PA"):
         return image.convert("RGBA")
     if image.mode in _CONVERTED:
         return image.convert(_CONVERTED[image.mode])
@@ -93,6 +113,14 @@ def _convert(image: Image.Image) -> Image.Image:
         f"Pictures of mode {image.mode} are not supported: expected grey, RGB or palette of 8 bits, with or "
         'without alpha; convert it first, for example with image.convert("RGB").'
     )
+
+
+def _without_grey(image: Image.Image, grey: int) -> Image.Image:
+    """A grey picture whose one grey is transparent."""
+    alpha = np.where(np.asarray(image) == grey, 0, 255).astype(np.uint8)
+    whole = image.convert("LA")
+    whole.putalpha(Image.fromarray(alpha))
+    return whole
 
 
 def pack_alpha(alpha: np.ndarray) -> bytes:
@@ -104,11 +132,14 @@ def pack_alpha(alpha: np.ndarray) -> bytes:
 
 def unpack_alpha(data: bytes, width: int, height: int) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        # Not Image.open, which refuses what is larger than its own idea of a bomb: the size is known.
+        with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
             if image.size != (width, height) or image.mode != "L":
                 raise CorruptFileError(
                     f"The alpha plane is not grey and {width} x {height} pixels: the file is damaged."
                 )
             return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except CorruptFileError:
+        raise
+    except Exception as error:  # damaged chunks raise nearly everything in Pillow
         raise CorruptFileError("The alpha plane cannot be read: the file is damaged.") from error

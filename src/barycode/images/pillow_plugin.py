@@ -6,10 +6,17 @@ from PIL import Image, ImageFile
 
 from barycode.container import unpack
 from barycode.container.framing import KINDS, MAGIC
+from barycode.errors import BarycodeError
 from barycode.images.codec import KIND, compress, decompress, read_header
+from barycode.images.metadata import Explicit, Metadata
 
 FORMAT = "BARY"
 EXTENSION = ".bary"
+OPTIONS = ("quality", "model")
+
+
+class UnreadablePictureError(BarycodeError, OSError):
+    """A `.bary` file that Pillow was to open cannot be: an OSError, as Pillow's users expect."""
 
 
 def is_picture(prefix: bytes) -> bool:
@@ -18,31 +25,54 @@ def is_picture(prefix: bytes) -> bool:
 
 
 class BaryImageFile(ImageFile.ImageFile):
-    """A compressed picture: size and mode are read at once, pixels when they are needed."""
+    """A compressed picture: size, mode and description are read at once, pixels when needed."""
 
     format = FORMAT
     format_description = "Barycode picture"
 
     def _open(self) -> None:
         assert self.fp is not None
-        self._data = self.fp.read()
-        container = unpack(self._data)
-        header = read_header(container)
+        self._compressed = self.fp.read()
+        try:
+            container = unpack(self._compressed)
+            header = read_header(container)
+            Metadata.from_container(container).attach(self)
+        except BarycodeError as error:
+            raise UnreadablePictureError(str(error)) from error
         self._size = (header.width, header.height)
         self._mode = header.mode
-        kept = {"exif": container.optional("EXIF"), "icc_profile": container.optional("ICCP")}
-        self.info = {key: data for key, data in kept.items() if data}
 
     def load(self) -> Any:
-        if self._data:
-            self.im = decompress(self._data).im
-            self._data = b""
+        """Decode the pixels, and let go of the file."""
+        if self._compressed:
+            try:
+                self.im = decompress(self._compressed).im
+            except BarycodeError as error:
+                raise UnreadablePictureError(str(error)) from error
+            self._compressed = b""
+            if self._exclusive_fp and self.fp is not None:
+                self.fp.close()
+            self.fp = None
         return super().load()
+
+    def __setstate__(self, state: list[Any]) -> None:
+        """What was pickled is loaded; nothing is left to decode."""
+        self._compressed = b""
+        super().__setstate__(state)
 
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    options = {key: image.encoderinfo[key] for key in ("quality", "model") if key in image.encoderinfo}
-    file.write(compress(image, **options))
+    given = image.encoderinfo
+    options = {name: given[name] for name in OPTIONS if name in given}
+    explicit: Explicit = {}
+    if given.get("strip"):
+        explicit["strip"] = True
+    for name in ("exif", "icc_profile", "xmp"):
+        if name in given:
+            explicit[name] = given[name] or b""  # None removes, as in Pillow's own formats
+    if given.get("dpi"):
+        explicit["dpi"] = given["dpi"]
+    file.write(compress(image, **options, **explicit))
 
 
 def register() -> None:

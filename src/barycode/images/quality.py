@@ -1,6 +1,7 @@
 """The quality scale: five named points, and everything between them."""
 
 import math
+from numbers import Real
 
 from barycode.errors import InvalidInputError
 
@@ -9,10 +10,11 @@ LOWEST, HIGHEST = 1.0, 5.0
 
 def step_index(quality: float, points: tuple[int, ...]) -> int:
     """The step index of a quality in 1 ... 5, linear between the model's five points."""
-    if not isinstance(quality, int | float) or not math.isfinite(quality) or not LOWEST <= quality <= HIGHEST:
+    if not isinstance(quality, Real) or not math.isfinite(quality) or not LOWEST <= quality <= HIGHEST:
         raise InvalidInputError(
             f"The quality is {quality}: expected a number from 1 (smallest file) to 5 (best picture)."
         )
+    quality = float(quality)
     below = min(int(quality), int(HIGHEST) - 1)
     low, high = points[below - 1], points[below]
     return round(low + (high - low) * (quality - below))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from barycode.errors import BarycodeError, InvalidInputError, MissingDataError, UnsupportedFileError
 from barycode.images.model import ImageModel
+from barycode.plain_torch import plain_torch
 
 SHIPPED = Path(__file__).parent / "models"
 DEFAULT = "photo"
@@ -55,5 +56,6 @@ def model_of(fingerprint: bytes) -> ImageModel:
 
 
 @lru_cache(maxsize=8)
+@plain_torch()
 def _load(path: Path, _modified: int) -> ImageModel:
     return ImageModel.from_bytes(path.read_bytes(), path.name)

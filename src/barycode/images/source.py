@@ -34,8 +34,8 @@ def check_representable(image: Image.Image) -> None:
     frames, bits = frames_of(image), bits_of(image)
     if frames > 1:
         raise InvalidInputError(
-            f"The picture has {frames} frames or pages and only one can be kept: pass image.copy() of the one "
-            "that you want (--flatten takes the first)."
+            f"The picture has {frames} frames or pages and only one can be kept: pass image.copy() of the "
+            "one that you want (--flatten takes the first)."
         )
     if bits > 8:
         raise InvalidInputError(
