@@ -1,4 +1,4 @@
-"""The report of the picture codec: real files on Kodak, B100 and Urban100 (half-size), against five codecs.
+"""The report of the picture codec: real files of four test sets, against other codecs.
 
     python experiments/kodak/run.py --data FOLDER
 
@@ -6,6 +6,7 @@ Rows are kept in rows/, so that an interrupted run goes on where it stopped and 
 Rows of our own models have the model's identity in their file's name; pass --fresh when the encoder changed.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ import typer
 from barycode.cli.batch import progress_bar
 from barycode.cli.program import run_script
 from barycode.errors import InvalidInputError
-from barycode.evaluation.anchors import ANCHORS
+from barycode.evaluation.anchors import ANCHORS, anchors_of
 from barycode.evaluation.barycode_codec import barycode_codec
 from barycode.evaluation.rate_distortion import Codec, Picture, Row, measure_into, pictures_of
 from barycode.evaluation.report import Comparison, bd_cell, bd_table, slug, write_report
@@ -29,6 +30,7 @@ SETS = {
     "kodak": ("Kodak", "kodak"),
     "b100": ("B100", "b100.tar"),
     "urban100-half": ("Urban100, half-size", "urban100_half.tar"),
+    "kinds": ("Other kinds", "kinds.tar"),
 }
 MODELS = {"photo": "Barycode", "photo-msssim": "Barycode MS-SSIM"}
 MANY_PICTURES = 50
@@ -61,6 +63,10 @@ def main(
     models: Annotated[
         str, typer.Option(help="Comma-separated shipped models or model files; empty: anchors only.")
     ] = ",".join(MODELS),
+    anchors: Annotated[
+        str,
+        typer.Option(help="Comma-separated anchors to measure, or all; rows of others are used as they are."),
+    ] = "all",
     fresh: Annotated[bool, typer.Option(help="Measure our models again.")] = False,
 ) -> None:
     """Measure, report, and fill the table of the README."""
@@ -70,19 +76,24 @@ def main(
         for name in models.split(",")
         if name
     }
-    comparisons = [compare(key, folder, ours, fresh) for key in sets.split(",")]
+    comparisons = [compare(key, folder, ours, anchors_of(anchors), fresh) for key in sets.split(",")]
     if ours:
         (HERE / "README.md").write_text(summary(comparisons))
         fill_table(README, readme_table(comparisons[0]), SOURCE)
 
 
-def compare(key: str, folder: Path, ours: dict[str, Codec], fresh: bool) -> Comparison:
+def compare(
+    key: str, folder: Path, ours: dict[str, Codec], chosen: Sequence[Codec], fresh: bool
+) -> Comparison:
     """Measure all codecs on one test set and write its report."""
     if key not in SETS:
         raise InvalidInputError(f"there is no test set {key!r}; choose from {', '.join(SETS)}.")
     title, place = SETS[key]
     pictures = pictures_of(open_pictures(folder / place))
-    anchors = [_grid(anchor, len(pictures)) for anchor in ANCHORS.values()]
+    present = [
+        codec for codec in ANCHORS.values() if codec in chosen or _path(key, slug(codec.name)).exists()
+    ]
+    anchors = [_grid(anchor, len(pictures)) for anchor in present]
     tested = {name: _grid(codec, len(pictures)) for name, codec in ours.items()}
     rows = [row for anchor in anchors for row in _measure(_path(key, slug(anchor.name)), anchor, pictures)]
     for name, codec in tested.items():

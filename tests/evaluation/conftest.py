@@ -36,13 +36,27 @@ def curve():
 
     def rows(name: str, picture: str, factor: float) -> list[Row]:
         points = zip(
-            (1, 2, 3, 4), (0.1, 0.2, 0.4, 0.8), (28, 31, 34, 37), (0.9, 0.95, 0.98, 0.99), strict=True
+            (1, 2, 3, 4),
+            (0.1, 0.2, 0.4, 0.8),
+            (28, 31, 34, 37),
+            (0.9, 0.95, 0.98, 0.99),
+            (40, 55, 70, 80),
+            strict=True,
         )
         return [
             Row(
-                name, picture, s, round(r * factor * 125_000), 1_000_000, 255**2 / 10 ** (q / 10), m, 0.2, 0.1
+                name,
+                picture,
+                s,
+                round(r * factor * 125_000),
+                1_000_000,
+                255**2 / 10 ** (q / 10),
+                m,
+                0.2,
+                0.1,
+                p,
             )
-            for s, r, q, m in points
+            for s, r, q, m, p in points
         ]
 
     return rows

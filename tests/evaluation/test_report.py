@@ -11,9 +11,9 @@ from barycode.evaluation.report import Comparison, bd_cell, markdown, slug, writ
 def test_report_files(comparison, tmp_path):
     target = write_report(comparison, tmp_path / "report")
     text = target.read_text()
-    assert "| JPEG | -62.5 % (2) | -62.5 % (2) |" in text
+    assert "| JPEG | -62.5 % (2) | -62.5 % (2) | -62.5 % (2) |" in text
     assert "- **Ours**: how Ours was run." in text
-    for name in ("psnr.png", "ms-ssim.png", "bd-rate-ours.png"):
+    for name in ("psnr.png", "ms-ssim.png", "ssimulacra2.png", "bd-rate-ours.png"):
         assert name in text
         with Image.open(target.parent / name) as plot:
             assert plot.width > 300

@@ -23,6 +23,6 @@ def test_means_with_a_small_and_an_identical_picture():
 
 def test_bd_rates_by_measure_and_anchor(comparison):
     figures = bd_rates(comparison.rows, "Ours", ["JPEG"])
-    assert list(figures) == ["PSNR", "MS-SSIM"]
+    assert list(figures) == ["PSNR", "MS-SSIM", "SSIMULACRA2"]
     for results in figures.values():
         assert results["JPEG"].per_picture == pytest.approx({"x": -50, "y": -75}, abs=0.1)

@@ -13,6 +13,7 @@ from PIL import Image
 from pytorch_msssim import ms_ssim as five_scales
 
 from barycode.errors import InvalidInputError
+from barycode.evaluation import ssimulacra2 as scale
 
 PEAK = 255.0
 MS_SSIM_WINDOW = 11
@@ -69,6 +70,21 @@ def ms_ssim(original: Image.Image | Pixels, decoded: Image.Image | Pixels) -> fl
 def ms_ssim_db(similarity: float) -> float:
     """-10 log10(1 - MS-SSIM): the scale on which MS-SSIM curves are read."""
     return -10 * math.log10(1 - similarity) if similarity < 1 else math.inf
+
+
+def ssimulacra2(original: Image.Image | Pixels, decoded: Image.Image | Pixels) -> float:
+    """SSIMULACRA2 (Sneyers 2022, version 2.1): 100 is identical, 90 visually lossless, 70 high, 50 medium.
+
+    Grey pictures are compared as RGB. Raises InvalidInputError when a side is under 8 pixels.
+    """
+    x, y = _pair(original, decoded)
+    if min(x.shape[:2]) < scale.SMALLEST_SIDE:
+        raise InvalidInputError(
+            f"SSIMULACRA2 needs both sides of a picture to be at least {scale.SMALLEST_SIDE} pixels, "
+            f"this one is {x.shape[1]}x{x.shape[0]}; compare it by PSNR."
+        )
+    rgb = [np.broadcast_to(np.atleast_3d(pixels), (*pixels.shape[:2], 3)) for pixels in (x, y)]
+    return scale.score(*rgb)
 
 
 def bpp(size: int, pixels: int) -> float:

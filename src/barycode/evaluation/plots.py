@@ -11,12 +11,16 @@ from barycode.evaluation.bd_rate import BDRate
 from barycode.evaluation.rate_distortion import Row
 from barycode.evaluation.summary import QUALITIES, means
 
-AXIS = {"PSNR": "PSNR (dB)", "MS-SSIM": "MS-SSIM, -10 log10(1 - x) (dB)"}
+AXIS = {
+    "PSNR": "PSNR (dB)",
+    "MS-SSIM": "MS-SSIM, -10 log10(1 - x) (dB)",
+    "SSIMULACRA2": "SSIMULACRA2 (100: identical)",
+}
 LARGEST_BPP = 1.6
 
 
 def plot_curves(rows: Sequence[Row], measure: str, title: str, path: Path) -> None:
-    """Draw the mean curve of every codec in one measure ("PSNR" or "MS-SSIM"), a point a setting."""
+    """Draw the mean curve of every codec in one of the measures of AXIS, a point a setting."""
     figure = _figure(8, 5.5)
     axes = figure.add_subplot()
     for codec, points in _mean_points(rows, measure).items():

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from barycode.errors import CorruptFileError, InvalidInputError
-from barycode.evaluation import metrics
+from barycode.evaluation import metrics, ssimulacra2
 from barycode.training.datasets import PictureSet
 
 
@@ -43,7 +43,10 @@ def pictures_of(pictures: PictureSet) -> list[Picture]:
 
 @dataclass(frozen=True)
 class Row:
-    """One measured point. `ms_ssim` is None where the picture is too small for it; times in seconds."""
+    """One measured point; times in seconds.
+
+    ms_ssim and ssimulacra2 are None where the picture is too small for them, or nobody has measured them.
+    """
 
     codec: str
     picture: str
@@ -54,6 +57,7 @@ class Row:
     ms_ssim: float | None
     encode_seconds: float
     decode_seconds: float
+    ssimulacra2: float | None = None
 
     @property
     def bpp(self) -> float:
@@ -85,6 +89,7 @@ def measure(codec: Codec, picture: Picture, setting: float) -> Row:
         ms_ssim=_ms_ssim_or_none(picture.image, decoded),
         encode_seconds=round(encoded - start, 4),
         decode_seconds=round(done - encoded, 4),
+        ssimulacra2=_ssimulacra2_or_none(picture.image, decoded),
     )
 
 
@@ -147,6 +152,12 @@ def _ms_ssim_or_none(original: Image.Image, decoded: Image.Image) -> float | Non
     if min(original.size) < metrics.MS_SSIM_SMALLEST_SIDE:
         return None
     return round(metrics.ms_ssim(original, decoded), 7)
+
+
+def _ssimulacra2_or_none(original: Image.Image, decoded: Image.Image) -> float | None:
+    if min(original.size) < ssimulacra2.SMALLEST_SIDE:
+        return None
+    return round(metrics.ssimulacra2(original, decoded), 4)
 
 
 def by_picture(rows: Iterable[Row]) -> dict[str, list[Row]]:

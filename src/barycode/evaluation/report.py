@@ -23,7 +23,17 @@ class Comparison:
 
     def figures(self, tested: Codec) -> dict[str, dict[str, BDRate]]:
         """BD-rates of one of the tested codecs: measure -> anchor -> BDRate."""
-        return bd_rates(self.rows, tested.name, [anchor.name for anchor in self.anchors])
+        everything = bd_rates(self.rows, tested.name, [anchor.name for anchor in self.anchors])
+        return {measure: everything[measure] for measure in self.measures}
+
+    @property
+    def measures(self) -> list[str]:
+        """The measures that were taken of every row."""
+        return [
+            measure
+            for measure, quality in QUALITIES.items()
+            if all(getattr(row, quality) is not None for row in self.rows)
+        ]
 
     @property
     def pictures(self) -> int:
@@ -34,7 +44,7 @@ def write_report(comparison: Comparison, folder: Path) -> Path:
     """Write report.json, plots and report.md of one comparison into `folder`; returns the Markdown file."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(as_json(comparison), indent=1) + "\n")
-    for measure in QUALITIES:
+    for measure in comparison.measures:
         plot_curves(comparison.rows, measure, comparison.title, folder / f"{measure.lower()}.png")
     for tested in comparison.tested:
         plot_bd_rates(
@@ -79,8 +89,7 @@ def markdown(comparison: Comparison) -> str:
     parts += [
         "## Curves",
         "",
-        "![PSNR](psnr.png)",
-        "![MS-SSIM](ms-ssim.png)",
+        *(f"![{measure}]({measure.lower()}.png)" for measure in comparison.measures),
         "",
         mean_table(means(comparison.rows)),
         "",
@@ -113,8 +122,8 @@ def bd_cell(result: BDRate) -> str:
 def mean_table(rows: Iterable[Mean]) -> str:
     """Markdown: a row a codec and setting."""
     lines = [
-        _line(["codec", "setting", "bpp", "PSNR", "MS-SSIM", "encode s", "decode s"]),
-        _line(["---"] * 7),
+        _line(["codec", "setting", "bpp", "PSNR", "MS-SSIM", "SSIMULACRA2", "encode s", "decode s"]),
+        _line(["---"] * 8),
     ]
     return "\n".join(lines + [_line(mean_cells(mean)) for mean in rows])
 
@@ -123,7 +132,16 @@ def mean_cells(mean: Mean) -> list[str]:
     """One Mean as the texts of a table's row."""
     similarity = "-" if mean.ms_ssim is None else f"{mean.ms_ssim:.4f}"
     times = [f"{mean.encode_seconds:.2f}", f"{mean.decode_seconds:.2f}"]
-    return [mean.codec, f"{mean.setting:g}", f"{mean.bpp:.3f}", f"{mean.psnr:.2f}", similarity, *times]
+    perceived = "-" if mean.ssimulacra2 is None else f"{mean.ssimulacra2:.1f}"
+    return [
+        mean.codec,
+        f"{mean.setting:g}",
+        f"{mean.bpp:.3f}",
+        f"{mean.psnr:.2f}",
+        similarity,
+        perceived,
+        *times,
+    ]
 
 
 def slug(name: str) -> str:

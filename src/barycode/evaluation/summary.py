@@ -8,14 +8,14 @@ from barycode.evaluation.bd_rate import BDRate, bd_rate
 from barycode.evaluation.metrics import ms_ssim_db, psnr_of_mse
 from barycode.evaluation.rate_distortion import Row, of_codec
 
-QUALITIES = {"PSNR": "psnr", "MS-SSIM": "ms_ssim_db"}
+QUALITIES = {"PSNR": "psnr", "MS-SSIM": "ms_ssim_db", "SSIMULACRA2": "ssimulacra2"}
 
 
 @dataclass(frozen=True)
 class Mean:
     """Means over the pictures at one setting of one codec: for the eye, never the source of a BD-rate.
 
-    ms_ssim is None where a picture was too small for it.
+    ms_ssim and ssimulacra2 are None where a picture has none.
     """
 
     codec: str
@@ -26,6 +26,7 @@ class Mean:
     ms_ssim: float | None
     encode_seconds: float
     decode_seconds: float
+    ssimulacra2: float | None = None
 
     @property
     def ms_ssim_db(self) -> float | None:
@@ -44,7 +45,6 @@ def means(rows: Iterable[Row]) -> list[Mean]:
 
 
 def _mean(rows: Sequence[Row]) -> Mean:
-    similarities = [row.ms_ssim for row in rows if row.ms_ssim is not None]
     return Mean(
         codec=rows[0].codec,
         setting=rows[0].setting,
@@ -54,10 +54,18 @@ def _mean(rows: Sequence[Row]) -> Mean:
         psnr=statistics.fmean(row.psnr for row in rows)
         if all(row.mse for row in rows)
         else _pooled_psnr(rows),
-        ms_ssim=statistics.fmean(similarities) if len(similarities) == len(rows) else None,
+        ms_ssim=_mean_if_all(row.ms_ssim for row in rows),
         encode_seconds=statistics.fmean(row.encode_seconds for row in rows),
         decode_seconds=statistics.fmean(row.decode_seconds for row in rows),
+        ssimulacra2=_mean_if_all(row.ssimulacra2 for row in rows),
     )
+
+
+def _mean_if_all(values: Iterable[float | None]) -> float | None:
+    """The mean of the values, None if one of them is None."""
+    values = list(values)
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
 
 
 def _pooled_psnr(rows: Sequence[Row]) -> float:
