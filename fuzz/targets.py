@@ -1,0 +1,211 @@
+"""What is fuzzed: for each target a few sound inputs, a structured mutation, and the call that reads them.
+
+A call gives the number of bytes that came out; anything but a BarycodeError is a finding. The calls use the
+public functions alone, so that the harness outlives the formats.
+"""
+
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import mutations
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save
+
+from barycode.container import ContainerReader, Section, pack, require_within
+from barycode.errors import InvalidInputError, LimitError
+from barycode.images.codec import compress as compress_picture
+from barycode.images.codec import decompress as decompress_picture
+from barycode.images.model import ImageModel
+from barycode.images.picture import read_picture
+from barycode.quantizers import VectorQuantizer
+from barycode.rate.votes import pack_votes, unpack_votes
+from barycode.training.autoencoders.codes import pack_codes, unpack_codes
+from barycode.training.checkpoints import load_state, save_state
+from barycode.weights import DEFAULT_RULES, Lossless, Quantize, Rule, Step, Vectors
+from barycode.weights import compress as compress_network
+from barycode.weights import decompress as decompress_network
+from barycode.weights.checkpoints.files import open_source
+
+TINY = Path(__file__).parents[1] / "tests" / "images" / "golden" / "tiny.safetensors"
+SCRATCH = Path(tempfile.mkdtemp(prefix="barycode-fuzz-"))
+LIMIT = 2**26  # that decoders are given, so that sound but large inputs end early
+
+
+@dataclass(frozen=True)
+class Target:
+    """`seeds` are made once; a run of `read` may cost seconds and bytes in proportion to what goes in and out."""
+
+    seeds: Callable[[], list[bytes]]
+    mutate: mutations.Mutation
+    read: Callable[[bytes], int]
+
+
+@cache
+def _model() -> ImageModel:
+    return ImageModel.from_bytes(TINY.read_bytes())
+
+
+def _pictures() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (9, 17, 4), np.uint8)
+    smooth = np.linspace(0, 255, 24 * 8, dtype=np.uint8).reshape(8, 24)
+    arrays = (noise[:, :, :3], noise[:, :, 0], noise, smooth, np.full((40, 3, 3), 200, np.uint8))
+    files = [compress_picture(array, quality=2, model=_model()) for array in arrays]
+    tagged = Image.fromarray(noise[:, :, :3])
+    tagged.info |= {"icc_profile": b"profile"}
+    tagged.getexif()[274] = 6
+    return [*files, compress_picture(tagged, quality=4, model=_model())]
+
+
+def _read_picture_file(data: bytes) -> int:
+    return len(decompress_picture(data, model=_model(), limit=LIMIT).tobytes())
+
+
+def _state() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(6, 4, 3, generator=generator) / 8
+    return {
+        "conv.weight": weights,
+        "half": weights[0].bfloat16(),
+        "count": torch.tensor(7),
+        "tied": weights,
+        "mask": weights[1] > 0,
+        "empty": torch.zeros(3, 0),
+        "complex": torch.view_as_complex(torch.randn(3, 2, generator=generator)),
+    }
+
+
+def _networks() -> list[bytes]:
+    vectors = (Rule("conv*", Vectors(4, 2), "vectors"), *DEFAULT_RULES)
+    steps = (Rule("*", Quantize(), "all"),)
+    return [
+        compress_network(_state(), Lossless(), metadata={"made": "here"}),
+        compress_network(_state(), Step(0.02), rules=steps),
+        compress_network(_state(), Step(0.02), rules=vectors),
+        compress_network({}, Lossless()),
+    ]
+
+
+def _bytes_of(tensors: dict[str, torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def _quantizer() -> VectorQuantizer:
+    torch.manual_seed(0)
+    return VectorQuantizer(codebook_size=8, dim=2)
+
+
+def _codes() -> list[bytes]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((2, 3, 3), (40,), (1,))
+    return [pack_codes(_quantizer(), torch.randint(8, shape, generator=generator)) for shape in shapes]
+
+
+def _votes() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    records = [
+        pack_votes(np.sort(rng.integers(0, size, (count, levels)), 1), size, levels)
+        for count, size, levels in ((30, 12, 3), (9, 5, 1), (4, 40, 4), (5, 1, 1), (0, 9, 2))
+    ]
+    return [pack("vect", [Section("VOTE", record)]) for record in records]
+
+
+def _read_votes(data: bytes) -> int:
+    found = [
+        unpack_votes(s.payload, limit=LIMIT)[1] for s in ContainerReader(io.BytesIO(data)) if s.tag == "VOTE"
+    ]
+    return sum(votes.nbytes for votes in found)
+
+
+def _read_sections(data: bytes) -> int:
+    return sum(len(section.payload) for section in ContainerReader(io.BytesIO(data)))
+
+
+def _checkpoints() -> list[bytes]:
+    path = SCRATCH / "state.safetensors"
+    state = {"model": _state() | {"complex": torch.zeros(2)}, "optimizer": {0: [1, 2.5, None], 1: "text"}}
+    save_state(path, state)
+    return [path.read_bytes()]
+
+
+def _read_checkpoint(data: bytes) -> int:
+    path = SCRATCH / "checkpoint.safetensors"
+    path.write_bytes(data)
+    load_state(path)
+    return len(data)
+
+
+def _read_source(suffix: str) -> Callable[[bytes], int]:
+    def read(data: bytes) -> int:
+        path = SCRATCH / f"source{suffix}"
+        path.write_bytes(data)
+        source = open_source(path)
+        return sum(
+            _bytes_of({entry.name: source.load(entry.name)})
+            for entry in source.directory.entries
+            if entry.tied_to is None
+        )
+
+    return read
+
+
+def _safetensors() -> list[bytes]:
+    state = {name: tensor for name, tensor in _state().items() if name not in ("tied", "complex")}
+    return [save(state, {"made": "here"}), save({})]
+
+
+def _torch_files() -> list[bytes]:
+    buffer = io.BytesIO()
+    torch.save({"state_dict": {"a": torch.arange(6).float()}}, buffer)
+    return [buffer.getvalue()]
+
+
+def _images() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (9, 17, 3), np.uint8))
+    exif = Image.Exif()
+    exif[274] = 6
+    made = []
+    for form, options in (("PNG", {}), ("JPEG", {}), ("WEBP", {}), ("GIF", {}), ("TIFF", {}), ("BMP", {})):
+        buffer = io.BytesIO()
+        options = {"exif": exif} if form in ("PNG", "JPEG", "WEBP", "TIFF") else options
+        image.save(buffer, form, **options)
+        made.append(buffer.getvalue())
+    return made
+
+
+def _read_image(data: bytes) -> int:
+    """What Pillow opens must be read or refused; what its parsers raise on damaged input is not ours."""
+    try:
+        image = Image.open(io.BytesIO(data))
+        require_within(LIMIT, image.width * image.height, "The picture")
+        image.load()
+    except LimitError:
+        raise
+    except Exception as error:
+        raise InvalidInputError("Pillow cannot read it") from error
+    return read_picture(image).colour.nbytes
+
+
+TARGETS = {
+    "container": Target(lambda: _pictures()[:2] + _networks()[:1], mutations.container, _read_sections),
+    "votes": Target(_votes, mutations.container, _read_votes),
+    "codes": Target(_codes, mutations.container, lambda data: unpack_codes(_quantizer(), data, LIMIT).nbytes),
+    "network": Target(_networks, mutations.container, lambda data: _bytes_of(decompress_network(data))),
+    "picture": Target(_pictures, mutations.container, _read_picture_file),
+    "model": Target(
+        lambda: [TINY.read_bytes()],
+        mutations.safetensors,
+        lambda data: len(ImageModel.from_bytes(data).to_bytes()),
+    ),
+    "checkpoint": Target(_checkpoints, mutations.safetensors, _read_checkpoint),
+    "safetensors-input": Target(_safetensors, mutations.safetensors, _read_source(".safetensors")),
+    "torch-input": Target(_torch_files, mutations.damage, _read_source(".pt")),
+    "picture-input": Target(_images, mutations.damage, _read_image),
+}
