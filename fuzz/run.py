@@ -1,7 +1,6 @@
 """Fuzz the readers: `python fuzz/run.py --executions 10000` runs every target and appends a row each to the log.
 
     python fuzz/run.py --target network --executions 100000 --seed 7
-    python fuzz/run.py --target votes --executions 100000 --coverage      (needs the extra `fuzz`)
     python fuzz/run.py --totals
 
 Inputs are sound files, those of corpus/, and what has been found to open, mutated with right checksums. A
@@ -151,17 +150,12 @@ def main() -> None:
     parser.add_argument("--target", choices=TARGETS, action="append", help="one or several; all without it")
     parser.add_argument("--executions", type=int, default=ROW, help="of each target")
     parser.add_argument("--seed", type=int, default=0, help="of the first row; the next row has the next")
-    parser.add_argument("--coverage", action="store_true", help="guided by coverage (atheris), one target")
     parser.add_argument("--totals", action="store_true", help="print the executions in the log")
     chosen = parser.parse_args()
     if chosen.totals:
         return totals()
     prepare()
     names = chosen.target or list(TARGETS)
-    if chosen.coverage:
-        from guided import guided  # noqa: PLC0415  (an extra)
-
-        return guided(names[0], chosen.executions, chosen.seed)
     for number, start in enumerate(range(0, chosen.executions, ROW)):
         for name in names:
             seed = chosen.seed + number
