@@ -18,8 +18,8 @@ demo: setup
 	$(BIN)/python examples/demo.py
 
 lint: setup
-	$(BIN)/ruff check src tests examples benchmarks experiments
-	$(BIN)/ruff format --check src tests examples benchmarks experiments
+	$(BIN)/ruff check src tests examples benchmarks experiments attacks fuzz
+	$(BIN)/ruff format --check src tests examples benchmarks experiments attacks fuzz
 	$(BIN)/mypy
 
 test: setup lint

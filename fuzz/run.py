@@ -1,4 +1,4 @@
-"""Fuzz the readers: `python fuzz/run.py --executions 10000` runs every target and appends a row each to the log.
+"""Fuzz the readers: `python fuzz/run.py --executions 10000` runs every target and appends rows to the log.
 
     python fuzz/run.py --target network --executions 100000 --seed 7
     python fuzz/run.py --totals
@@ -100,7 +100,8 @@ def structured(name: str, executions: int, seed: int) -> Tally:
 
 
 def row(name: str, mode: str, seed: int, tally: Tally) -> dict[str, object]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE)
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, cwd=HERE, check=False)
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "target": name,
@@ -124,8 +125,8 @@ def row(name: str, mode: str, seed: int, tally: Tally) -> dict[str, object]:
     }
 
 
-def append(entry: dict[str, object]) -> None:
-    with LOG.open("a") as file:
+def append(entry: dict[str, object], log: Path = LOG) -> None:
+    with log.open("a") as file:
         file.write(json.dumps(entry) + "\n")
 
 
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--target", choices=TARGETS, action="append", help="one or several; all without it")
     parser.add_argument("--executions", type=int, default=ROW, help="of each target")
     parser.add_argument("--seed", type=int, default=0, help="of the first row; the next row has the next")
+    parser.add_argument("--log", type=Path, default=LOG, help="where rows are appended")
     parser.add_argument("--totals", action="store_true", help="print the executions in the log")
     chosen = parser.parse_args()
     if chosen.totals:
@@ -159,11 +161,12 @@ def main() -> None:
     for number, start in enumerate(range(0, chosen.executions, ROW)):
         for name in names:
             seed = chosen.seed + number
-            append(row(name, "structured", seed, structured(name, min(ROW, chosen.executions - start), seed)))
+            tally = structured(name, min(ROW, chosen.executions - start), seed)
+            append(row(name, "structured", seed, tally), chosen.log)
 
 
 def prepare() -> None:
-    """One thread; no more than 8 GiB of addresses; the warnings of other packages about input are not ours."""
+    """One thread, at most 8 GiB of addresses; what other packages warn of in inputs is not ours."""
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
     warnings.simplefilter("ignore")

@@ -39,7 +39,7 @@ LIMIT = 2**26  # that decoders are given, so that sound but large inputs end ear
 
 @dataclass(frozen=True)
 class Target:
-    """`seeds` are made once; a run of `read` may cost seconds and bytes in proportion to what goes in and out."""
+    """`seeds` are made once; `read` may cost seconds and bytes in proportion to what goes in and out."""
 
     seeds: Callable[[], list[bytes]]
     mutate: mutations.Mutation
@@ -172,10 +172,9 @@ def _images() -> list[bytes]:
     exif = Image.Exif()
     exif[274] = 6
     made = []
-    for form, options in (("PNG", {}), ("JPEG", {}), ("WEBP", {}), ("GIF", {}), ("TIFF", {}), ("BMP", {})):
+    for form in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"):
         buffer = io.BytesIO()
-        options = {"exif": exif} if form in ("PNG", "JPEG", "WEBP", "TIFF") else options
-        image.save(buffer, form, **options)
+        image.save(buffer, form, **({} if form in ("GIF", "BMP") else {"exif": exif}))
         made.append(buffer.getvalue())
     return made
 

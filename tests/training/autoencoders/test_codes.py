@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from barycode.container import ByteWriter, Section, pack
 from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.quantizers import VectorQuantizer
+from barycode.rate import FrequencyTables
 from barycode.training.autoencoders.codes import pack_codes, unpack_codes
 from barycode.training.autoencoders.methods import METHODS
 
@@ -49,3 +52,14 @@ def test_a_damaged_file_is_a_typed_error():
         broken[place] ^= 0x10
         with pytest.raises(CorruptFileError):
             unpack_codes(quantizer, bytes(broken))
+
+
+def test_no_codes_of_a_huge_extent_are_corrupt():
+    """Found by fuzzing: a shape of a zero and of 2^64 - 1 has no codes, and fits no tensor."""
+    shape = ByteWriter()
+    for number in (2, 0, 2**64 - 1):
+        shape.varint(number)
+    tables = FrequencyTables.from_counts([[1, 1]])
+    sections = [Section("SHAP", shape.finish()), Section("TABL", tables.to_bytes()), Section("CODE", b"")]
+    with pytest.raises(CorruptFileError, match="announces"):
+        unpack_codes(VectorQuantizer(4, 2), pack("vect", sections))

@@ -124,6 +124,6 @@ def _read_shape(payload: bytes) -> tuple[int, ...]:
     reader = ByteReader(payload, "The shape")
     shape = tuple(reader.varint() for _ in range(reader.varint()))
     reader.finish()
-    if prod(shape) > MAX_CODES:
+    if prod(max(size, 1) for size in shape) > MAX_CODES:  # of no codes, too, the extents fit
         raise CorruptFileError(f"The file announces {shape} codes: more than {MAX_CODES}.")
     return shape
