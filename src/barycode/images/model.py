@@ -181,7 +181,7 @@ def _flat_tables() -> FrequencyTables:
 def _read_tensors(data: bytes, name: str) -> dict[str, Tensor]:
     try:
         tensors = load_safetensors(data)
-    except (ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         raise CorruptFileError(
             f"The model file {name} is not a safetensors file: train or download it again."
         ) from error

@@ -16,6 +16,8 @@ from barycode.errors import CorruptFileError, InvalidInputError
 TENSOR_KEY = "__tensor__"
 INTEGER_KEYS = "__integer_keys__"
 SKELETON = "barycode_state"
+# What json and torch raise of files that nobody wrote: wrong keys, extents beyond 64 bits, endless nesting.
+_MALFORMED = (KeyError, ValueError, TypeError, RuntimeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def load_state(path: Path) -> dict[str, Any]:
         with safetensors.safe_open(path, framework="pt") as file:
             skeleton = json.loads((file.metadata() or {})[SKELETON])
         state: dict[str, Any] = _put_together(skeleton, tensors)
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+    except (safetensors.SafetensorError, *_MALFORMED) as error:
         raise CorruptFileError(
             f"{path} is not a checkpoint ({error}); delete it to use an older one."
         ) from error

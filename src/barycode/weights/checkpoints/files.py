@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.weights.checkpoints.sources import Source, StateDict
-from barycode.weights.file_format.directory import Directory, Entry
+from barycode.weights.file_format.directory import MAX_ENTRIES, Directory, Entry
 from barycode.weights.file_format.number_formats import element_bytes, to_bits
 from barycode.weights.file_format.reader import NetworkReader
 
@@ -85,7 +86,10 @@ def _entry(path: Path, file: Any, name: str) -> Entry:
     part = file.get_slice(name)
     if part.get_dtype() not in _DTYPES:
         raise UnsupportedFileError(f"The tensor {name!r} of {path} has the unknown type {part.get_dtype()}.")
-    return Entry(name, tuple(part.get_shape()), _DTYPES[part.get_dtype()])
+    shape = tuple(part.get_shape())
+    if prod(max(extent, 1) for extent in shape) > MAX_ENTRIES:
+        raise CorruptFileError(f"The tensor {name!r} of {path} claims the shape {shape}: expected less.")
+    return Entry(name, shape, _DTYPES[part.get_dtype()])
 
 
 def _offsets(path: Path) -> dict[str, int]:
