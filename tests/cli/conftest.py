@@ -3,12 +3,14 @@
 import io
 import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import barycode.images
+import barycode.images.codec
 from barycode.cli import main
 from barycode.container import Section, pack, unpack
 
@@ -38,18 +40,19 @@ def run(monkeypatch, capsys):
 def stored(monkeypatch):
     """Replace the picture codec by one that keeps the picture as a PNG inside a real container."""
 
-    def compress(image, *, quality=3, model="photo"):
+    def compress(image, *, quality=3, model="photo", **_):
         stream = io.BytesIO()
         image.save(stream, "PNG", exif=image.getexif())
         return pack(
             "imag", [Section("QUAL", f"{quality}{model}".encode()), Section("TILE", stream.getvalue())]
         )
 
-    def decompress(data, *, model=None):
+    def decompress(data, *, model=None, limit=None):
         return Image.open(io.BytesIO(unpack(data).one("TILE")))
 
     monkeypatch.setattr(barycode.images, "compress", compress)
     monkeypatch.setattr(barycode.images, "decompress", decompress)
+    monkeypatch.setattr(barycode.images.codec, "read_header", lambda _: SimpleNamespace(mode="RGB"))
 
 
 @pytest.fixture

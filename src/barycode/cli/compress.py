@@ -1,20 +1,26 @@
 """`barycode compress`: pictures and networks into .bary files."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from barycode.cli import batch, networks, pictures
+from barycode.cli import networks, pictures, streams
+from barycode.cli.batch import run_jobs
+from barycode.cli.jobs import COMPRESSED, STANDARD, Job, Kinds, plan
+from barycode.cli.sizes import shown_size
 from barycode.errors import InvalidInputError
 
 
 def main(  # noqa: PLR0913, PLR0917 (a command's options)
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders or quoted globs.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, folders, quoted globs, or -.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The .bary file, or a folder for several. Default: beside the input."
+            "--output", "-o", help="The .bary file, - for standard output, or a folder. Default: beside."
         ),
     ] = None,
     quality: Annotated[
@@ -43,6 +49,19 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     keep: Annotated[
         list[str] | None, typer.Option(help="Networks: store tensors with such names exactly (* and ?).")
     ] = None,
+    strip: Annotated[
+        bool,
+        typer.Option(
+            "--strip",
+            help="Pictures: leave out EXIF (place, camera), XMP, text; not orientation and profile.",
+        ),
+    ] = False,
+    flatten: Annotated[
+        bool, typer.Option("--flatten", help="Pictures: of several frames the first; of more bits 8.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out what has been compressed before.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
 ) -> None:
     """Compress pictures and networks into .bary files.
@@ -55,7 +74,9 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode compress holiday/ -o holiday-bary/` takes all pictures below a folder
 
-    - `barycode compress "scans/*.tif" --force`
+    - `barycode compress "scans/*.tif" --skip-existing --strip`
+
+    - `barycode compress - -o - < photo.png > photo.bary`
 
     - `barycode compress model.safetensors --bits-per-weight 3` (also .pt, or a sharded .index.json)
 
@@ -63,27 +84,83 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     """
     target = networks.target_of(lossless, bits_per_weight, size, max_error)
 
-    def act(job: batch.Job) -> str:
-        kind = job.source.suffix.lower()
-        if kind == ".bary":
-            raise InvalidInputError(
-                f"{job.source} is compressed already; did you mean: barycode decompress {job.source}"
-            )
-        batch.refuse_existing(job.target, force)
-        if kind in networks.SUFFIXES:
-            return networks.compress(job, target, keep or (), force)
-        if target is not None or keep:
-            raise InvalidInputError(f"{job.source} is not a network: pictures take --quality.")
-        return _compress_picture(job, quality, model, force)
+    options = PictureOptions(quality, model, strip, flatten)
 
-    batch.run_jobs(batch.plan(inputs, output, pictures.SUFFIXES, ".bary"), act)
+    def act(job: Job) -> str:
+        _check_names(job)
+        streams.check_target(job, force, skip_existing)
+        with streams.seekable(job.source) as source:
+            kind = _kind(job.source, source)
+            if kind in networks.SUFFIXES:
+                return networks.compress(job, source, target, keep or (), force)
+            if target is not None or keep:
+                raise InvalidInputError(f"{job.source} is not a network: pictures take --quality.")
+            return _compress_picture(job, source, options, force)
+
+    files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
+    run_jobs(plan(inputs, output, Kinds(pictures.suffixes, COMPRESSED, files)), act)
 
 
-def _compress_picture(job: batch.Job, quality: float, model: str, force: bool) -> str:
+@dataclass(frozen=True)
+class PictureOptions:
+    """How pictures are compressed."""
+
+    quality: float
+    model: str
+    strip: bool
+    flatten: bool
+
+
+def _check_names(job: Job) -> None:
+    """Names that say what the content is not are refused before any work."""
+    if job.source.suffix.lower() == COMPRESSED:
+        raise _compressed_already(job.source)
+    if job.target != STANDARD and job.target.suffix.lower() != COMPRESSED and not _is_device(job.target):
+        raise InvalidInputError(
+            f"compress writes {COMPRESSED} files and {job.target} is called otherwise: name it "
+            f"{job.target.with_suffix(COMPRESSED)}."
+        )
+
+
+def _compressed_already(source: Path) -> InvalidInputError:
+    return InvalidInputError(f"{source} is compressed already; did you mean: barycode decompress {source}")
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _kind(name: Path, content: Path) -> str:
+    """The suffix that says what a file is: its own, or that of its first bytes for what has no name."""
+    if name == content:
+        return name.suffix.lower()
+    with content.open("rb") as file:
+        start = file.read(9)
+    from barycode.container import MAGIC
+
+    if start.startswith(MAGIC):
+        raise _compressed_already(name)
+    if start[8:] == b"{":
+        return ".safetensors"
+    return ".pt" if start.startswith(b"PK") else ""
+
+
+def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bool) -> str:
     from barycode.images import compress
 
-    with pictures.open_picture(job.source) as image:
-        data = compress(image, quality=quality, model=model)
+    with pictures.open_picture(source) as image:
+        notes = pictures.left_out(image)
+        data = compress(
+            image, quality=options.quality, model=options.model, strip=options.strip, flatten=options.flatten
+        )
         bpp = 8 * len(data) / (image.width * image.height)
-    batch.write(job.target, data, force)
-    return f"{job.source} -> {job.target}  {len(data):,} bytes, {bpp:.3f} bpp"
+    before = source.stat().st_size
+    after = len(data)
+    streams.write(job, data, force)
+    if after > before:
+        notes.append("larger than it was: keep the original")
+    told = "".join(f" ({note})" for note in notes)
+    return (
+        f"{job.source} {shown_size(before)} -> {job.target} {shown_size(after)}, {before / after:.1f}x, "
+        f"{bpp:.2f} bpp{told}"
+    )

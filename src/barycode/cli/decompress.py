@@ -1,12 +1,16 @@
 """`barycode decompress`: .bary files back into pictures and networks."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from barycode.cli import batch, networks, pictures
-from barycode.errors import UnsupportedFileError
+from barycode.cli import networks, pictures, streams
+from barycode.cli.batch import run_jobs
+from barycode.cli.jobs import COMPRESSED, Job, Kinds, plan
+from barycode.cli.sizes import read_size, shown_size
+from barycode.errors import InvalidInputError, UnsupportedFileError
 
 SUFFIXES = {"imag": ".png", networks.KIND: ".safetensors"}
 UNKNOWN = ".unpacked"  # until the file says what it holds
@@ -14,17 +18,29 @@ UNKNOWN = ".unpacked"  # until the file says what it holds
 
 def main(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help=".bary files, folders or quoted globs.")
+        list[str], typer.Argument(metavar="INPUT...", help=".bary files, folders, quoted globs, or -.")
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The file, or a folder for several. Default: PNG or safetensors, beside."
+            "--output",
+            "-o",
+            help="The file, - for standard output, or a folder. Default: PNG or safetensors, beside.",
         ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="The model file, where a file was made with a model of your own.")
     ] = None,
+    limit: Annotated[
+        str | None, typer.Option(help="Refuse files that decode to more bytes, such as 500MB.")
+    ] = None,
+    strip: Annotated[
+        bool,
+        typer.Option("--strip", help="Pictures: leave out EXIF, XMP, text; not orientation and profile."),
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out what has been decompressed before.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
 ) -> None:
     """Decompress .bary files: to PNG and safetensors, or to what the name after --output says.
@@ -39,22 +55,36 @@ def main(
 
     - `barycode decompress model.bary` writes model.safetensors beside it
     """
-    jobs = batch.plan(inputs, output, frozenset({".bary"}), UNKNOWN)
-    batch.run_jobs(jobs, lambda job: _decompress(job, model, force))
+    options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing)
+    files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
+    kinds = Kinds(lambda: frozenset({COMPRESSED}), UNKNOWN, files)
+    run_jobs(plan(inputs, output, kinds), lambda job: _decompress(job, options))
 
 
-def _decompress(job: batch.Job, model: str | None, force: bool) -> str:
-    kind = _kind(job.source)
-    if kind not in SUFFIXES:
-        raise UnsupportedFileError(
-            f"{job.source} holds {kind!r}, which this version of Barycode does not decompress."
-        )
-    if job.target.suffix == UNKNOWN:
-        job = batch.Job(job.source, job.target.with_suffix(SUFFIXES[kind]))
-    batch.refuse_existing(job.target, force)
-    if kind == networks.KIND:
-        return networks.decompress(job, force)
-    return _decompress_picture(job, model, force)
+@dataclass(frozen=True)
+class Options:
+    """How files are decompressed; `limit` in bytes of what comes out."""
+
+    model: str | None
+    limit: int | None
+    strip: bool
+    force: bool
+    skip_existing: bool
+
+
+def _decompress(job: Job, options: Options) -> str:
+    with streams.seekable(job.source) as source:
+        kind = _kind(source)
+        if kind not in SUFFIXES:
+            raise UnsupportedFileError(
+                f"{job.source} holds {kind!r}, which this version of Barycode does not decompress."
+            )
+        if job.target.suffix == UNKNOWN:
+            job = streams.with_suffix(job, SUFFIXES[kind])
+        streams.check_target(job, options.force, options.skip_existing)
+        if kind == networks.KIND:
+            return networks.decompress(job, source, options.force, options.limit)
+        return _decompress_picture(job, source, options)
 
 
 def _kind(path: Path) -> str:
@@ -64,9 +94,27 @@ def _kind(path: Path) -> str:
         return ContainerReader(file).kind
 
 
-def _decompress_picture(job: batch.Job, model: str | None, force: bool) -> str:
+def _decompress_picture(job: Job, source: Path, options: Options) -> str:
+    from barycode.container import unpack
     from barycode.images import decompress
+    from barycode.images.codec import read_header
+    from barycode.images.metadata import Metadata
 
-    image = decompress(job.source.read_bytes(), model=model)
-    batch.write(job.target, pictures.picture_bytes(image, job.target.suffix), force)
-    return f"{job.source} -> {job.target}  {image.width}x{image.height} {image.mode}"
+    data = source.read_bytes()
+    container = unpack(data)
+    suffix = job.target.suffix or SUFFIXES["imag"]
+    if suffix.lower() == COMPRESSED:
+        raise InvalidInputError(f"{job.target} would be compressed again: name the output .png, or copy it.")
+    pictures.check_writable(suffix, read_header(container).mode)
+    image = decompress(data, model=options.model, limit=options.limit)
+    if options.strip:
+        image = image.copy()
+        image.info.clear()
+        Metadata.from_container(container).stripped().attach(image)
+    decoded, notes = pictures.picture_bytes(image, suffix)
+    streams.write(job, decoded, options.force)
+    told = "".join(f" ({note})" for note in notes)
+    return (
+        f"{job.source} {shown_size(len(data))} -> {job.target} {shown_size(len(decoded))}, "
+        f"{image.width}x{image.height} {image.mode}{told}"
+    )

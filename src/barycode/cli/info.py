@@ -9,12 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from barycode.cli import networks
+from barycode.cli import networks, streams
+from barycode.cli.jobs import STANDARD
 from barycode.cli.text import printable
+from barycode.errors import InvalidInputError, MissingDataError
 
 if TYPE_CHECKING:
     from barycode.container import ContainerReader
+    from barycode.images.metadata import Metadata
 
+ORIENTATION, GPS = 0x0112, 0x8825
 NUMBERS = frozenset({"count", "bits", "share", "per weight"})
 MEANINGS = {
     "HEAD": "what is in the file: sizes, names, forms",
@@ -22,13 +26,16 @@ MEANINGS = {
     "BOOK": "a codebook: sorted centers",
     "PART": "codes of some tensors",
     "ALPH": "alpha, lossless",
-    "EXIF": "EXIF, as it came",
-    "ICCP": "colour profile, as it came",
+    "EXIF": "EXIF: camera, place, orientation",
+    "ICCP": "colour profile",
+    "XMPD": "XMP",
+    "DPIS": "resolution",
+    "TEXT": "texts with their keywords",
 }
 
 
 def main(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .bary file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .bary file, or - for standard input.")],
 ) -> None:
     """Explain a .bary file in bits: section by section and, for a network, tensor by tensor.
 
@@ -38,6 +45,15 @@ def main(
 
     - `barycode info model.bary`
     """
+    if file.is_dir():
+        raise InvalidInputError(f"{file} is a folder: name a .bary file in it.")
+    if file != STANDARD and not file.exists():
+        raise MissingDataError(f"{file} does not exist.")
+    with streams.seekable(file) as content:
+        _explain(content)
+
+
+def _explain(file: Path) -> None:
     from barycode.container import ContainerReader, describe
 
     console, size = Console(), file.stat().st_size
@@ -68,8 +84,27 @@ def _facts(file: Path, reader: "ContainerReader", size: int) -> Iterator[str]:
     if reader.kind == "imag":
         from barycode.container import unpack
         from barycode.images.codec import read_header
+        from barycode.images.metadata import Metadata
 
-        header = read_header(unpack(file.read_bytes()))
+        container = unpack(file.read_bytes())
+        header = read_header(container)
         pixels = header.width * header.height
         yield f"picture {header.width}x{header.height} {header.mode}, {8 * size / pixels:.4f} bits per pixel"
         yield f"quality step {header.index}, model {header.fingerprint.hex()}"
+        yield f"carries {', '.join(_carried(Metadata.from_container(container))) or 'pixels only'}"
+
+
+def _carried(metadata: "Metadata") -> Iterator[str]:
+    """What describes the picture, with what one may want to know before passing it on."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.load(metadata.exif)
+    if metadata.exif:
+        known = [f"orientation {exif[ORIENTATION]}"] if ORIENTATION in exif else []
+        known += ["a place (GPS)"] if exif.get_ifd(GPS) else []
+        yield f"EXIF of {len(exif)} tags" + (f" with {' and '.join(known)}" if known else "")
+    yield from ["colour profile"] if metadata.icc_profile else []
+    yield from ["XMP"] if metadata.xmp else []
+    yield from [f"resolution {metadata.dpi[0]:g} x {metadata.dpi[1]:g} dpi"] if metadata.dpi else []
+    yield from [f"text ({', '.join(metadata.text)})"] if metadata.text else []

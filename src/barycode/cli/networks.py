@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from barycode.cli import batch
+from barycode.cli import streams
+from barycode.cli.jobs import STANDARD, Job
 from barycode.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from barycode.weights.request.targets import Target
 
 SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".json"})
+WRITTEN = frozenset({".safetensors", ".pt", ".pth"})
 KIND = "wght"
 CHUNK = 2**20
 HEADINGS = ("tensor", "shape", "dtype", "coded as", "bits", "per weight")
@@ -34,17 +36,17 @@ def target_of(lossless: bool, bits: float | None, size: int | None, error: float
     return asked[0] if asked else None
 
 
-def compress(job: batch.Job, target: "Target | None", keep: Sequence[str], force: bool) -> str:
-    """Compress a checkpoint, tensors that match `keep` exactly; the line to print."""
+def compress(job: Job, checkpoint: Path, target: "Target | None", keep: Sequence[str], force: bool) -> str:
+    """Compress the job's checkpoint, tensors that match `keep` exactly; the line to print."""
     from barycode.weights import DEFAULT_RULES, Keep, Rule, compress_to
     from barycode.weights.checkpoints.files import open_source
     from barycode.weights.codec import DEFAULT_TARGET
 
     rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
-    source = open_source(job.source)
+    source = open_source(checkpoint)
     with tempfile.TemporaryFile() as file:
         report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules)
-        _write(job.target, file, force)
+        streams.write(job, _chunks(file), force)
     error = f", largest error {report.max_error:.3g}" if report.max_error else ", lossless"
     return (
         f"{job.source} -> {job.target}  {report.size:,} bytes, {report.ratio:.2f} times smaller, "
@@ -52,16 +54,32 @@ def compress(job: batch.Job, target: "Target | None", keep: Sequence[str], force
     )
 
 
-def decompress(job: batch.Job, force: bool) -> str:
-    """Decompress into a .safetensors file or, if the target is called so, a .pt file."""
+def decompress(job: Job, packed: Path, force: bool, limit: int | None) -> str:
+    """Decompress into a .safetensors file or, if the target is called so, a .pt file; `limit` in bytes of
+    tensors.
+    """
+    from barycode.container import require_within
     from barycode.weights.checkpoints.files import write_pytorch, write_safetensors
+    from barycode.weights.file_format.number_formats import element_bytes
     from barycode.weights.file_format.reader import NetworkReader
 
+    check_suffix(job.target)
     writer = write_pytorch if job.target.suffix in (".pt", ".pth") else write_safetensors
-    with job.source.open("rb") as packed, tempfile.TemporaryFile() as file:
-        count = writer(file, NetworkReader(packed))
-        _write(job.target, file, force)
+    with packed.open("rb") as stream, tempfile.TemporaryFile() as file:
+        reader = NetworkReader(stream)
+        entries = reader.directory.entries
+        require_within(limit, sum(e.size * element_bytes(e.dtype) for e in entries), "The network")
+        count = writer(file, reader)
+        streams.write(job, _chunks(file), force)
     return f"{job.source} -> {job.target}  {count} tensors"
+
+
+def check_suffix(target: Path) -> None:
+    """Raise InvalidInputError for a name that says it holds something else than a network."""
+    if target != STANDARD and target.suffix.lower() not in WRITTEN:
+        raise InvalidInputError(
+            f"{target} would hold a network: name the output {' or '.join(sorted(WRITTEN))}."
+        )
 
 
 def fact(file: Path, size: int) -> str:
@@ -96,13 +114,6 @@ def rows(file: Path) -> Iterator[tuple[str, ...]]:
                 f"{bits:,.0f}",
                 f"{bits / max(entry.size, 1):.3f}",
             )
-
-
-def _write(target: Path, file: BinaryIO, force: bool) -> None:
-    from barycode.container import write_atomic
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, _chunks(file), force=force)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

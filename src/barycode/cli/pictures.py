@@ -1,37 +1,158 @@
 """Pictures in and out of files, for the commands that touch them."""
 
+import contextlib
+import importlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from PIL import Image, UnidentifiedImageError
+from typing import TYPE_CHECKING, Any
 
 from barycode.errors import InvalidInputError
 
-SUFFIXES = frozenset(
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Those that everybody has, without asking Pillow; and those that a package of their own reads.
+COMMON = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".ppm", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2"}
 )
+PLUGINS = {".heic": "pillow-heif", ".heif": "pillow-heif", ".hif": "pillow-heif", ".jxl": "pillow-jxl-plugin"}
+SUFFIXES = COMMON | frozenset(PLUGINS)
+NOT_PICTURES = frozenset({"BARY", "BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"})
+# How formats that lose something are written: as little as they can; and what is then told.
+LOSSY: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+    "HEIF": {"quality": 95, "chroma": 444},
+    "GIF": {},
+}
+LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}}
+
+
+def suffixes() -> frozenset[str]:
+    """Endings of all pictures that Pillow reads here, with the plugins that are installed."""
+    from PIL import Image
+
+    _load_plugins()
+    known = Image.registered_extensions()
+    read = {suffix for suffix, name in known.items() if name in Image.OPEN and name not in NOT_PICTURES}
+    return SUFFIXES | read
+
+
+def _load_plugins() -> None:
+    """Register the formats of packages that do not register themselves."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    for name in ("pillow_jxl", "pillow_avif"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """The picture in a file, with its profile and EXIF; InvalidInputError if it is not a picture."""
+def open_picture(path: Path) -> Iterator["Image.Image"]:
+    """The picture in a file, as Pillow opens it; InvalidInputError, which names it, if it is none."""
+    from PIL import Image
+
+    from barycode.images.codec import MAX_PIXELS
+
+    _load_plugins()
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS  # our own bound on what is allocated
     try:
         image = Image.open(path)
-        image.load()
-    except (UnidentifiedImageError, SyntaxError, OSError, Image.DecompressionBombError) as error:
-        raise InvalidInputError(f"{path} is not a picture that Pillow can read ({error}).") from error
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+    except Exception as error:  # damaged pictures raise nearly everything in Pillow
+        package = PLUGINS.get(path.suffix.lower())
+        hint = f"; {path.suffix} needs pip install {package}" if package else ""
+        raise InvalidInputError(f"{path} is not a picture that Pillow can read ({error}{hint}).") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
     with image:
         yield image
 
 
-def picture_bytes(image: Image.Image, suffix: str) -> bytes:
-    """The picture as a file of the type that `suffix` names, colour profile and EXIF kept."""
-    file_format = Image.registered_extensions().get(suffix.lower())
-    if file_format not in Image.SAVE:
-        raise InvalidInputError(f"Pillow writes no {suffix!r} files; name the output .png, .webp or .tiff.")
+def left_out(image: "Image.Image") -> list[str]:
+    """What of an opened picture's file is not kept."""
+    from barycode.images.source import bits_of
+
+    frames, bits = int(getattr(image, "n_frames", 1)), bits_of(image)
+    return [
+        *([f"the first of {frames} frames"] if frames > 1 else []),
+        *([f"{bits} bits cut to 8"] if bits > 8 else []),
+    ]
+
+
+def check_writable(suffix: str, mode: str) -> None:
+    """Raise InvalidInputError unless pictures of this mode can be written to files of this type: a small one
+    is, before a large one is decoded.
+    """
+    from PIL import Image
+
+    name = _format_of(suffix)
     stream = io.BytesIO()
-    kept = {name: value for name in ("icc_profile", "exif") if (value := image.info.get(name))}
-    image.save(stream, file_format, **kept)
-    return stream.getvalue()
+    try:
+        Image.new(mode, (16, 16)).save(stream, name, **_options(name))
+        with Image.open(stream) as back:
+            opaque = "A" not in back.mode and "transparency" not in back.info
+    except Exception as error:
+        raise InvalidInputError(f"{suffix} files hold no {mode} pictures ({error}): name it .png.") from error
+    if "A" in mode and opaque:
+        raise InvalidInputError(f"{suffix} files keep no transparency: name the output .png or .webp.")
+
+
+def picture_bytes(image: "Image.Image", suffix: str) -> tuple[bytes, list[str]]:
+    """The picture as a file of the type that `suffix` names, and what has to be told about it."""
+    from PIL import Image
+
+    name = _format_of(suffix)
+    kept = {key: value for key in ("icc_profile", "exif", "xmp", "dpi") if (value := image.info.get(key))}
+    text = getattr(image, "text", {})
+    stream = io.BytesIO()
+    try:
+        image.save(stream, name, **_options(name), **kept | _text_options(name, kept, text))
+    except Exception as error:
+        raise InvalidInputError(
+            f"The picture cannot be written as {name} ({error}): name the output .png, or pass --strip."
+        ) from error
+    with Image.open(stream) as back:
+        missing = [key for key in kept if key not in back.info and not (key == "exif" and back.getexif())]
+        if text and not getattr(back, "text", None) and "comment" not in back.info:
+            missing.append("text")
+    notes = [f"{name} loses a little: .png keeps every pixel"] if name in LOSSY else []
+    return stream.getvalue(), notes + ([f"{name} keeps no {', '.join(missing)}"] if missing else [])
+
+
+def _text_options(name: str, kept: dict[str, Any], text: dict[str, str]) -> dict[str, Any]:
+    """PNG takes texts and XMP as chunks, JPEG a comment, TIFF XMP as a tag."""
+    if name == "PNG":
+        from PIL import PngImagePlugin
+
+        chunks = PngImagePlugin.PngInfo()
+        for keyword, value in text.items():
+            chunks.add_text(keyword, value)
+        if "xmp" in kept:
+            chunks.add_itxt("XML:com.adobe.xmp", kept["xmp"].decode(errors="replace"))
+        return {"pnginfo": chunks}
+    if name == "TIFF" and "xmp" in kept:
+        from PIL import Image
+
+        tags = Image.Exif()
+        tags.load(kept.get("exif", b""))
+        tags[700] = kept["xmp"]
+        return {"exif": tags}
+    return {"comment": text["comment"]} if name == "JPEG" and "comment" in text else {}
+
+
+def _format_of(suffix: str) -> str:
+    from PIL import Image
+
+    _load_plugins()
+    name = Image.registered_extensions().get(suffix.lower())
+    if name is None or name not in Image.SAVE:
+        raise InvalidInputError(f"Pillow writes no {suffix!r} files; name the output .png, .webp or .tiff.")
+    return name
+
+
+def _options(name: str) -> dict[str, Any]:
+    return LOSSY.get(name) or LOSSLESS.get(name) or {}

@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -38,7 +39,9 @@ def run_program(program: Callable[[], Any], name: str) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # no name stops a message, whatever the encoding
     try:
-        program()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # what matters of them is an error or a note
+            program()
     except SystemExit as end:
         if end.code == INTERRUPTED:
             typer.echo(f"{name}: interrupted", err=True)

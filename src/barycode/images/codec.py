@@ -85,7 +85,8 @@ def compress(
     of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model
     file. EXIF, colour profile, XMP, resolution and text travel with the picture; `exif`, `icc_profile`,
     `xmp` and `dpi` replace what it carries (empty bytes remove it), and `strip=True` leaves out all that it
-    does not need to look the same. Raises InvalidInputError.
+    does not need to look the same. Several frames and more than 8 bits are refused unless `flatten=True`,
+    which takes the first frame in 8 bits. Raises InvalidInputError.
     """
     chosen = find_model(model)
     picture = read_picture(image, **explicit)

@@ -33,13 +33,17 @@ _RESERVED = frozenset({"exif", "icc_profile", "xmp", "dpi", "transparency", "gam
 
 
 class Explicit(TypedDict, total=False):
-    """What `compress` may be told to store instead of what the picture carries; b"" removes, None keeps."""
+    """What `compress` may be told to store instead of what the picture carries: b"" removes, None keeps,
+    `strip` leaves out what the picture does not need to look the same; `flatten` takes the first of several
+    frames and 8 of more bits.
+    """
 
     exif: bytes | Image.Exif | None
     icc_profile: bytes | None
     xmp: bytes | None
     dpi: tuple[float, float] | None
     strip: bool
+    flatten: bool
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ def metadata_of(image: Image.Image, explicit: Explicit) -> Metadata:
         raise TypeError(f"compress() got an unexpected keyword argument {min(unknown)!r}")
     given: dict[str, Any] = {name: value for name, value in explicit.items() if value is not None}
     strip = given.pop("strip", False)
+    given.pop("flatten", None)
     exif = b"" if "exif" in given else _carried_exif(image, lenient=strip)
     carried = Metadata(exif, _icc_profile(image), _xmp(image), _dpi(image), _text(image))
     if "exif" in given:

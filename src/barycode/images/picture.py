@@ -51,24 +51,27 @@ def read_picture(image: Image.Image | np.ndarray, **explicit: Unpack[Explicit]) 
         image = _from_array(image)
     if not isinstance(image, Image.Image):
         raise InvalidInputError(f"Expected a PIL image or a uint8 array, got {type(image).__name__}.")
-    bits = _load(image)
+    bits = _load(image, explicit.get("flatten", False))
     if 0 in image.size:
         raise InvalidInputError(
             f"The picture is {image.width} x {image.height}: expected at least one pixel."
         )
     metadata = metadata_of(image, explicit)
+    if explicit.get("flatten") and image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     plain = _convert(image, bits)
     colour = np.asarray(plain.convert("RGB"))
     alpha = np.asarray(plain.getchannel("A")) if "A" in plain.mode else None
     return Picture(plain.mode, colour, alpha, metadata)
 
 
-def _load(image: Image.Image) -> int:
+def _load(image: Image.Image, flatten: bool) -> int:
     """Read the pixels, before anything is asked about them: a TIFF is turned upright on the way. The bits of
     a sample in its file.
     """
     try:
-        check_representable(image)
+        if not flatten:
+            check_representable(image)
         bits = bits_of(image)
         image.load()
     except BarycodeError:
@@ -101,7 +104,7 @@ def _convert(image: Image.Image, bits: int) -> Image.Image:
         del image.info["transparency"]
     if image.mode in ("1", "L") and isinstance(transparency, int):
         return _without_grey(
-            image.convert("L"), transparency * (255 // (2**bits - 1) if image.mode == "L" else 1)
+            image.convert("L"), transparency * (255 // (2**bits - 1) if image.mode == "L" and bits < 8 else 1)
         )
     if image.mode in MODES:
         return image.convert("RGBA") if image.mode == "RGB" and transparency is not None else image

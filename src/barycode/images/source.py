@@ -35,11 +35,12 @@ def check_representable(image: Image.Image) -> None:
     if frames > 1:
         raise InvalidInputError(
             f"The picture has {frames} frames or pages and only one can be kept: pass image.copy() of the "
-            "one that you want (--flatten takes the first)."
+            "one that you want; flatten=True (--flatten) takes the first."
         )
     if bits > 8:
         raise InvalidInputError(
-            f"The picture has {bits} bits a sample and only 8 can be kept: convert it first (--flatten does)."
+            f"The picture has {bits} bits a sample and only 8 can be kept: convert it first; "
+            "flatten=True (--flatten) does."
         )
 
 

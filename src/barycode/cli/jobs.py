@@ -1,0 +1,126 @@
+"""Which files a command works on, and where the results go; decided, and refused, before any work."""
+
+import glob
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from barycode.cli.text import printable
+from barycode.errors import InvalidInputError, MissingDataError
+
+STANDARD = Path("-")  # standard input as a source, standard output as a target
+_STANDARD_NAMES = {Path(p) for p in ("-", "/dev/stdout", "/dev/stdin", "/dev/fd/1", "/proc/self/fd/1")}
+COMPRESSED = ".bary"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file in, one file out; `refusal` says why it cannot be."""
+
+    source: Path
+    target: Path
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What a command takes from folders (`suffixes`, asked only then) and what its results are called
+    (`suffix`); names of files of any kind, for an output that cannot be a folder.
+    """
+
+    suffixes: Callable[[], frozenset[str]]
+    suffix: str
+    files: frozenset[str]
+
+
+def plan(inputs: Sequence[str], output: Path | None, kinds: Kinds) -> list[Job]:
+    """What to turn into what.
+
+    inputs: files, glob patterns, "-", and folders (all files below them of the command's kinds). Targets are
+    named like their sources, beside them, or below the folder `output` as they lay below their input folder.
+    With a single input file, `output` may be the target itself, or "-".
+    """
+    found = [(source, root) for text in inputs for source, root in _expand(text, kinds)]
+    if output is not None and _names_a_file(output, len(found) == 1 and not Path(inputs[0]).is_dir(), kinds):
+        return [Job(found[0][0], STANDARD if output in _STANDARD_NAMES else output)]
+    jobs = [
+        Job(source, _below(source, root, output).with_suffix(kinds.suffix))
+        if source != STANDARD
+        else Job(source, STANDARD)
+        for source, root in found
+    ]
+    return list(_refuse_clashes(dict.fromkeys(jobs)))
+
+
+def _below(source: Path, root: Path, output: Path | None) -> Path:
+    return output / source.relative_to(root) if output else source
+
+
+def _names_a_file(output: Path, single: bool, kinds: Kinds) -> bool:
+    """Whether the output is a file's name, and not a folder's; InvalidInputError if it cannot be either."""
+    if output.is_dir():
+        return False
+    special = output in _STANDARD_NAMES or (output.exists() and not output.is_file())
+    if not special and not output.is_file() and output.suffix.lower() not in kinds.files:
+        return single and bool(output.suffix)
+    if not single:
+        raise InvalidInputError(
+            f"--output {output} is one file, and there are several or a folder to take in: name a folder."
+        )
+    return True
+
+
+def _expand(text: str, kinds: Kinds) -> list[tuple[Path, Path]]:
+    path = Path(text)
+    if text == "-":
+        return [(STANDARD, STANDARD)]
+    if path.is_dir():
+        return _inside(path, kinds.suffixes())
+    if path.exists():
+        return [(path, path.parent)]
+    if path.is_symlink():
+        raise MissingDataError(f"{path} is a link to nothing.")
+    matches = map(Path, sorted(glob.glob(text, recursive=True)))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    found = [(match, match.parent) for match in matches if match.is_file()]
+    if not found:
+        raise MissingDataError(f"{text} does not exist.")
+    return found
+
+
+def _inside(folder: Path, suffixes: frozenset[str]) -> list[tuple[Path, Path]]:
+    """The files below a folder that end so; how many others there are is told."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    found = [(file, folder) for file in files if file.suffix.lower() in suffixes]
+    if not found:
+        raise MissingDataError(f"{folder} holds no files that end in {', '.join(sorted(suffixes))}.")
+    others = Counter(f.suffix.lower() for f in files if f.suffix.lower() not in {*suffixes, COMPRESSED})
+    if others and COMPRESSED not in suffixes:
+        kinds = ", ".join(
+            f"{count} {suffix or 'without a suffix'}" for suffix, count in others.most_common(5)
+        )
+        typer.echo(printable(f"{folder}: left alone what is no picture: {kinds}"), err=True)
+    return found
+
+
+def _refuse_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
+    """The first of several that would become the same file goes on."""
+    first: dict[str, Path] = {}
+    for job in jobs:
+        other = first.setdefault(_name(job.target), job.source)
+        if other == job.source:
+            yield job
+        else:
+            clash = f"{other} and {job.source} would both become {job.target}; rename one of them."
+            yield replace(job, refusal=clash)
+
+
+def _name(path: Path) -> str:
+    """What the file system takes for the same name, where it looks past capitals."""
+    if sys.platform in {"win32", "darwin"}:
+        return unicodedata.normalize("NFC", str(path)).casefold()
+    return str(path)
