@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from barycode.quantizers import (
     Quantizer,
-    Relaxed,
+    RelaxedProgram,
     ResidualQuantizer,
     SoftConvexQuantizer,
     VectorQuantizer,
@@ -103,7 +103,9 @@ def layers(shape: Shape) -> dict[str, Layer]:
     return {
         REFERENCE: plain(codebook),
         "VectorQuantizer": ours(VectorQuantizer(size, dim), codebook),
-        "SoftConvexQuantizer, relaxed": ours(SoftConvexQuantizer(size, dim, program=Relaxed()), codebook),
+        "SoftConvexQuantizer, relaxed": ours(
+            SoftConvexQuantizer(size, dim, program=RelaxedProgram()), codebook
+        ),
         "SoftConvexQuantizer, exact": ours(SoftConvexQuantizer(size, dim), codebook),
         "ResidualQuantizer x4": ours(ResidualQuantizer(size, dim, stages=4), codebook),
         "vector-quantize-pytorch VectorQuantize": theirs(peer.VectorQuantize(dim=dim, codebook_size=size)),

@@ -29,9 +29,9 @@ def main() -> None:
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
     vertex, pairs = (_quantizer(codebook, code) for code in (SparseCode(), CODE))
     drawn = (
-        ("s = 1: a vertex (VQ), 6 codes", vertex.hard(z), codebook),
+        ("s = 1: a vertex (VQ), 6 codes", vertex.reconstruct(z), codebook),
         ("soft: any point of the hull, no codes", vertex(z).quantized, codebook),
-        (f"s = 2, L = 3: {2 ** CODE.bits(6):.0f} codes", pairs.hard(z), _codes(codebook)),
+        (f"s = 2, L = 3: {2 ** CODE.bits(6):.0f} codes", pairs.reconstruct(z), _codes(codebook)),
     )
     for axes, (title, quantized, points) in zip(panels, drawn, strict=True):
         error = float((z - quantized).square().mean())

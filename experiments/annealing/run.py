@@ -23,7 +23,7 @@ from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.images.model import ImageModel
 from barycode.images.shelf import find_model
-from barycode.quantizers.schedules import Exponential, Schedule
+from barycode.quantizers.soft.schedules import ExponentialSchedule, Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.datasets import data_folder, open_pictures
 from barycode.training.images import Recipe, Stage
@@ -57,7 +57,7 @@ class Arm:
             rate = LEARNING_RATE * ANALYSIS_RATE
             groups.append({"params": list(model.analysis.parameters()), "lr": rate})
         self.optimizer = torch.optim.Adam(groups, LEARNING_RATE, betas=(0.9, 0.99))
-        self.schedule: Schedule = Exponential(HARD, 1.0) if name == FROZEN else annealing(stage)
+        self.schedule: Schedule = ExponentialSchedule(HARD, 1.0) if name == FROZEN else annealing(stage)
         self.checkpoints = Checkpoints(folder / name)
         self.log = TrainingLog(HERE / "rows" / f"{name}.jsonl")
 

@@ -20,12 +20,21 @@ from torch import Tensor
 
 from barycode.cli.program import run_script
 from barycode.container import write_atomic
-from barycode.quantizers import CodebookHealth, Exact, archetypes, farthest, kmeans, nearest, sample, surround
+from barycode.quantizers import (
+    CodebookHealth,
+    ExactProgram,
+    archetypes,
+    farthest,
+    kmeans,
+    nearest,
+    sample,
+    spherical_hull,
+)
 from barycode.training.datasets import data_folder, known_pictures
 
 HERE = Path(__file__).parent
 DIM, SIZE, TRAINING, TEST = 16, 64, 9_000, 2_000
-PROGRAM = Exact(regularization=0.1)
+PROGRAM = ExactProgram(regularization=0.1)
 Start = Callable[[Tensor], Tensor]
 HEADER = """\
 # Where a codebook for convex combinations should start
@@ -78,7 +87,7 @@ def starts() -> dict[str, Start]:
         "kmeans, 1.5 times wider": partial(wider, factor=1.5),
         "kmeans, 2.5 times wider": partial(wider, factor=2.5),
         "farthest": spanning,
-        "surround": partial(surround, codebook_size=SIZE, generator=_generator()),
+        "surround": partial(spherical_hull, codebook_size=SIZE, generator=_generator()),
         "archetypes from kmeans": partial(fitted, partial(wider, factor=1.0)),
         "archetypes from farthest": partial(fitted, spanning),
     }

@@ -12,7 +12,7 @@ from pictures import Pictures, View, teacher_logits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from barycode.quantizers.schedules import Schedule
+from barycode.quantizers.soft.schedules import Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.progress import RunningMean, TrainingLog, training_bar
 from barycode.weights.soft_to_hard import anneal, center_parameters, code_entropy, quantizers, rate_loss

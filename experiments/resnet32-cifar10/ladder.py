@@ -26,7 +26,7 @@ from network import ResNet32, from_state
 from scalar import entropy_constrained, kmeans, uniform
 from start import on_grids, on_shared_centers
 
-from barycode.quantizers.schedules import Exponential, Linear
+from barycode.quantizers.soft.schedules import ExponentialSchedule, LinearSchedule
 from barycode.weights import Hardened, Keep, Quantize, Rule, Step, compress, decompress
 from barycode.weights.soft_to_hard import harden
 
@@ -172,7 +172,7 @@ def annealed_rows() -> Iterator[Row]:
 def _annealed(bits: float, write: Callable[[State, Coded], bytes], bench: Bench) -> Made:
     network, recipe = bench.network(), Recipe(ANNEALED_EPOCHS)
     on_shared_centers(network, bits + HEAD_START, SIGMA)
-    schedule = Exponential(SIGMA, (HARDEST / SIGMA) ** (1 / _steps(bench, recipe)), stop=HARDEST)
+    schedule = ExponentialSchedule(SIGMA, (HARDEST / SIGMA) ** (1 / _steps(bench, recipe)), stop=HARDEST)
     run = Run(network, recipe, bench.teaching, RateCeiling(network, bits, schedule))
     minutes = bench.train(run, f"annealed-{bits:g}")
     codes = harden(network)
@@ -207,7 +207,7 @@ def tuned_rows() -> Iterator[Row]:
 def _tuned(key: str, bits: float, recipe: Recipe, bench: Bench) -> Made:
     network = bench.network()
     on_grids(network, bits + HEAD_START, SIGMA)
-    schedule = Linear(SIGMA, 2 * SIGMA, _steps(bench, recipe))
+    schedule = LinearSchedule(SIGMA, 2 * SIGMA, _steps(bench, recipe))
     run = Run(network, recipe, bench.teaching, RateCeiling(network, bits, schedule))
     minutes = bench.train(run, key)
     codes = harden(network)

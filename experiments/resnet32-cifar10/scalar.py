@@ -8,7 +8,7 @@ import torch
 from classical import Coded
 from numpy.typing import NDArray
 
-from barycode.quantizers.kmeans_1d import kmeans_1d
+from barycode.quantizers.codebook.kmeans_1d import kmeans_1d
 
 Weights = NDArray[np.float32]
 ECSQ_ROUNDS = 30

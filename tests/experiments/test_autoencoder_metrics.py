@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from barycode.experiments.autoencoder_metrics import measure
-from barycode.quantizers import ProductQuantizer, Relaxed, SoftConvexQuantizer, VectorQuantizer
+from barycode.quantizers import ProductQuantizer, RelaxedProgram, SoftConvexQuantizer, VectorQuantizer
 from barycode.training.autoencoders.network import Autoencoder
 from barycode.training.autoencoders.pictures import to_tensor
 
@@ -52,7 +52,7 @@ def test_parts_are_averaged(images):
 
 
 def test_continuous_weights_have_no_bytes(images):
-    quantizer = SoftConvexQuantizer(16, 4, program=Relaxed(0.01), code=None)
+    quantizer = SoftConvexQuantizer(16, 4, program=RelaxedProgram(0.01), code=None)
     row = measure(model_with(quantizer), images, variance=1.0)
     assert row["continuous"]
     assert row["bytes"] is row["bits_a_vector"] is row["mse_from_bytes"] is None

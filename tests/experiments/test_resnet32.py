@@ -11,7 +11,7 @@ import torch
 
 from barycode.container import ByteReader
 from barycode.experiments.document_tables import TABLE_END, table_start
-from barycode.quantizers.schedules import Linear
+from barycode.quantizers import LinearSchedule
 
 FOLDER = Path(__file__).parents[2] / "experiments/resnet32-cifar10"
 
@@ -140,7 +140,7 @@ def test_a_run_goes_on_where_it_stopped(parts, tmp_path):
     def run(folder):
         network = trained(parts)
         parts.start.on_grids(network, 2.0, 2.0)
-        ceiling = parts.finetune.RateCeiling(network, 1.5, Linear(2.0, 4.0, 4))
+        ceiling = parts.finetune.RateCeiling(network, 1.5, LinearSchedule(2.0, 4.0, 4))
         teaching = parts.finetune.Teaching(pictures, trained(parts), folder)
         return parts.finetune.Run(network, parts.finetune.Recipe(epochs=2, batch=2), teaching, ceiling)
 

@@ -17,11 +17,11 @@ from barycode.quantizers import (
     GumbelQuantizer,
     ProductQuantizer,
     Quantizer,
-    Relaxed,
+    RelaxedProgram,
     ResidualQuantizer,
     SoftConvexQuantizer,
     SoftToHardQuantizer,
-    Sparse,
+    SparseAssignment,
     SparseCode,
     StochasticQuantizer,
     VectorQuantizer,
@@ -44,7 +44,7 @@ QUANTIZERS: dict[str, Callable[..., Quantizer]] = {
     "gumbel_soft": partial(GumbelQuantizer, hard_forward=False),
     "stochastic": StochasticQuantizer,
     "convex": SoftConvexQuantizer,
-    "convex_relaxed": partial(SoftConvexQuantizer, program=Relaxed()),
+    "convex_relaxed": partial(SoftConvexQuantizer, program=RelaxedProgram()),
     "convex_sparse": partial(SoftConvexQuantizer, code=SparseCode(support=2, levels=3)),
     "residual": ResidualQuantizer,
     "product": ProductQuantizer,
@@ -67,7 +67,9 @@ def training(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.mark.parametrize("shape", LEADING_SHAPES, ids=str)
-def test_decode_of_encode_is_hard_bit_for_bit(quantizer: Quantizer, training: bool, shape: tuple[int, ...]):
+def test_decode_of_encode_is_reconstruct_bit_for_bit(
+    quantizer: Quantizer, training: bool, shape: tuple[int, ...]
+):
     quantizer.train(training)
     z = torch.randn(*shape, DIM)
     indices = quantizer.encode(z)
@@ -75,7 +77,7 @@ def test_decode_of_encode_is_hard_bit_for_bit(quantizer: Quantizer, training: bo
     assert indices.shape[: len(shape)] == shape
     decoded = quantizer.decode(indices)
     assert decoded.shape == z.shape
-    assert torch.equal(decoded, quantizer.hard(z))
+    assert torch.equal(decoded, quantizer.reconstruct(z))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
@@ -86,7 +88,7 @@ def test_evaluation_forward_is_what_the_decoder_gets(quantizer: Quantizer, dtype
     assert quantized.dtype == dtype
     assert torch.equal(indices, quantizer.encode(z))
     assert torch.equal(quantized, quantizer.decode(indices).to(dtype))
-    if isinstance(result.weights, Sparse):  # the indices are votes, and a weight is a share of them
+    if isinstance(result.weights, SparseAssignment):  # the indices are votes, and a weight is a share of them
         counts = torch.bincount(indices.flatten(), minlength=16)
         torch.testing.assert_close(
             result.weights.total(), counts * (150 / indices.numel()), check_dtype=False
@@ -194,7 +196,7 @@ def test_ema_and_initialisation_lower_the_distortion(quantizer: Quantizer):
     quantizer.requires_grad_(False)
 
     def distortion() -> float:
-        return (z - quantizer.hard(z)).square().mean().item()
+        return (z - quantizer.reconstruct(z)).square().mean().item()
 
     start = distortion()
     quantizer.initialize(z, partial(kmeans, iterations=3))
@@ -225,8 +227,8 @@ def test_feature_maps_have_their_vectors_along_the_channels(quantizer: Quantizer
     assert result.quantized.shape == maps.shape
     assert result.indices.shape[:3] == (2, 3, 5)
     assert torch.equal(result.quantized, layer.decode(layer.encode(maps)))
-    assert torch.equal(result.quantized[1, :, 2, 4], quantizer.hard(maps[1, :, 2, 4]))
-    assert torch.equal(layer.hard(maps), result.quantized)
+    assert torch.equal(result.quantized[1, :, 2, 4], quantizer.reconstruct(maps[1, :, 2, 4]))
+    assert torch.equal(layer.reconstruct(maps), result.quantized)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_feature_maps_have_their_vectors_along_the_channels(quantizer: Quantizer
     ids=["dimension", "scalar", "integers"],
 )
 def test_wrong_vectors_are_a_typed_error(quantizer: Quantizer, bad: torch.Tensor):
-    for call in (quantizer, quantizer.encode, quantizer.hard, quantizer.statistics):
+    for call in (quantizer, quantizer.encode, quantizer.reconstruct, quantizer.statistics):
         with pytest.raises(InvalidInputError, match="expects floating-point vectors"):
             call(bad)
 

@@ -2,7 +2,7 @@ from functools import partial
 
 import torch
 
-from barycode.quantizers import Exact, SparseCode, archetypes, kmeans
+from barycode.quantizers import ExactProgram, SparseCode, archetypes, kmeans
 
 
 def generator() -> torch.Generator:
@@ -25,7 +25,7 @@ def test_corners_of_a_cloud_are_found():
 
 def test_more_rounds_lower_the_error_of_the_program():
     vectors = torch.randn(1500, 6, generator=generator())
-    program = Exact(0.1)
+    program = ExactProgram(0.1)
     found = [archetypes(vectors, 24, program=program, iterations=i, generator=generator()) for i in (0, 1, 3)]
     errors = [error(vectors, codebook, program) for codebook in found]
     assert errors == sorted(errors, reverse=True)

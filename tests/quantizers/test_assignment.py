@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import Dense, OneHot, Parts, Sparse
-from barycode.quantizers.soft_assignment import SoftAssignment
+from barycode.quantizers import DenseAssignment, OneHotAssignment, ProductAssignment, SparseAssignment
+from barycode.quantizers.soft.soft_assignment import SoftAssignment
 
 CODEBOOK = torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, -1.0]])
 
 
 def test_one_hot_is_a_row_of_the_codebook():
-    point = OneHot(torch.tensor([[2, 0], [1, 1]]), 3)
+    point = OneHotAssignment(torch.tensor([[2, 0], [1, 1]]), 3)
     assert torch.equal(point.decode(CODEBOOK), CODEBOOK[point.indices])
     assert torch.equal(point.dense() @ CODEBOOK, point.decode(CODEBOOK))
     assert point.total().tolist() == [1, 2, 1]
@@ -20,8 +20,8 @@ def test_one_hot_is_a_row_of_the_codebook():
 
 
 def test_sparse_is_its_dense_form():
-    point = Sparse(torch.tensor([[2, 0], [1, 1]]), torch.tensor([[0.25, 0.75], [1.0, 0.0]]), 3)
-    dense = Dense(point.dense())
+    point = SparseAssignment(torch.tensor([[2, 0], [1, 1]]), torch.tensor([[0.25, 0.75], [1.0, 0.0]]), 3)
+    dense = DenseAssignment(point.dense())
     assert dense.values.tolist() == [[0.75, 0, 0.25], [0, 1, 0]]
     assert torch.equal(point.decode(CODEBOOK), dense.decode(CODEBOOK))
     assert torch.equal(point.total(), dense.total())
@@ -30,13 +30,13 @@ def test_sparse_is_its_dense_form():
 
 
 def test_weights_of_equal_indices_add_up():
-    point = Sparse(
+    point = SparseAssignment(
         torch.tensor([[2, 1, 2, 0], [1, 1, 1, 1]]),
         torch.tensor([[0.3, 0.4, 0.3, 0], [0.5, 0.25, 0.25, 0]]),
         3,
     )
     assert point.vertex().tolist() == [2, 1]
-    torch.testing.assert_close(point.entropy(), Dense(point.dense()).entropy())
+    torch.testing.assert_close(point.entropy(), DenseAssignment(point.dense()).entropy())
     merged = point.merged()
     assert merged.indices.tolist() == [[0, 1, 2, 2], [1, 1, 1, 1]]
     torch.testing.assert_close(merged.values, torch.tensor([[0, 0.4, 0.6, 0], [1.0, 0, 0, 0]]))
@@ -44,24 +44,26 @@ def test_weights_of_equal_indices_add_up():
 
 def test_the_heaviest_vertex_is_the_lowest_of_equals():
     half = torch.tensor([[0.5, 0.5]])
-    assert Sparse(torch.tensor([[2, 1]]), half, 3).vertex().tolist() == [1]
-    assert Dense(torch.tensor([[0.0, 0.5, 0.5]])).vertex().tolist() == [1]
+    assert SparseAssignment(torch.tensor([[2, 1]]), half, 3).vertex().tolist() == [1]
+    assert DenseAssignment(torch.tensor([[0.0, 0.5, 0.5]])).vertex().tolist() == [1]
 
 
 def test_entropy_is_in_bits():
-    uniform = Dense(torch.full((2, 8), 1 / 8))
+    uniform = DenseAssignment(torch.full((2, 8), 1 / 8))
     torch.testing.assert_close(uniform.entropy(), torch.full((2,), 3.0))
 
 
 def test_entropy_has_finite_gradients_at_a_vertex():
     weights = torch.tensor([[1.0, 0.0]], requires_grad=True)
-    Dense(weights).entropy().sum().backward()
+    DenseAssignment(weights).entropy().sum().backward()
     assert weights.grad is not None
     assert weights.grad.isfinite().all()
 
 
 def test_parts_decode_to_the_sum_over_stacked_codebooks():
-    parts = Parts((OneHot(torch.tensor([0, 2]), 3), Dense(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))))
+    parts = ProductAssignment(
+        (OneHotAssignment(torch.tensor([0, 2]), 3), DenseAssignment(torch.tensor([[0.5, 0.5], [1.0, 0.0]])))
+    )
     second = torch.tensor([[10.0, 0.0], [0.0, 10.0]])
     assert parts.codebook_size == 5
     stacked = torch.cat([CODEBOOK, second])
@@ -87,13 +89,13 @@ def test_soft_assignment_is_made_dense_on_request():
 @pytest.mark.parametrize(
     "point",
     [
-        OneHot(torch.tensor([0]), 4),
-        Sparse(torch.tensor([[0]]), torch.ones(1, 1), 4),
-        Dense(torch.eye(4)),
-        Parts((OneHot(torch.tensor([0]), 4),)),
+        OneHotAssignment(torch.tensor([0]), 4),
+        SparseAssignment(torch.tensor([[0]]), torch.ones(1, 1), 4),
+        DenseAssignment(torch.eye(4)),
+        ProductAssignment((OneHotAssignment(torch.tensor([0]), 4),)),
     ],
     ids=lambda point: type(point).__name__,
 )
-def test_a_codebook_of_another_size_is_a_typed_error(point: OneHot):
+def test_a_codebook_of_another_size_is_a_typed_error(point: OneHotAssignment):
     with pytest.raises(InvalidInputError, match=r"\(4, d\)"):
         point.decode(CODEBOOK)

@@ -10,18 +10,18 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers import (
     CodebookHealth,
     CodebookStatistics,
-    Dense,
+    DenseAssignment,
     EmaUpdate,
-    Exact,
-    Linear,
-    Relaxed,
+    ExactProgram,
+    LinearSchedule,
+    RelaxedProgram,
     SoftConvexQuantizer,
     SparseCode,
     archetypes,
     farthest,
     nearest,
     revive,
-    surround,
+    spherical_hull,
     worst_served,
 )
 from barycode.simplex import ConvergenceWarning, project_simplex
@@ -50,7 +50,7 @@ def by_every_support(z: torch.Tensor, codebook: torch.Tensor, strength: float) -
 
 def test_training_takes_the_optimum_of_the_program():
     torch.manual_seed(0)
-    quantizer = SoftConvexQuantizer(6, 3, program=Exact(0.2))
+    quantizer = SoftConvexQuantizer(6, 3, program=ExactProgram(0.2))
     z = torch.randn(12, 3)
     result = quantizer(z)
     codebook = quantizer.codebook.vectors.detach()
@@ -61,23 +61,23 @@ def test_training_takes_the_optimum_of_the_program():
 
 def test_a_program_cut_short_says_so_and_returns_points_of_the_simplex():
     torch.manual_seed(0)
-    quantizer = SoftConvexQuantizer(64, 3, program=Exact(1e-3, max_iterations=1))
+    quantizer = SoftConvexQuantizer(64, 3, program=ExactProgram(1e-3, max_iterations=1))
     z = torch.randn(200, 3)
     with pytest.warns(ConvergenceWarning, match="missed the tolerance"):
         weights = quantizer(z).weights.dense()
     torch.testing.assert_close(weights, project_simplex(weights))
-    error = (weights - Exact(1e-3)(z, quantizer.codebook.vectors).dense()).abs().max()
+    error = (weights - ExactProgram(1e-3)(z, quantizer.codebook.vectors).dense()).abs().max()
     assert error > 1e-3
 
 
 def test_a_program_of_no_iterations_is_the_relaxation_and_is_asked_for_by_that_name():
     with pytest.raises(InvalidInputError, match="Relaxed"):
-        Exact(0.1, max_iterations=0)
+        ExactProgram(0.1, max_iterations=0)
 
 
 def test_the_relaxation_is_the_papers_system_and_a_projection():
     torch.manual_seed(0)
-    quantizer = SoftConvexQuantizer(12, 3, program=Relaxed(0.3)).double()
+    quantizer = SoftConvexQuantizer(12, 3, program=RelaxedProgram(0.3)).double()
     z = torch.randn(40, 3, dtype=torch.float64)
     codebook = quantizer.codebook.vectors.detach()
     vertex = torch.nn.functional.one_hot(nearest(z, codebook), 12).double()
@@ -88,19 +88,21 @@ def test_the_relaxation_is_the_papers_system_and_a_projection():
 
 def test_each_step_from_vertex_to_relaxation_to_optimum_lowers_the_objective():
     torch.manual_seed(0)
-    quantizer = SoftConvexQuantizer(32, 4, program=Exact(0.1))
+    quantizer = SoftConvexQuantizer(32, 4, program=ExactProgram(0.1))
     z = torch.randn(200, 4)
     codebook = quantizer.codebook.vectors.detach()
     vertex = torch.nn.functional.one_hot(nearest(z, codebook), 32).float()
     values = []
-    for weights in (vertex, Relaxed(0.1)(z, codebook).dense(), Exact(0.1)(z, codebook).dense()):
+    for weights in (vertex, RelaxedProgram(0.1)(z, codebook).dense(), ExactProgram(0.1)(z, codebook).dense()):
         error = (z - weights @ codebook).square().sum(1)
         values.append((error + 0.1 * (weights - vertex).square().sum(1)).mean())
     assert values == sorted(values, reverse=True)
     assert values[2] < 0.5 * values[0]
 
 
-@pytest.mark.parametrize("program", [Exact(0.5, tolerance=1e-10), Relaxed(0.5)], ids=["exact", "relaxed"])
+@pytest.mark.parametrize(
+    "program", [ExactProgram(0.5, tolerance=1e-10), RelaxedProgram(0.5)], ids=["exact", "relaxed"]
+)
 def test_gradients_reach_vectors_and_codebook(program):
     torch.manual_seed(3)
     quantizer = SoftConvexQuantizer(6, 3, program=program).double()
@@ -152,11 +154,11 @@ def test_hardness_moves_the_value_to_the_code_and_keeps_the_gradient(code: Spars
     torch.manual_seed(0)
     quantizer = SoftConvexQuantizer(16, 3, code=code)
     z = torch.randn(50, 3, requires_grad=True)
-    soft, hard = quantizer(z).quantized.detach(), quantizer.hard(z).detach()
+    soft, hard = quantizer(z).quantized.detach(), quantizer.reconstruct(z).detach()
     direction = torch.randn_like(z)
     (expected,) = torch.autograd.grad(quantizer(z).quantized, z, direction)
     for hardness in (0.0, 0.25, 1.0):
-        quantizer.anneal(hardness)
+        quantizer.anneal_to(hardness)
         result = quantizer(z)
         torch.testing.assert_close(result.quantized, torch.lerp(soft, hard, hardness), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(result.weights.dense().sum(-1), torch.ones(50))
@@ -167,9 +169,9 @@ def test_hardness_moves_the_value_to_the_code_and_keeps_the_gradient(code: Spars
 
 def test_a_schedule_anneals_and_the_state_dict_remembers():
     quantizer = SoftConvexQuantizer(4, 2)
-    schedule = Linear(0.25, 1.0, 3)
+    schedule = LinearSchedule(0.25, 1.0, 3)
     for _ in range(3):
-        quantizer.anneal(schedule.step())
+        quantizer.anneal_to(schedule.step())
     other = SoftConvexQuantizer(4, 2)
     other.load_state_dict(quantizer.state_dict())
     assert other.hardness == 1
@@ -183,15 +185,15 @@ def test_without_a_code_the_bottleneck_is_continuous():
     result = quantizer.eval()(z)
     assert torch.equal(result.quantized, trained)
     assert torch.equal(result.indices, nearest(z, quantizer.codebook.vectors))
-    assert (z - trained).square().mean() < 0.6 * (z - quantizer.hard(z)).square().mean()
+    assert (z - trained).square().mean() < 0.6 * (z - quantizer.reconstruct(z)).square().mean()
     with pytest.raises(InvalidInputError, match="0 without a code"):
-        quantizer.anneal(0.5)
+        quantizer.anneal_to(0.5)
 
 
 def test_soft_weights_are_there_in_every_mode():
     quantizer = SoftConvexQuantizer(16, 3)
     z = torch.randn(7, 3)
-    quantizer.anneal(1.0)
+    quantizer.anneal_to(1.0)
     expected = quantizer.program(z, quantizer.codebook.vectors).dense()
     assert torch.equal(quantizer.eval().soft(z).dense(), expected)
     with pytest.raises(InvalidInputError, match="NaN"):
@@ -202,7 +204,7 @@ def test_soft_weights_are_there_in_every_mode():
 def test_a_step_of_the_codebook_never_raises_the_error_of_the_weights_held(hardness: float):
     torch.manual_seed(0)
     quantizer = SoftConvexQuantizer(12, 3, code=SparseCode(2, 3)).requires_grad_(False)
-    quantizer.anneal(hardness)
+    quantizer.anneal_to(hardness)
     z = torch.randn(200, 3)
     for _ in range(4):
         weights = quantizer(z).weights
@@ -213,7 +215,7 @@ def test_a_step_of_the_codebook_never_raises_the_error_of_the_weights_held(hardn
 
 def test_at_the_vertices_the_step_is_that_of_kmeans():
     quantizer = SoftConvexQuantizer(8, 3)
-    quantizer.anneal(1.0)
+    quantizer.anneal_to(1.0)
     z = torch.randn(100, 3)
     (ours,) = quantizer.statistics(z)
     expected = CodebookStatistics.gather(z, quantizer.encode(z), 8)
@@ -223,12 +225,12 @@ def test_at_the_vertices_the_step_is_that_of_kmeans():
 
 def test_unused_code_vectors_revive_where_the_hull_is_too_small():
     torch.manual_seed(0)
-    quantizer = SoftConvexQuantizer(24, 4, program=Exact(1e-3))
+    quantizer = SoftConvexQuantizer(24, 4, program=ExactProgram(1e-3))
     z = torch.randn(300, 4)
     quantizer.codebook.load(torch.cat([0.3 * farthest(z, 8), torch.full((16, 4), 1e-3)]))
     before = quantizer(z)
     health = CodebookHealth(24)
-    health.update_weights(Dense(before.weights.dense()))
+    health.update_weights(DenseAssignment(before.weights.dense()))
     rare = health.rare_codes(0.2)
     assert 0 < rare.sum() < 24
     candidates = worst_served(z, before.quantized, int(rare.sum()))
@@ -239,11 +241,11 @@ def test_unused_code_vectors_revive_where_the_hull_is_too_small():
 @pytest.mark.parametrize("hardness", [-0.1, 1.1, float("nan")])
 def test_a_hardness_that_is_none_is_a_typed_error(hardness: float):
     with pytest.raises(InvalidInputError, match="from 0 to 1"):
-        SoftConvexQuantizer(4, 2).anneal(hardness)
+        SoftConvexQuantizer(4, 2).anneal_to(hardness)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
-@pytest.mark.parametrize("program", [Exact, Relaxed, partial(Exact, 0.1)])
+@pytest.mark.parametrize("program", [ExactProgram, RelaxedProgram, partial(ExactProgram, 0.1)])
 def test_a_program_without_a_positive_lambda_and_tolerance_is_a_typed_error(program, value: float):
     with pytest.raises(InvalidInputError, match="finite numbers > 0"):
         program(value)
@@ -264,7 +266,7 @@ def test_the_usage_loss_evens_out_the_mean_weights():
     torch.manual_seed(0)
     z = torch.randn(256, 4)
     scq = SoftConvexQuantizer(16, 4, code=None, usage_weight=1.0)
-    scq.initialize(z, surround)
+    scq.initialize(z, spherical_hull)
     share = scq(z).weights.total().detach() / len(z)
     losses = scq(z).losses
     expected = math.log(16) + float(torch.xlogy(share, share).sum())
@@ -278,7 +280,8 @@ def test_the_usage_loss_evens_out_the_mean_weights():
 
 
 @pytest.mark.parametrize(
-    ("weight", "program"), [(-1.0, Exact()), (math.inf, Exact()), (math.nan, Exact()), (0.1, Relaxed())]
+    ("weight", "program"),
+    [(-1.0, ExactProgram()), (math.inf, ExactProgram()), (math.nan, ExactProgram()), (0.1, RelaxedProgram())],
 )
 def test_a_usage_weight_that_cannot_be_is_a_typed_error(weight, program):
     with pytest.raises(InvalidInputError, match="usage weight"):

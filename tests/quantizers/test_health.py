@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import CodebookHealth, Dense
+from barycode.quantizers import CodebookHealth, DenseAssignment
 
 
 def test_values_of_a_known_histogram():
@@ -63,11 +63,11 @@ def test_an_index_out_of_range_is_a_typed_error():
 def test_weights_add_their_mass():
     """The perplexity of mean weights (3/4, 1/4, 0)."""
     health = CodebookHealth(3)
-    health.update_weights(Dense(torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])))
+    health.update_weights(DenseAssignment(torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])))
     assert health.histogram.tolist() == [1.5, 0.5, 0]
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert math.isclose(health.perplexity, math.exp(entropy))
     assert health.dead_codes.tolist() == [False, False, True]
     assert health.rare_codes(0.9).tolist() == [False, True, True]
     with pytest.raises(InvalidInputError, match="over 2 code vectors"):
-        health.update_weights(Dense(torch.ones(1, 2) / 2))
+        health.update_weights(DenseAssignment(torch.ones(1, 2) / 2))

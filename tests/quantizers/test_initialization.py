@@ -3,7 +3,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import CodebookHealth, farthest, kmeans, nearest, sample, surround, uniform
+from barycode.quantizers import CodebookHealth, farthest, kmeans, nearest, sample, spherical_hull, uniform
 from barycode.simplex import solve_convex_program
 
 
@@ -78,7 +78,7 @@ def test_farthest_points_are_distinct_while_the_data_are():
 def test_a_surrounding_codebook_holds_the_data_and_is_evenly_used():
     generator = torch.Generator().manual_seed(0)
     vectors = torch.randn(4000, 3, generator=generator) * torch.tensor([3.0, 1, 0.3]) + 5
-    corners = surround(vectors, 32, generator=generator)
+    corners = spherical_hull(vectors, 32, generator=generator)
     weights = solve_convex_program(vectors, corners, 1e-4).weights
     errors = (weights @ corners - vectors).square().sum(1)
     assert float(errors.mean()) < 1e-3 * float(vectors.var(0).sum())
@@ -90,7 +90,7 @@ def test_a_surrounding_codebook_holds_the_data_and_is_evenly_used():
 @pytest.mark.parametrize("radius", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_radius_that_is_none_is_a_typed_error(radius):
     with pytest.raises(InvalidInputError, match="radius"):
-        surround(torch.randn(10, 2), 4, radius=radius)
+        spherical_hull(torch.randn(10, 2), 4, radius=radius)
 
 
 def _perplexity(vectors, corners):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.initialization import kmeans
-from barycode.quantizers.kmeans_1d import MAX_CELLS, kmeans_1d
+from barycode.quantizers.codebook.initialization import kmeans
+from barycode.quantizers.codebook.kmeans_1d import MAX_CELLS, kmeans_1d
 
 VALUES = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=9)
 

@@ -11,7 +11,7 @@ def test_stages_quantize_what_is_left():
     quantizer.codebooks[1].load(torch.tensor([[-1.0], [1.0]]))
     z = torch.tensor([[2.0], [8.0]])
     assert quantizer.encode(z).tolist() == [[0, 1], [1, 0]]
-    assert quantizer.hard(z).flatten().tolist() == [1, 9]
+    assert quantizer.reconstruct(z).flatten().tolist() == [1, 9]
 
 
 def test_weights_decode_with_the_stacked_codebooks():
@@ -28,7 +28,7 @@ def test_each_stage_lowers_the_distortion():
     for stages in (1, 2, 4):
         quantizer = ResidualQuantizer(8, 3, stages=stages)
         quantizer.initialize(z, kmeans)
-        errors.append((z - quantizer.hard(z)).square().mean().item())
+        errors.append((z - quantizer.reconstruct(z)).square().mean().item())
     assert errors[1] < 0.5 * errors[0]
     assert errors[2] < 0.5 * errors[1]
 

@@ -4,29 +4,29 @@ from collections.abc import Callable
 import pytest
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import Exponential, GapControlled, Linear, Schedule
+from barycode.quantizers import ExponentialSchedule, GapControlledSchedule, LinearSchedule, Schedule
 
 MAKERS: list[Callable[[], Schedule]] = [
-    lambda: Exponential(1.0, 1.1, stop=20.0),
-    lambda: Linear(1.0, 5.0, 7),
-    lambda: GapControlled(1.0, gain=0.5, time_scale=3.0),
+    lambda: ExponentialSchedule(1.0, 1.1, stop=20.0),
+    lambda: LinearSchedule(1.0, 5.0, 7),
+    lambda: GapControlledSchedule(1.0, gain=0.5, time_scale=3.0),
 ]
 GAPS = [2.0, 1.5, 1.7, 0.9, 1.2, 0.8, 1.0, 0.4]
 
 
 def test_exponential():
-    schedule = Exponential(2.0, 3.0, stop=20.0)
+    schedule = ExponentialSchedule(2.0, 3.0, stop=20.0)
     assert [schedule.step() for _ in range(4)] == [6, 18, 20, 20]
-    assert [Exponential(8.0, 0.5).step(), Exponential(8.0, 0.5, stop=5.0).step()] == [4, 5]
+    assert [ExponentialSchedule(8.0, 0.5).step(), ExponentialSchedule(8.0, 0.5, stop=5.0).step()] == [4, 5]
 
 
 def test_linear():
-    schedule = Linear(1.0, 3.0, 4)
+    schedule = LinearSchedule(1.0, 3.0, 4)
     assert [schedule.step() for _ in range(6)] == [1.5, 2, 2.5, 3, 3, 3]
 
 
 def test_gap_controlled_follows_the_equation():
-    schedule = GapControlled(1.0, gain=0.5, time_scale=3.0)
+    schedule = GapControlledSchedule(1.0, gain=0.5, time_scale=3.0)
     sigma = 1.0
     for t, gap in enumerate(GAPS):
         sigma += 0.5 * (gap - 3.0 / (3.0 + t) * GAPS[0])
@@ -35,7 +35,7 @@ def test_gap_controlled_follows_the_equation():
 
 
 def test_gap_controlled_hardens_a_gap_that_lags_and_relaxes_one_that_leads():
-    lagging, leading = (GapControlled(1.0, gain=1.0, time_scale=2.0) for _ in range(2))
+    lagging, leading = (GapControlledSchedule(1.0, gain=1.0, time_scale=2.0) for _ in range(2))
     for gap in (1.0, 1.0, 1.0):
         lagging.step(gap)
     for gap in (1.0, 0.0, 0.0):
@@ -60,18 +60,18 @@ def test_a_state_of_another_schedule_is_a_typed_error():
 
 
 def test_steps_are_logged(caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.DEBUG, "barycode.quantizers.schedules"):
-        Linear(1.0, 2.0, 1).step()
-    assert "Linear step 1: 2" in caplog.text
+    with caplog.at_level(logging.DEBUG, "barycode.quantizers.soft.schedules"):
+        LinearSchedule(1.0, 2.0, 1).step()
+    assert "LinearSchedule step 1: 2" in caplog.text
 
 
 def test_bad_settings_are_typed_errors():
     for make in (
-        lambda: Exponential(0.0, 2.0),
-        lambda: Exponential(1.0, -1.0),
-        lambda: Linear(1.0, 2.0, 0),
-        lambda: GapControlled(1.0, gain=0.0, time_scale=1.0),
-        lambda: Linear(float("inf"), 2.0, 1),
+        lambda: ExponentialSchedule(0.0, 2.0),
+        lambda: ExponentialSchedule(1.0, -1.0),
+        lambda: LinearSchedule(1.0, 2.0, 0),
+        lambda: GapControlledSchedule(1.0, gain=0.0, time_scale=1.0),
+        lambda: LinearSchedule(float("inf"), 2.0, 1),
     ):
         with pytest.raises(InvalidInputError, match="finite number > 0"):
             make()

@@ -4,7 +4,7 @@ from torch.autograd import gradcheck
 
 from barycode.quantizers import SoftToHardQuantizer
 from barycode.quantizers import nearest as nearest_indices
-from barycode.quantizers.soft_assignment import soft_assign, soft_weights
+from barycode.quantizers.soft.soft_assignment import soft_assign, soft_weights
 
 
 def dense_reference(z, codebook, values, sigma):
@@ -57,11 +57,11 @@ def test_soft_to_hard_limit_of_outputs_and_entropy():
     torch.manual_seed(0)
     quantizer = SoftToHardQuantizer(16, 3)
     z = torch.randn(500, 3)
-    hard = quantizer.hard(z)
+    hard = quantizer.reconstruct(z)
     histogram = torch.bincount(quantizer.encode(z), minlength=16) / 500
     errors = []
     for sigma in (1.0, 10.0, 100.0, 1e4, 1e8):
-        quantizer.anneal(sigma)
+        quantizer.anneal_to(sigma)
         result = quantizer(z)
         q = result.weights.total() / 500
         entropy_gap = (torch.special.entr(q).sum() - torch.special.entr(histogram).sum()).abs()

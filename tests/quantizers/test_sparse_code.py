@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers import SparseCode, nearest
-from barycode.quantizers.sparse_code import partitions
+from barycode.quantizers.convex.sparse_code import partitions
 
 
 def every_code(codebook: torch.Tensor, support: int, levels: int) -> list[tuple[int, ...]]:

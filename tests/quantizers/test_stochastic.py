@@ -39,4 +39,4 @@ def test_bad_numbers_are_typed_errors(bad):
     with pytest.raises(InvalidInputError, match="variance"):
         StochasticQuantizer(4, 2, variance=bad)
     with pytest.raises(InvalidInputError, match="temperature"):
-        StochasticQuantizer(4, 2).anneal(bad)
+        StochasticQuantizer(4, 2).anneal_to(bad)

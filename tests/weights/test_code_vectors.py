@@ -4,7 +4,7 @@ import torch
 
 from barycode.container import Section, pack, unpack
 from barycode.errors import CorruptFileError, InvalidInputError
-from barycode.quantizers.kmeans_1d import kmeans_1d
+from barycode.quantizers.codebook.kmeans_1d import kmeans_1d
 from barycode.weights import Rule, Step, Vectors, decompress, explain
 
 

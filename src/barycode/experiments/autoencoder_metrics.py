@@ -14,8 +14,8 @@ from barycode.errors import BarycodeError
 from barycode.quantizers import (
     Assignment,
     CodebookHealth,
-    OneHot,
-    Parts,
+    OneHotAssignment,
+    ProductAssignment,
     Quantized,
     Quantizer,
     SoftConvexQuantizer,
@@ -140,12 +140,12 @@ def step_seconds(runs: Sequence[Run], rounds: int = 7) -> Mapping[str, float]:
 
 
 def _parts(weights: Assignment) -> tuple[Assignment, ...]:
-    return weights.parts if isinstance(weights, Parts) else (weights,)
+    return weights.parts if isinstance(weights, ProductAssignment) else (weights,)
 
 
 def _non_zeros(weights: Assignment) -> float:
     """How many weights of the batch are positive."""
-    if isinstance(weights, OneHot):  # made dense, a large grid would not fit in memory
+    if isinstance(weights, OneHotAssignment):  # made dense, a large grid would not fit in memory
         return weights.indices.numel()
     return float((weights.dense() > 0).sum())
 

@@ -1,31 +1,42 @@
 """Vector quantizers, drop-in replacements for each other: `quantized, indices, loss = quantizer(z)`."""
 
-from barycode.quantizers.affine import AffineVectorQuantizer
-from barycode.quantizers.archetypes import archetypes
-from barycode.quantizers.assignment import Assignment, Dense, OneHot, Parts, Sparse
-from barycode.quantizers.bypass import no_quantization
-from barycode.quantizers.codebook import Codebook, revive, worst_served
-from barycode.quantizers.convex import SoftConvexQuantizer
-from barycode.quantizers.estimators import rotation_trick, straight_through
-from barycode.quantizers.feature_map import FeatureMap
-from barycode.quantizers.finite_scalar import FiniteScalarQuantizer
-from barycode.quantizers.gumbel import GumbelQuantizer
-from barycode.quantizers.health import CodebookHealth
-from barycode.quantizers.initialization import farthest, kmeans, sample, uniform
-from barycode.quantizers.product import ProductQuantizer
-from barycode.quantizers.programs import Exact, Program, Relaxed
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import Quantizer, SingleCodebook
-from barycode.quantizers.residual import ResidualQuantizer
-from barycode.quantizers.schedules import Exponential, GapControlled, Linear, Schedule
-from barycode.quantizers.soft_assignment import SoftAssignment
-from barycode.quantizers.soft_to_hard import SoftToHardQuantizer
-from barycode.quantizers.sparse_code import SparseCode
-from barycode.quantizers.statistics import CodebookStatistics, sync
-from barycode.quantizers.stochastic import StochasticQuantizer
-from barycode.quantizers.surround import surround
-from barycode.quantizers.updates import EmaUpdate
-from barycode.quantizers.vector import VectorQuantizer
+from barycode.quantizers.codebook.codebook import Codebook, revive, worst_served
+from barycode.quantizers.codebook.health import CodebookHealth
+from barycode.quantizers.codebook.initialization import farthest, kmeans, sample, uniform
+from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
+from barycode.quantizers.codebook.updates import EmaUpdate
+from barycode.quantizers.composed.product import ProductQuantizer
+from barycode.quantizers.composed.residual import ResidualQuantizer
+from barycode.quantizers.convex.archetypes import archetypes
+from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram
+from barycode.quantizers.convex.soft_convex import SoftConvexQuantizer
+from barycode.quantizers.convex.sparse_code import SparseCode
+from barycode.quantizers.convex.spherical_hull import spherical_hull
+from barycode.quantizers.core.assignment import (
+    Assignment,
+    DenseAssignment,
+    OneHotAssignment,
+    ProductAssignment,
+    SparseAssignment,
+)
+from barycode.quantizers.core.bypass import no_quantization
+from barycode.quantizers.core.estimators import rotation_trick, straight_through
+from barycode.quantizers.core.feature_map import FeatureMap
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import Quantizer, SingleCodebook
+from barycode.quantizers.nearest.affine import AffineVectorQuantizer
+from barycode.quantizers.nearest.vector import VectorQuantizer
+from barycode.quantizers.scalar.finite_scalar import FiniteScalarQuantizer
+from barycode.quantizers.soft.gumbel import GumbelQuantizer
+from barycode.quantizers.soft.schedules import (
+    ExponentialSchedule,
+    GapControlledSchedule,
+    LinearSchedule,
+    Schedule,
+)
+from barycode.quantizers.soft.soft_assignment import SoftAssignment
+from barycode.quantizers.soft.soft_to_hard import SoftToHardQuantizer
+from barycode.quantizers.soft.stochastic import StochasticQuantizer
 from barycode.simplex.nearest import nearest
 
 __all__ = [
@@ -34,29 +45,29 @@ __all__ = [
     "Codebook",
     "CodebookHealth",
     "CodebookStatistics",
-    "Dense",
+    "ConvexProgram",
+    "DenseAssignment",
     "EmaUpdate",
-    "Exact",
-    "Exponential",
+    "ExactProgram",
+    "ExponentialSchedule",
     "FeatureMap",
     "FiniteScalarQuantizer",
-    "GapControlled",
+    "GapControlledSchedule",
     "GumbelQuantizer",
-    "Linear",
-    "OneHot",
-    "Parts",
+    "LinearSchedule",
+    "OneHotAssignment",
+    "ProductAssignment",
     "ProductQuantizer",
-    "Program",
     "Quantized",
     "Quantizer",
-    "Relaxed",
+    "RelaxedProgram",
     "ResidualQuantizer",
     "Schedule",
     "SingleCodebook",
     "SoftAssignment",
     "SoftConvexQuantizer",
     "SoftToHardQuantizer",
-    "Sparse",
+    "SparseAssignment",
     "SparseCode",
     "StochasticQuantizer",
     "VectorQuantizer",
@@ -68,8 +79,8 @@ __all__ = [
     "revive",
     "rotation_trick",
     "sample",
+    "spherical_hull",
     "straight_through",
-    "surround",
     "sync",
     "uniform",
     "worst_served",

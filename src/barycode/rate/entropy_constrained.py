@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from barycode.quantizers.initialization import kmeans
-from barycode.quantizers.statistics import CodebookStatistics
+from barycode.quantizers.codebook.initialization import kmeans
+from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.rate.symbols import SymbolEncoder
 from barycode.rate.tables import FrequencyTables
 from barycode.simplex.nearest import nearest

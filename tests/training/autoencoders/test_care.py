@@ -6,7 +6,7 @@ from barycode.quantizers import (
     AffineVectorQuantizer,
     FiniteScalarQuantizer,
     GumbelQuantizer,
-    Linear,
+    LinearSchedule,
     ProductQuantizer,
     ResidualQuantizer,
     VectorQuantizer,
@@ -32,9 +32,9 @@ def test_moving_averages_take_the_codebook_from_the_optimizer():
     care.attach(quantizer)
     assert not any(parameter.requires_grad for parameter in quantizer.parameters())
     z = torch.randn(50, 3) + 3
-    before = (z - quantizer.hard(z)).square().mean()
+    before = (z - quantizer.reconstruct(z)).square().mean()
     care.after(quantizer, step_of(quantizer, z))
-    assert (z - quantizer.hard(z)).square().mean() < before
+    assert (z - quantizer.reconstruct(z)).square().mean() < before
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_moving_averages_take_the_codebook_from_the_optimizer():
 def test_what_nothing_chose_moves_onto_what_was_to_be_coded(quantizer):
     z = torch.randn(200, 4) + 20
     care = Revival(every=2)
-    before = (z - quantizer.hard(z)).square().mean()
+    before = (z - quantizer.reconstruct(z)).square().mean()
     care.after(quantizer, step_of(quantizer, z, 1))
-    assert (z - quantizer.hard(z)).square().mean() == before
+    assert (z - quantizer.reconstruct(z)).square().mean() == before
     care.after(quantizer, step_of(quantizer, z, 2))
-    assert (z - quantizer.hard(z)).square().mean() < before / 2
+    assert (z - quantizer.reconstruct(z)).square().mean() < before / 2
     assert all(health.histogram.sum() == 0 for health in care.healths)
 
 
@@ -79,7 +79,7 @@ def test_a_grid_has_nothing_to_revive():
 
 def test_annealing_follows_its_schedule():
     quantizer = GumbelQuantizer(4, 3)
-    care = Annealing(Linear(1.0, 0.5, 2))
+    care = Annealing(LinearSchedule(1.0, 0.5, 2))
     for number, expected in ((1, 0.75), (2, 0.5)):
         care.after(quantizer, step_of(quantizer, torch.randn(5, 3), number))
         assert quantizer.temperature == expected

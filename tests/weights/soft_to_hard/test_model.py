@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.schedules import Exponential
+from barycode.quantizers.soft.schedules import ExponentialSchedule
 from barycode.rate.entropy import entropy, hard_histogram
 from barycode.weights import Lossless, compress, decompress
 from barycode.weights.soft_to_hard import (
@@ -36,7 +36,9 @@ def network(seed: int = 0) -> nn.Module:
     )
 
 
-def train(model: nn.Module, steps: int, optimizer: torch.optim.Optimizer, schedule: Exponential) -> None:
+def train(
+    model: nn.Module, steps: int, optimizer: torch.optim.Optimizer, schedule: ExponentialSchedule
+) -> None:
     for _ in range(steps):
         loss = model(X).square().mean() + 0.1 * rate_loss(model)
         optimizer.zero_grad()
@@ -54,7 +56,7 @@ def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
 @pytest.mark.parametrize("centers", CENTERS)
 def test_law_train_harden_compress_decompress(centers, shared: bool, hard_forward: bool) -> None:
     model = compressible(network(), centers, shared=shared, hard_forward=hard_forward)
-    train(model, 5, optimizer_of(model), Exponential(2.0, 1.5))
+    train(model, 5, optimizer_of(model), ExponentialSchedule(2.0, 1.5))
     seen = model.eval()(X)
     codes = harden(model)
     assert not any(isinstance(module, SoftToHard) for module in model.modules())
@@ -133,14 +135,14 @@ def test_training_resumes_where_it_stopped() -> None:
     straight, halves = network(), network()
     for model in (straight, halves):
         compressible(model, relative_grid(), hard_forward=True)
-    schedule, optimizer = Exponential(2.0, 1.1), optimizer_of(straight)
+    schedule, optimizer = ExponentialSchedule(2.0, 1.1), optimizer_of(straight)
     train(straight, 6, optimizer, schedule)
 
-    schedule, optimizer = Exponential(2.0, 1.1), optimizer_of(halves)
+    schedule, optimizer = ExponentialSchedule(2.0, 1.1), optimizer_of(halves)
     train(halves, 3, optimizer, schedule)
     saved = copy.deepcopy((halves.state_dict(), optimizer.state_dict(), schedule.state_dict()))
     resumed = compressible(network(seed=1), relative_grid(), hard_forward=True)
-    schedule, optimizer = Exponential(2.0, 1.1), optimizer_of(resumed)
+    schedule, optimizer = ExponentialSchedule(2.0, 1.1), optimizer_of(resumed)
     for thing, state in zip((resumed, optimizer, schedule), saved, strict=True):
         thing.load_state_dict(state)
     train(resumed, 3, optimizer, schedule)
@@ -151,7 +153,7 @@ def test_training_resumes_where_it_stopped() -> None:
 def test_pruned_weights_are_zero_for_good() -> None:
     model = compressible(network(), kmeans_centers(9))
     prune(model, 0.7)
-    train(model, 5, optimizer_of(model), Exponential(2.0, 1.1))
+    train(model, 5, optimizer_of(model), ExponentialSchedule(2.0, 1.1))
     soft = model[4].weight
     zeros = [tensor == 0 for tensor in (soft, harden(model)["4.weight"].tensor(), model[4].weight)]
     kept = int((~zeros[0]).sum())

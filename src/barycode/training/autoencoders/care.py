@@ -122,7 +122,7 @@ def coded_by(quantizer: Quantizer, z: Tensor) -> Iterator[tuple[Codebook, Tensor
         case ResidualQuantizer():
             for stage in quantizer.stages:
                 yield from coded_by(cast(Quantizer, stage), z)
-                z = z - cast(Quantizer, stage).hard(z)
+                z = z - cast(Quantizer, stage).reconstruct(z)
         case _:
             raise InvalidInputError(f"Revival knows no way into a {type(quantizer).__name__}.")
 
@@ -134,7 +134,7 @@ class Annealing(Care):
         self.schedule = schedule
 
     def after(self, quantizer: Quantizer, step: Step) -> None:
-        quantizer.anneal(self.schedule.step())  # type: ignore[operator]
+        quantizer.anneal_to(self.schedule.step())  # type: ignore[operator]
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self.schedule.state_dict())

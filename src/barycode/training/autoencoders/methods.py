@@ -12,10 +12,10 @@ from torch import Tensor
 from barycode.errors import InvalidInputError
 from barycode.quantizers import (
     AffineVectorQuantizer,
-    Exponential,
+    ExponentialSchedule,
     FiniteScalarQuantizer,
     GumbelQuantizer,
-    Linear,
+    LinearSchedule,
     ProductQuantizer,
     Quantizer,
     ResidualQuantizer,
@@ -25,10 +25,10 @@ from barycode.quantizers import (
     VectorQuantizer,
     kmeans,
     rotation_trick,
-    surround,
+    spherical_hull,
 )
-from barycode.quantizers.programs import Exact, Program, Relaxed
-from barycode.quantizers.quantizer import Initialization
+from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram
+from barycode.quantizers.core.quantizer import Initialization
 from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Revival
 
 DIM = 64
@@ -72,13 +72,13 @@ def scalar_dim(codebook_size: int) -> int:
     return max(1, round((codebook_size - 1).bit_length() / 3))
 
 
-def convex(title: str, program: Program, start: Initialization, usage_weight: float = 0.0) -> Method:
+def convex(title: str, program: ConvexProgram, start: Initialization, usage_weight: float = 0.0) -> Method:
     """Soft Convex Quantization with continuous weights."""
     build = partial(SoftConvexQuantizer, program=program, code=None, usage_weight=usage_weight)
     return Method(title, build, start)
 
 
-def hard(support: int, levels: int) -> Method:
+def hard_convex(support: int, levels: int) -> Method:
     """Sparse convex codes from the first step; what the encoder learns from is the program's gradient.
 
     With one vote of K it is vector quantization, trained by that gradient instead of a straight-through one.
@@ -86,8 +86,8 @@ def hard(support: int, levels: int) -> Method:
 
     def build(codebook_size: int, dim: int) -> Quantizer:
         code = SparseCode(support, levels)
-        quantizer = SoftConvexQuantizer(codebook_size, dim, program=Exact(LAMBDA), code=code)
-        quantizer.anneal(1.0)
+        quantizer = SoftConvexQuantizer(codebook_size, dim, program=ExactProgram(LAMBDA), code=code)
+        quantizer.anneal_to(1.0)
         return quantizer
 
     title = f"SCQ hard throughout, {support} of K, {levels} votes"
@@ -98,9 +98,9 @@ def sparse(support: int, levels: int) -> Method:
     """SCQ annealed to sparse convex codes."""
     return Method(
         f"SCQ annealed, {support} of K, {levels} votes",
-        partial(SoftConvexQuantizer, program=Exact(LAMBDA), code=SparseCode(support, levels)),
+        partial(SoftConvexQuantizer, program=ExactProgram(LAMBDA), code=SparseCode(support, levels)),
         kmeans,
-        lambda steps: (Annealing(Linear(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))), Revival()),
+        lambda steps: (Annealing(LinearSchedule(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))), Revival()),
         codebook_rate=SPARSE_RATE,
     )
 
@@ -119,7 +119,7 @@ def _alternated(steps: int) -> Sequence[Care]:
 
 def _cooled(steps: int) -> Sequence[Care]:
     """Temperature 1 to 1/16, reached after four fifths of the steps."""
-    return (Annealing(Exponential(1.0, 16 ** (-1 / max(1, 0.8 * steps)), stop=1 / 16)),)
+    return (Annealing(ExponentialSchedule(1.0, 16 ** (-1 / max(1, 0.8 * steps)), stop=1 / 16)),)
 
 
 METHODS = {
@@ -146,23 +146,23 @@ METHODS = {
     "product-2": Method("product, 2 groups", partial(ProductQuantizer, groups=2), kmeans, _revived),
     "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
     # The relaxation removes a few hundredths of VQ's error, so it needs code vectors amid the latents.
-    "scq-relaxed": convex("SCQ relaxed (continuous)", Relaxed(LAMBDA), kmeans),
-    "scq-exact": convex("SCQ exact (continuous)", Exact(LAMBDA), surround, USAGE),
-    "scq-lambda-1.0": convex("SCQ exact, lambda 1 (continuous)", Exact(1.0), surround, USAGE),
+    "scq-relaxed": convex("SCQ relaxed (continuous)", RelaxedProgram(LAMBDA), kmeans),
+    "scq-exact": convex("SCQ exact (continuous)", ExactProgram(LAMBDA), spherical_hull, USAGE),
+    "scq-lambda-1.0": convex("SCQ exact, lambda 1 (continuous)", ExactProgram(1.0), spherical_hull, USAGE),
     **{
         f"scq-iterations-{count}": convex(
             f"SCQ, {count} iteration{'s' * (count > 1)} (continuous)",
-            Exact(LAMBDA, max_iterations=count),
-            surround,
+            ExactProgram(LAMBDA, max_iterations=count),
+            spherical_hull,
             USAGE,
         )
         for count in (1, 3)
     },
-    "hard-1-1": hard(1, 1),
-    "hard-2-2": hard(2, 2),
-    "hard-2-3": hard(2, 3),
-    "hard-3-4": hard(3, 4),
-    "hard-4-4": hard(4, 4),
+    "hard-1-1": hard_convex(1, 1),
+    "hard-2-2": hard_convex(2, 2),
+    "hard-2-3": hard_convex(2, 3),
+    "hard-3-4": hard_convex(3, 4),
+    "hard-4-4": hard_convex(4, 4),
     "sparse-2-2": sparse(2, 2),
     "sparse-2-3": sparse(2, 3),
 }

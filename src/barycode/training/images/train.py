@@ -17,7 +17,7 @@ from barycode.images.contexts import AC_FAMILIES
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.shelf import find_model
 from barycode.images.steps import REFERENCE_STEP, STEPS_AN_OCTAVE
-from barycode.quantizers.schedules import Exponential, GapControlled, Schedule
+from barycode.quantizers.soft.schedules import ExponentialSchedule, GapControlledSchedule, Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.images.crops import Crops
 from barycode.training.images.recipe import Recipe, Stage
@@ -209,10 +209,10 @@ class _StageRun:
 def annealing(stage: Stage) -> Schedule:
     """How sigma grows in a joint stage."""
     if stage.annealing == "gap":
-        return GapControlled(SOFTEST, GAP_GAIN, time_scale=stage.steps / 10)
+        return GapControlledSchedule(SOFTEST, GAP_GAIN, time_scale=stage.steps / 10)
     if stage.annealing == "exponential":
-        return Exponential(SOFTEST, (SHARPEST / SOFTEST) ** (1 / stage.steps), stop=SHARPEST)
-    return Exponential(math.sqrt(SOFTEST * SHARPEST), 1.0)
+        return ExponentialSchedule(SOFTEST, (SHARPEST / SOFTEST) ** (1 / stage.steps), stop=SHARPEST)
+    return ExponentialSchedule(math.sqrt(SOFTEST * SHARPEST), 1.0)
 
 
 def schedule(step: int, steps: int) -> float:

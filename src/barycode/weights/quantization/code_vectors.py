@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from barycode.quantizers.initialization import kmeans
-from barycode.quantizers.kmeans_1d import kmeans_1d
+from barycode.quantizers.codebook.initialization import kmeans
+from barycode.quantizers.codebook.kmeans_1d import kmeans_1d
 from barycode.rate import FrequencyTables
 from barycode.rate.entropy_constrained import VectorCoder, fit
 from barycode.weights.checkpoints.sources import Source

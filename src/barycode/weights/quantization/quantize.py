@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from barycode.quantizers.kmeans_1d import kmeans_1d
+from barycode.quantizers.codebook.kmeans_1d import kmeans_1d
 from barycode.weights.entropy_coding.channel_scales import MAX_GAIN
 from barycode.weights.file_format.codebooks import Codebooks, origin
 from barycode.weights.file_format.directory import Entry

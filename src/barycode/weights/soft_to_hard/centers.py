@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.kmeans_1d import kmeans_1d
+from barycode.quantizers.codebook.kmeans_1d import kmeans_1d
 from barycode.weights.hardened import MAX_CENTERS
 from barycode.weights.soft_to_hard.soft_scalar import nearest_rank
 

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.estimators import straight_through
+from barycode.quantizers.core.estimators import straight_through
 from barycode.weights.hardened import Hardened
 from barycode.weights.soft_to_hard.centers import Centers
 from barycode.weights.soft_to_hard.soft_scalar import soft_counts, soft_scalar

@@ -1,4 +1,4 @@
-"""Annealing schedules as objects that are saved and resumed: `quantizer.anneal(schedule.step(gap))`."""
+"""Annealing schedules as objects that are saved and resumed: `quantizer.anneal_to(schedule.step(gap))`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Schedule(ABC):
         return ("value", "steps")
 
 
-class Exponential(Schedule):
+class ExponentialSchedule(Schedule):
     """sigma <- K_E sigma, up to (or, for K_E < 1, down to) `stop`."""
 
     def __init__(self, start: float, factor: float, *, stop: float | None = None) -> None:
@@ -65,7 +65,7 @@ class Exponential(Schedule):
         return min(following, self.stop) if self.factor > 1 else max(following, self.stop)
 
 
-class Linear(Schedule):
+class LinearSchedule(Schedule):
     """From `start` to `stop` in equal steps, `duration` of them; then it stays."""
 
     def __init__(self, start: float, stop: float, duration: int) -> None:
@@ -78,7 +78,7 @@ class Linear(Schedule):
         return (1 - fraction) * self.start + fraction * self.stop
 
 
-class GapControlled(Schedule):
+class GapControlledSchedule(Schedule):
     """sigma <- sigma + K_G e_G(t), where e_G(t) = gap(t) - T / (T + t) gap(0)  (Agustsson et al. 2017).
 
     A gap above its decaying reference hardens the assignment faster; a gap below it lets go. sigma never
@@ -95,7 +95,7 @@ class GapControlled(Schedule):
     def next_value(self, gap: float | None) -> float:
         if gap is None or not math.isfinite(gap):
             raise InvalidInputError(
-                f"GapControlled needs the finite gap loss(hard) - loss(soft) at each step, not {gap}."
+                f"GapControlledSchedule needs the finite gap loss(hard) - loss(soft) at each step, not {gap}."
             )
         if self.first_gap is None:
             self.first_gap = gap

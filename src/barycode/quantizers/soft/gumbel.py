@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Dense, OneHot
-from barycode.quantizers.estimators import straight_through
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import SingleCodebook
+from barycode.quantizers.core.assignment import DenseAssignment, OneHotAssignment
+from barycode.quantizers.core.estimators import straight_through
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import SingleCodebook
 
 
 class GumbelQuantizer(SingleCodebook):
@@ -39,9 +39,9 @@ class GumbelQuantizer(SingleCodebook):
         self.kl_weight = kl_weight
         self.hard_forward = hard_forward
         self.register_buffer("temperature", torch.ones(()))
-        self.anneal(temperature)
+        self.anneal_to(temperature)
 
-    def anneal(self, temperature: float) -> None:
+    def anneal_to(self, temperature: float) -> None:
         """Set the temperature: towards 0 the weights become one-hot."""
         if not 0 < temperature < float("inf"):
             raise InvalidInputError(f"The temperature must be a finite number > 0, not {temperature}.")
@@ -51,10 +51,12 @@ class GumbelQuantizer(SingleCodebook):
         if not self.training:
             indices = self.encode_vectors(z)
             codes = self.decode_indices(indices)
-            return Quantized(codes, indices, z.new_zeros(()), OneHot(indices, self.codebook_size))
+            return Quantized(codes, indices, z.new_zeros(()), OneHotAssignment(indices, self.codebook_size))
         codebook = self.codebook.vectors.to(z.dtype)
         logits = 2 * z @ codebook.T - codebook.square().sum(1)  # -||z - c||^2 up to a constant of each z
-        weights = Dense(torch.softmax((logits + gumbel_like(logits)) / self.temperature.to(z.dtype), -1))
+        weights = DenseAssignment(
+            torch.softmax((logits + gumbel_like(logits)) / self.temperature.to(z.dtype), -1)
+        )
         indices = weights.vertex()
         soft = weights.decode(codebook)
         quantized = straight_through(soft, self.decode_indices(indices)) if self.hard_forward else soft

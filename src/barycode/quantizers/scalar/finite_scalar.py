@@ -10,11 +10,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import OneHot
-from barycode.quantizers.codebook import Codebook
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import Initialization, Quantizer
-from barycode.quantizers.statistics import CodebookStatistics
+from barycode.quantizers.codebook.codebook import Codebook
+from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.assignment import OneHotAssignment
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import Initialization, Quantizer
 
 SLACK = 1e-3  # of the bound beyond the outermost levels, so that they can be reached
 
@@ -49,7 +49,9 @@ class FiniteScalarQuantizer(Quantizer):
         indices = self._indices(steps)
         points = self.decode_indices(indices).to(z.dtype)
         through = (bounded - bounded.detach()) / self._half()
-        return Quantized(points + through, indices, z.new_zeros(()), OneHot(indices, self.codebook_size))
+        return Quantized(
+            points + through, indices, z.new_zeros(()), OneHotAssignment(indices, self.codebook_size)
+        )
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch"]:
         return self._indices(self._bounded(z).round())

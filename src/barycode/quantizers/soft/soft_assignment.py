@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from barycode.quantizers.assignment import Assignment, Dense
+from barycode.quantizers.core.assignment import Assignment, DenseAssignment
 from barycode.simplex.first_order import first_order
 from barycode.simplex.nearest import block_rows, nearest
 
@@ -65,7 +65,7 @@ class SoftAssignment(Assignment):
         return nearest(self.z, self.codebook)
 
     def entropy(self) -> Float[Tensor, "*batch"]:
-        return Dense(self.dense()).entropy()
+        return DenseAssignment(self.dense()).entropy()
 
 
 class _SoftAssign(torch.autograd.Function):

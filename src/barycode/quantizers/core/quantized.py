@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from barycode.quantizers.assignment import Assignment
+from barycode.quantizers.core.assignment import Assignment
 
 
 @dataclass(frozen=True)

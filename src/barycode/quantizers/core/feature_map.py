@@ -7,8 +7,8 @@ from dataclasses import replace
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import Quantizer
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import Quantizer
 
 
 class FeatureMap(nn.Module):
@@ -33,6 +33,6 @@ class FeatureMap(nn.Module):
         """The maps that a decoder gets."""
         return self.quantizer.decode(indices).movedim(-1, 1)
 
-    def hard(self, maps: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
+    def reconstruct(self, maps: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
         """`decode(encode(maps))`."""
         return self.decode(self.encode(maps))

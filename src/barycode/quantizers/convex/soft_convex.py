@@ -10,12 +10,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Assignment, Deferred, Sparse
-from barycode.quantizers.programs import Exact, Program, Relaxed
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import SingleCodebook, mean_squared_error
-from barycode.quantizers.sparse_code import SparseCode
-from barycode.quantizers.statistics import CodebookStatistics
+from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram
+from barycode.quantizers.convex.sparse_code import SparseCode
+from barycode.quantizers.core.assignment import Assignment, LazyAssignment, SparseAssignment
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import SingleCodebook, mean_squared_error
 from barycode.simplex.sparse import scatter
 
 STATISTICS_ROWS = 1024
@@ -26,11 +26,11 @@ VERTEX = SparseCode()  # what the indices name when there is no code
 class SoftConvexQuantizer(SingleCodebook):
     """q = p C with p = argmin over the simplex of ||z - p C||^2 + lambda ||p - p~||^2 (Gautam et al. 2023).
 
-    p~ is the vertex of the nearest code vector; `program` is `Exact` or `Relaxed`. p is continuous: no file
-    has room for it. What a file holds is a `code`, p with few non-zero weights on a grid; training moves
-    there by `anneal`, from hardness 0 (p of the program) to 1 (p of the code, with the gradient of the
-    program), and evaluation is there already: it returns what a decoder gets. With `code=None` the bottleneck
-    stays continuous, evaluation too, and the indices merely name p~.
+    p~ is the vertex of the nearest code vector; `program` is `ExactProgram` or `RelaxedProgram`. p is
+    continuous: no file has room for it. What a file holds is a `code`, p with few non-zero weights on a grid;
+    training moves there by `anneal_to`, from hardness 0 (p of the program) to 1 (p of the code, with the
+    gradient of the program), and evaluation is there already: it returns what a decoder gets. `code=None`:
+    the bottleneck stays continuous, evaluation too, and the indices merely name p~.
 
     loss = codebook_loss + commitment_weight * commitment_loss, the mean of (p C - z)^2 twice: the first moves
     only the codebook (in training, with p held), the second only z. A usage_weight adds, in training,
@@ -45,13 +45,13 @@ class SoftConvexQuantizer(SingleCodebook):
         codebook_size: int,
         dim: int,
         *,
-        program: Program = Exact(),  # noqa: B008  frozen
+        program: ConvexProgram = ExactProgram(),  # noqa: B008  frozen
         code: SparseCode | None = SparseCode(),  # noqa: B008  frozen
         commitment_weight: float = 0.25,
         usage_weight: float = 0.0,
     ) -> None:
         super().__init__(codebook_size, dim)
-        if not 0 <= usage_weight < math.inf or (usage_weight and isinstance(program, Relaxed)):
+        if not 0 <= usage_weight < math.inf or (usage_weight and isinstance(program, RelaxedProgram)):
             raise InvalidInputError(
                 f"The usage weight must be a finite number >= 0, and 0 for the relaxed program, whose p "
                 f"has no gradient; not {usage_weight} with {program}."
@@ -62,7 +62,7 @@ class SoftConvexQuantizer(SingleCodebook):
         self.usage_weight = usage_weight
         self.register_buffer("hardness", torch.zeros(()))
 
-    def anneal(self, hardness: float) -> None:
+    def anneal_to(self, hardness: float) -> None:
         """Set how far training is on the way from the program's p (0) to the code's (1)."""
         if not 0 <= hardness <= 1 or (hardness and self.code is None):
             raise InvalidInputError(
@@ -108,7 +108,7 @@ class SoftConvexQuantizer(SingleCodebook):
             asked += p.T @ (block.double() - p @ vectors)
         return (CodebookStatistics(counts, counts[:, None] * vectors + asked),)
 
-    def _weights_to_move_by(self, z: Tensor) -> Sparse:
+    def _weights_to_move_by(self, z: Tensor) -> SparseAssignment:
         indices = self.encode_vectors(z)
         if self.code is not None and self.hardness == 1:
             return self.code.weights(indices, self.codebook_size, z.dtype)
@@ -131,17 +131,19 @@ class SoftConvexQuantizer(SingleCodebook):
         if self.usage_weight:
             losses["usage_loss"] = unevenness(found.weights().total())
             loss = loss + self.usage_weight * losses["usage_loss"]
-        weights = Deferred(lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size)
+        weights = LazyAssignment(
+            lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size
+        )
         return Quantized(quantized, indices, loss, weights, losses)
 
-    def _mixed(self, soft: Sparse, indices: Tensor) -> Sparse:
+    def _mixed(self, soft: SparseAssignment, indices: Tensor) -> SparseAssignment:
         """(1 - h) p of the program + h p of the code, with the gradient of the program."""
         if self.code is None or self.hardness == 0:
             return soft
         hard = self.code.weights(indices, self.codebook_size, soft.values.dtype)
         hardness = self.hardness.to(soft.values.dtype)
         values = torch.cat([soft.values - hardness * soft.values.detach(), hardness * hard.values], -1)
-        return Sparse(torch.cat([soft.indices, hard.indices], -1), values, self.codebook_size)
+        return SparseAssignment(torch.cat([soft.indices, hard.indices], -1), values, self.codebook_size)
 
     def _flat(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return z.reshape(-1, self.dim), self.codebook.vectors.to(z.dtype)
@@ -153,7 +155,7 @@ def unevenness(totals: Float[Tensor, " k"]) -> Float[Tensor, ""]:
     return math.log(len(share)) + (share * share.clamp(min=UNUSED / len(share)).log()).sum()
 
 
-def _shaped(weights: Sparse, z: Tensor) -> Sparse:
+def _shaped(weights: SparseAssignment, z: Tensor) -> SparseAssignment:
     """The weights of vectors (n, d) as those of z (..., d)."""
     shape = (*z.shape[:-1], weights.values.shape[-1])
     return replace(weights, indices=weights.indices.reshape(shape), values=weights.values.reshape(shape))

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from barycode.quantizers.assignment import Sparse
-from barycode.quantizers.initialization import farthest, sample
-from barycode.quantizers.programs import Exact
-from barycode.quantizers.quantizer import Initialization
+from barycode.quantizers.codebook.initialization import farthest, sample
+from barycode.quantizers.convex.programs import ExactProgram
+from barycode.quantizers.core.assignment import SparseAssignment
+from barycode.quantizers.core.quantizer import Initialization
 
-Weighing = Callable[[Tensor, Tensor], Sparse]  # (vectors, codebook) -> their weights
+Weighing = Callable[[Tensor, Tensor], SparseAssignment]  # (vectors, codebook) -> their weights
 
 CANDIDATES = 256  # vectors looked at for each code vector
 BLOCK = 4096
@@ -25,7 +25,7 @@ def archetypes(
     vectors: Float[Tensor, "n d"],
     codebook_size: int,
     *,
-    program: Weighing = Exact(),  # noqa: B008  frozen
+    program: Weighing = ExactProgram(),  # noqa: B008  frozen
     start: Initialization = farthest,
     iterations: int = 3,
     generator: torch.Generator | None = None,

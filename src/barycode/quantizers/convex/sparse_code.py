@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Sparse
+from barycode.quantizers.core.assignment import SparseAssignment
 from barycode.simplex.nearest import block_rows, compute_dtype, nearest
 
 Search = tuple[Tensor, Tensor]  # errors (n, ...) up to |z|^2, and the chosen slots (n, ..., s)
@@ -53,8 +53,8 @@ class SparseCode:
         sizes = range(1, min(self.support, codebook_size) + 1)
         return log2(sum(comb(codebook_size, t) * comb(self.votes - 1, t - 1) for t in sizes))
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
-        """The weights of the codes of z, without gradient: a `Program` like those of the soft weights."""
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
+        """The weights of the codes of z, without gradient: a `ConvexProgram` as the soft ones are."""
         return self.weights(self.encode(z, codebook), len(codebook), compute_dtype(z, codebook))
 
     @torch.no_grad()
@@ -88,11 +88,13 @@ class SparseCode:
             )
         return functional.embedding(votes, codebook).mean(-2)
 
-    def weights(self, votes: Int64[Tensor, "*batch_votes"], codebook_size: int, dtype: torch.dtype) -> Sparse:
+    def weights(
+        self, votes: Int64[Tensor, "*batch_votes"], codebook_size: int, dtype: torch.dtype
+    ) -> SparseAssignment:
         """The point of the simplex that was voted for."""
         indices = votes if self.support > 1 else votes.unsqueeze(-1)
         shares = torch.full(indices.shape, 1 / self.votes, dtype=dtype, device=votes.device)
-        return Sparse(indices, shares, codebook_size)
+        return SparseAssignment(indices, shares, codebook_size)
 
     def _votes(self, search: _BeamSearch, z: Tensor) -> Tensor:
         best_error = z.new_full((len(z),), torch.inf)

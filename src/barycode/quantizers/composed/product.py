@@ -10,12 +10,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Parts
-from barycode.quantizers.codebook import Codebook
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import Initialization, Quantizer
-from barycode.quantizers.statistics import CodebookStatistics
-from barycode.quantizers.vector import VectorQuantizer
+from barycode.quantizers.codebook.codebook import Codebook
+from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.assignment import ProductAssignment
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import Initialization, Quantizer
+from barycode.quantizers.nearest.vector import VectorQuantizer
 
 
 class ProductQuantizer(Quantizer):
@@ -49,7 +49,7 @@ class ProductQuantizer(Quantizer):
             quantized=torch.cat([result.quantized for result in results], -1),
             indices=torch.stack([result.indices for result in results], -1),
             loss=torch.stack([result.loss for result in results]).mean(),
-            weights=Parts(tuple(result.weights for result in results)),
+            weights=ProductAssignment(tuple(result.weights for result in results)),
             losses={
                 name: torch.stack([result.losses[name] for result in results]).mean()
                 for name in results[0].losses

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.bypass import quantization_is_off
-from barycode.quantizers.codebook import Codebook
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.statistics import CodebookStatistics
+from barycode.quantizers.codebook.codebook import Codebook
+from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.bypass import quantization_is_off
+from barycode.quantizers.core.quantized import Quantized
 from barycode.simplex.nearest import compute_dtype, nearest
 
 Initialization = Callable[[Tensor, int], Tensor]
@@ -84,7 +84,7 @@ class Quantizer(nn.Module, ABC):
             raise InvalidInputError(f"Indices must be int64, not {indices.dtype}: convert them with .long().")
         return self.decode_indices(indices)
 
-    def hard(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+    def reconstruct(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """What is left of z after its file: `decode(encode(z))`."""
         return self.decode(self.encode(z))
 

@@ -7,9 +7,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from barycode.quantizers.quantizer import Initialization
-from barycode.quantizers.statistics import CodebookStatistics
-from barycode.quantizers.vector import VectorQuantizer
+from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.quantizer import Initialization
+from barycode.quantizers.nearest.vector import VectorQuantizer
 from barycode.simplex.nearest import nearest
 
 SMALLEST_SCALE = 1e-4

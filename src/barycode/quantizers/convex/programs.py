@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Sparse
+from barycode.quantizers.core.assignment import SparseAssignment
 from barycode.simplex import solve_convex_program
 from barycode.simplex.convex_program import MAX_ITERATIONS
 from barycode.simplex.relaxation import relax
@@ -30,13 +30,13 @@ class Combination:
 
     combined: Float[Tensor, "n d"]
     held: Float[Tensor, "n d"]
-    weights: Callable[[], Sparse]
+    weights: Callable[[], SparseAssignment]
 
 
-class Program(Protocol):
+class ConvexProgram(Protocol):
     """Weights of vectors z (n, d) over a codebook C (K, d): points of the simplex."""
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse: ...
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment: ...
 
     def combine(
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
@@ -45,7 +45,7 @@ class Program(Protocol):
 
 
 @dataclass(frozen=True)
-class Exact:
+class ExactProgram:
     """p* = argmin over the simplex of ||z - p C||^2 + lambda ||p - p~||^2 (Algorithm 1 of the paper).
 
     p~ is the vertex of the nearest code vector, `regularization` is lambda. The optimality conditions hold to
@@ -62,14 +62,15 @@ class Exact:
         _require_positive(self.tolerance)
         if self.max_iterations < 1:
             raise InvalidInputError(
-                f"An exact program needs at least one iteration, not {self.max_iterations}; none is Relaxed."
+                f"An exact program needs at least one iteration, not {self.max_iterations}; "
+                "none is RelaxedProgram."
             )
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
         solution = solve_convex_program(
             z, codebook, self.regularization, tolerance=self.tolerance, max_iterations=self.max_iterations
         )
-        return Sparse(solution.indices, solution.values, len(codebook))
+        return SparseAssignment(solution.indices, solution.values, len(codebook))
 
     def combine(
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
@@ -80,7 +81,7 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Relaxed:
+class RelaxedProgram:
     """The minimiser over all of R^K, projected onto the simplex (Algorithm 2 of the paper)."""
 
     regularization: float = 0.1
@@ -88,9 +89,9 @@ class Relaxed:
     def __post_init__(self) -> None:
         _require_positive(self.regularization)
 
-    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Sparse:
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
         solution = solve_convex_program(z, codebook, self.regularization, max_iterations=0)
-        return Sparse(solution.indices, solution.values, len(codebook))
+        return SparseAssignment(solution.indices, solution.values, len(codebook))
 
     def combine(
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
@@ -101,9 +102,9 @@ class Relaxed:
         return Combination(combined, held, lambda: _sparse(weights))
 
 
-def _sparse(weights: Ragged) -> Sparse:
+def _sparse(weights: Ragged) -> SparseAssignment:
     values, indices = weights.padded()
-    return Sparse(indices, values, weights.support.size)
+    return SparseAssignment(indices, values, weights.support.size)
 
 
 def _require_positive(value: float) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.statistics import CodebookStatistics
+from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.simplex.nearest import nearest
 
 SEED_CANDIDATES = 32  # vectors considered for each seed of k-means

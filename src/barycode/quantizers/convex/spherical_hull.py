@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.initialization import kmeans
+from barycode.quantizers.codebook.initialization import kmeans
 from barycode.simplex.nearest import nearest
 
 REACH = 0.99  # share of the vectors within radius 1
@@ -18,7 +18,7 @@ PUSH = 0.02  # power of the share by which a radius grows, at first
 
 
 @torch.no_grad()
-def surround(
+def spherical_hull(
     vectors: Float[Tensor, "n d"],
     codebook_size: int,
     *,
@@ -28,8 +28,8 @@ def surround(
     """K points around the vectors, each the nearest one of about equally many.
 
     Their directions from the mean are k-means of the vectors' directions, their distances about `radius`
-    times that within which nearly all vectors lie. For `quantizer.initialize(z, surround)`: inside of the
-    hull the program of Soft Convex Quantization has no error but what lambda costs.
+    times that within which nearly all vectors lie. For `quantizer.initialize(z, spherical_hull)`: inside of
+    the hull the program of Soft Convex Quantization has no error but what lambda costs.
     """
     if not 0 < radius < float("inf"):
         raise InvalidInputError(f"The radius must be a finite number > 0, not {radius}.")

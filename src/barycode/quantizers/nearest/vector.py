@@ -5,10 +5,10 @@ from __future__ import annotations
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from barycode.quantizers.assignment import OneHot
-from barycode.quantizers.estimators import Estimator, straight_through
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import SingleCodebook, mean_squared_error
+from barycode.quantizers.core.assignment import OneHotAssignment
+from barycode.quantizers.core.estimators import Estimator, straight_through
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import SingleCodebook, mean_squared_error
 
 
 class VectorQuantizer(SingleCodebook):
@@ -46,6 +46,6 @@ class VectorQuantizer(SingleCodebook):
             quantized=self.estimator(z, codes),
             indices=indices,
             loss=loss,
-            weights=OneHot(indices, self.codebook_size),
+            weights=OneHotAssignment(indices, self.codebook_size),
             losses=losses,
         )

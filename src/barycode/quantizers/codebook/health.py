@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Assignment
+from barycode.quantizers.core.assignment import Assignment
 
 
 class CodebookHealth(nn.Module):

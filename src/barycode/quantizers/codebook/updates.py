@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.codebook import Codebook
-from barycode.quantizers.quantizer import Quantizer
-from barycode.quantizers.statistics import CodebookStatistics
+from barycode.quantizers.codebook.codebook import Codebook
+from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.quantizer import Quantizer
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Parts
-from barycode.quantizers.codebook import Codebook
-from barycode.quantizers.estimators import Estimator, straight_through
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import Initialization, Quantizer
-from barycode.quantizers.statistics import CodebookStatistics
-from barycode.quantizers.vector import VectorQuantizer
+from barycode.quantizers.codebook.codebook import Codebook
+from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.assignment import ProductAssignment
+from barycode.quantizers.core.estimators import Estimator, straight_through
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import Initialization, Quantizer
+from barycode.quantizers.nearest.vector import VectorQuantizer
 
 
 class ResidualQuantizer(Quantizer):
@@ -55,7 +55,7 @@ class ResidualQuantizer(Quantizer):
             quantized=self.estimator(z, self.decode_indices(indices).to(z.dtype)),
             indices=indices,
             loss=torch.stack([result.loss for result in results]).sum(),
-            weights=Parts(tuple(result.weights for result in results)),
+            weights=ProductAssignment(tuple(result.weights for result in results)),
             losses={
                 name: torch.stack([result.losses[name] for result in results]).sum()
                 for name in results[0].losses
@@ -85,7 +85,7 @@ class ResidualQuantizer(Quantizer):
         residual = z.detach()
         for stage in self._stages():
             stage.initialize(residual, method)
-            residual = residual - stage.hard(residual)
+            residual = residual - stage.reconstruct(residual)
 
     def _walk(self, z: Tensor) -> Iterator[tuple[VectorQuantizer, Tensor, Tensor]]:
         """Each stage, the residual it sees, and its indices; sums as `decode_indices` does, bit for bit."""

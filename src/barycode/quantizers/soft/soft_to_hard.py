@@ -7,17 +7,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import OneHot
-from barycode.quantizers.estimators import straight_through
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import SingleCodebook
-from barycode.quantizers.soft_assignment import SoftAssignment, soft_assign
+from barycode.quantizers.core.assignment import OneHotAssignment
+from barycode.quantizers.core.estimators import straight_through
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import SingleCodebook
+from barycode.quantizers.soft.soft_assignment import SoftAssignment, soft_assign
 
 
 class SoftToHardQuantizer(SingleCodebook):
     """In training q = phi C, phi = softmax_k(-sigma ||z - c_k||^2); in evaluation the nearest code vector.
 
-    (Agustsson et al. 2017.) Raise sigma with a schedule: `quantizer.anneal(schedule.step(gap))`.
+    (Agustsson et al. 2017.) Raise sigma with a schedule: `quantizer.anneal_to(schedule.step(gap))`.
     The rate term of the objective takes `weights.total()`; the quantizer itself asks for no loss.
     dim = 1 gives scalar centers.
 
@@ -32,9 +32,9 @@ class SoftToHardQuantizer(SingleCodebook):
         super().__init__(codebook_size, dim)
         self.hard_forward = hard_forward
         self.register_buffer("sigma", torch.ones(()))
-        self.anneal(sigma)
+        self.anneal_to(sigma)
 
-    def anneal(self, sigma: float) -> None:
+    def anneal_to(self, sigma: float) -> None:
         """Set sigma, an inverse temperature: at 0 all codes weigh the same, at infinity the nearest wins."""
         if not 0 <= sigma < float("inf"):
             raise InvalidInputError(f"sigma must be a finite number >= 0, not {sigma}.")
@@ -45,7 +45,7 @@ class SoftToHardQuantizer(SingleCodebook):
         nothing = z.new_zeros(())
         if not self.training:
             codes = self.decode_indices(indices)
-            return Quantized(codes, indices, nothing, OneHot(indices, self.codebook_size))
+            return Quantized(codes, indices, nothing, OneHotAssignment(indices, self.codebook_size))
         codebook, sigma = self.codebook.vectors.to(z.dtype), self.sigma.to(z.dtype)
         soft, mass = soft_assign(z, codebook, codebook, sigma)
         weights = SoftAssignment(z, codebook, sigma, mass)

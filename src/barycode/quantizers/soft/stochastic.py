@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers.assignment import Dense, OneHot
-from barycode.quantizers.gumbel import gumbel_like
-from barycode.quantizers.quantized import Quantized
-from barycode.quantizers.quantizer import SingleCodebook
+from barycode.quantizers.core.assignment import DenseAssignment, OneHotAssignment
+from barycode.quantizers.core.quantized import Quantized
+from barycode.quantizers.core.quantizer import SingleCodebook
+from barycode.quantizers.soft.gumbel import gumbel_like
 
 
 class StochasticQuantizer(SingleCodebook):
@@ -43,9 +43,9 @@ class StochasticQuantizer(SingleCodebook):
         self.loss_weight = loss_weight
         self.log_variance = nn.Parameter(torch.tensor(math.log(variance)))
         self.register_buffer("temperature", torch.ones(()))
-        self.anneal(temperature)
+        self.anneal_to(temperature)
 
-    def anneal(self, temperature: float) -> None:
+    def anneal_to(self, temperature: float) -> None:
         """Set the temperature of the draw: towards 0 the weights become one-hot."""
         if not 0 < temperature < math.inf:
             raise InvalidInputError(f"The temperature must be a finite number > 0, not {temperature}.")
@@ -55,12 +55,14 @@ class StochasticQuantizer(SingleCodebook):
         if not self.training:
             indices = self.encode_vectors(z)
             codes = self.decode_indices(indices)
-            return Quantized(codes, indices, z.new_zeros(()), OneHot(indices, self.codebook_size))
+            return Quantized(codes, indices, z.new_zeros(()), OneHotAssignment(indices, self.codebook_size))
         codebook = self.codebook.vectors.to(z.dtype)
         precision = 0.5 * torch.exp(-self.log_variance).to(z.dtype)
         scores = 2 * z @ codebook.T - codebook.square().sum(1)  # -||z - c||^2 up to a constant of each z
         logits = precision * scores
-        weights = Dense(torch.softmax((logits + gumbel_like(logits)) / self.temperature.to(z.dtype), -1))
+        weights = DenseAssignment(
+            torch.softmax((logits + gumbel_like(logits)) / self.temperature.to(z.dtype), -1)
+        )
         quantized = weights.decode(codebook)
         count = max(1, logits[..., 0].numel())
         log_p = torch.log_softmax(logits, -1)

@@ -49,7 +49,7 @@ class Assignment(ABC):
 
 
 @dataclass(frozen=True)
-class OneHot(Assignment):
+class OneHotAssignment(Assignment):
     """A vertex of the simplex, held by its index: plain vector quantization."""
 
     indices: Int64[Tensor, "*batch"]
@@ -78,7 +78,7 @@ class OneHot(Assignment):
 
 
 @dataclass(frozen=True)
-class Sparse(Assignment):
+class SparseAssignment(Assignment):
     """A point with few non-zero weights, held as s pairs (index, weight).
 
     Spare pairs weigh 0; the weights of pairs with the same index add up.
@@ -113,24 +113,24 @@ class Sparse(Assignment):
     def entropy(self) -> Float[Tensor, "*batch"]:
         return _entropy_bits(self.merged().values)
 
-    def merged(self) -> Sparse:
+    def merged(self) -> SparseAssignment:
         """The same point with indices in order, the weights of equal ones added up at the first of them."""
         indices, order = self.indices.sort(dim=-1, stable=True)
         first = functional.pad(indices[..., 1:] != indices[..., :-1], (1, 0), value=True)
         group = first.cumsum(-1) - 1
         sums = torch.zeros_like(self.values).scatter_add(-1, group, self.values.gather(-1, order))
-        return Sparse(indices, sums.gather(-1, group).masked_fill(~first, 0), self.size)
+        return SparseAssignment(indices, sums.gather(-1, group).masked_fill(~first, 0), self.size)
 
 
 @dataclass(frozen=True)
-class Deferred(Assignment):
+class LazyAssignment(Assignment):
     """A sparse point that is computed when it is asked for, once."""
 
-    compute: Callable[[], Sparse]
+    compute: Callable[[], SparseAssignment]
     size: int
 
     @cached_property
-    def point(self) -> Sparse:
+    def point(self) -> SparseAssignment:
         return self.compute()
 
     @property
@@ -154,7 +154,7 @@ class Deferred(Assignment):
 
 
 @dataclass(frozen=True)
-class Dense(Assignment):
+class DenseAssignment(Assignment):
     """A point of the simplex with all its K weights: the soft quantizers."""
 
     values: Float[Tensor, "*batch k"]
@@ -181,7 +181,7 @@ class Dense(Assignment):
 
 
 @dataclass(frozen=True)
-class Parts(Assignment):
+class ProductAssignment(Assignment):
     """A point of a product of simplices: one assignment for each stage or group of a composed quantizer.
 
     Its codebook is the parts' codebooks stacked (K_1 + ... + K_m rows), so that `decode` is the sum over the

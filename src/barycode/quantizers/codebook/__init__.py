@@ -1,0 +1,1 @@
+"""A codebook and its life: start, updates, health."""

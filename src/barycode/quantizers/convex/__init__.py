@@ -1,0 +1,1 @@
+"""Soft Convex Quantization: the best convex combination, and the sparse codes that a file can hold."""

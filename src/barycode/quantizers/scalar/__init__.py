@@ -1,0 +1,1 @@
+"""Quantizers whose codebook is a fixed grid of scalar levels."""

@@ -1,0 +1,1 @@
+"""Quantizers whose training output is a soft or random mixture, and schedules that harden it."""
