@@ -1,8 +1,8 @@
 import pytest
 import torch
-from barycode.quantizers.soft.soft_assignment import soft_assign
 
 from barycode.errors import SecondDerivativeError
+from barycode.quantizers.soft.soft_assignment import soft_assign
 from barycode.simplex import project_simplex
 
 
