@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 STEPS = 1_500
 HEADLINE = ("vq-ema", "scq-exact", "scq-relaxed")
 OTHERS = ("vq", "none", "vq-revive", "residual-2", "fsq", "rotation", "vq-affine", "sq-vae", "gumbel")
+SPLITTING = ("scq-splitting-1", "scq-splitting-0", "scq-splitting-2")  # steps between the two algorithms
 ABLATION = ("scq-lambda-1.0", "scq-iterations-1", "scq-iterations-3")
 CONTROL = ("vq-ema", "vq-revive", "none", "scq-relaxed", "scq-exact")  # also from random weights
 SEEDS = 3
@@ -27,12 +28,12 @@ SEEDS = 3
 def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
     """All runs, the most important first."""
     for data in ("cifar10", "gtsrb"):
-        yield from (Recipe(data, method, steps=steps) for method in (*HEADLINE, *OTHERS))
+        yield from (Recipe(data, method, steps=steps) for method in (*HEADLINE, *SPLITTING, *OTHERS))
     yield from (Recipe("cifar10", method, steps=steps) for method in ABLATION)
     yield from (Recipe("cifar10", method, steps=steps, transform=False) for method in CONTROL)
     for seed in range(1, seeds):
         for data in ("cifar10", "gtsrb"):
-            yield from (Recipe(data, method, seed=seed, steps=steps) for method in HEADLINE)
+            yield from (Recipe(data, method, seed=seed, steps=steps) for method in (*HEADLINE, *SPLITTING))
 
 
 def kept(recipe: Recipe) -> bool:

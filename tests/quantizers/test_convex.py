@@ -17,6 +17,7 @@ from barycode.quantizers import (
     RelaxedProgram,
     SoftConvexQuantizer,
     SparseCode,
+    SplittingProgram,
     archetypes,
     farthest,
     nearest,
@@ -245,7 +246,9 @@ def test_a_hardness_that_is_none_is_a_typed_error(hardness: float):
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
-@pytest.mark.parametrize("program", [ExactProgram, RelaxedProgram, partial(ExactProgram, 0.1)])
+@pytest.mark.parametrize(
+    "program", [ExactProgram, RelaxedProgram, SplittingProgram, partial(ExactProgram, 0.1)]
+)
 def test_a_program_without_a_positive_lambda_and_tolerance_is_a_typed_error(program, value: float):
     with pytest.raises(InvalidInputError, match="finite numbers > 0"):
         program(value)

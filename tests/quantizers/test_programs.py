@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from barycode.quantizers import ExactProgram, RelaxedProgram, nearest
+from barycode.quantizers import ExactProgram, RelaxedProgram, SplittingProgram, nearest
 
 
-@pytest.mark.parametrize("program", [ExactProgram(), RelaxedProgram()], ids=["exact", "relaxed"])
+@pytest.mark.parametrize("program", [ExactProgram(), RelaxedProgram(), SplittingProgram()])
 @pytest.mark.parametrize("known", [True, False])
 def test_combinations_are_those_of_the_weights(program, known: bool):
     torch.manual_seed(0)
@@ -14,9 +14,10 @@ def test_combinations_are_those_of_the_weights(program, known: bool):
     torch.testing.assert_close(found.combined, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.held, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.weights().decode(codebook), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.total(), found.weights().dense().sum(0), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("program", [ExactProgram(), RelaxedProgram()], ids=["exact", "relaxed"])
+@pytest.mark.parametrize("program", [ExactProgram(), RelaxedProgram(), SplittingProgram()])
 def test_held_weights_pass_no_gradient_to_the_vectors(program):
     torch.manual_seed(0)
     z, codebook = torch.randn(20, 4, requires_grad=True), torch.randn(70, 4, requires_grad=True)

@@ -8,7 +8,7 @@ from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.composed.product import ProductQuantizer
 from barycode.quantizers.composed.residual import ResidualQuantizer
 from barycode.quantizers.convex.archetypes import archetypes
-from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram
+from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram, SplittingProgram
 from barycode.quantizers.convex.soft_convex import SoftConvexQuantizer
 from barycode.quantizers.convex.sparse_code import SparseCode
 from barycode.quantizers.convex.spherical_hull import spherical_hull
@@ -69,6 +69,7 @@ __all__ = [
     "SoftToHardQuantizer",
     "SparseAssignment",
     "SparseCode",
+    "SplittingProgram",
     "StochasticQuantizer",
     "VectorQuantizer",
     "archetypes",

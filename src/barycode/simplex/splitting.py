@@ -1,16 +1,17 @@
 """A fixed number of splitting steps towards the optimum of Soft Convex Quantization, and their derivative.
 
-With a = lambda + rho, A = C - m around the mean m of C, c the nearest code vector, W = (A^T A + a I)^-1 A^T and
+With a = lambda + rho, A = C - m around the mean m of C, c the nearest code vector,
+W = (A^T A + a I)^-1 A^T and
 
     h = (z - m - (lambda / a) (c - m)) W + (lambda / a) p~,
 
-Douglas-Rachford splitting (ADMM; Eckstein and Bertsekas 1992) of the program into its quadratic and the simplex
-goes from x = h + rho / (a K), the proximal point of the quadratic from the middle of the simplex, by
+Douglas-Rachford splitting (ADMM; Eckstein and Bertsekas 1992) of the program into its quadratic and the
+simplex goes from x = h + rho / (a K), the proximal point of the quadratic from the middle of the simplex, by
 
     q = proj(x),   s = 2 q - x,   x <- x + r (h + (rho / a) (s - s A W) - q),
 
-and ends at p = proj(x). It converges to the optimum for any rho > 0. Where it starts, and a rho as large as the
-square of a code vector, make the first steps good ones: p C is near z at once, with weights on more code
+and ends at p = proj(x). It converges to the optimum for any rho > 0. Where it starts, and a rho as large as
+the square of a code vector, make the first steps good ones: p C is near z at once, with weights on more code
 vectors than at the optimum, and what later steps mend is the pull lambda |p - p~|^2.
 
 Every step is two products with K x d matrices and a projection; the derivative goes through them as they are.
@@ -39,11 +40,11 @@ def split(
     *,
     steps: int,
     penalty: float = 1.0,
-) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n k"]]:
-    """p C and p after some `steps`, from 0 on; `vertex` are the nearest code vectors.
+) -> tuple[Float[Tensor, "n d"], list[Float[Tensor, "_ k"]]]:
+    """p C, and p in blocks of vectors, after some `steps`, from 0 on; `vertex` are the nearest code vectors.
 
     `penalty` is rho over the mean square of code vectors around their mean. Differentiable in z and the
-    codebook, any number of times; memory is N x K for each step.
+    codebook, any number of times, with rho held; memory is N x K for each step.
     """
     origin = codebook.mean(0)
     codes = codebook - origin
@@ -66,7 +67,7 @@ def split(
         p = _project(x)
         combined.append(p @ codes)
         weights.append(p)
-    return torch.cat(combined) + origin, torch.cat(weights)
+    return torch.cat(combined) + origin, weights
 
 
 def _project(v: Tensor) -> Tensor:
@@ -81,13 +82,14 @@ class _Projection(torch.autograd.Function):
     def forward(ctx: Any, v: Tensor) -> Tensor:
         threshold = (v.sum(-1, keepdim=True) - 1) / v.shape[-1]
         p, spare = torch.empty_like(v), torch.empty_like(v)
-        precision = 4 * v.shape[-1] * torch.finfo(v.dtype).eps
+        precision = 16 * torch.finfo(v.dtype).eps
         for _ in range(NEWTON_STEPS):
             torch.sub(v, threshold, out=p).clamp_(min=0)
             excess = p.sum(-1, keepdim=True) - 1
-            if bool((excess <= precision).all()):
+            raised = threshold + excess / torch.sign(p, out=spare).sum(-1, keepdim=True)
+            if bool(((excess <= precision) | (raised <= threshold)).all()):
                 break
-            threshold = threshold + excess / torch.sign(p, out=spare).sum(-1, keepdim=True)
+            threshold = raised
         ctx.save_for_backward(p)
         return p
 

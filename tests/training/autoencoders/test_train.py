@@ -42,7 +42,7 @@ def test_a_random_start_is_a_run_of_its_own(pictures, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "method", ["vq-revive", "vq-affine", "sq-vae", "gumbel", "sparse-2-3", "scq-relaxed"]
+    "method", ["vq-revive", "vq-affine", "sq-vae", "gumbel", "sparse-2-3", "scq-relaxed", "scq-splitting-1"]
 )
 def test_a_resumed_run_is_the_run_that_was_never_interrupted(method, pictures, tmp_path):
     recipe = replace(RECIPE, method=method)

@@ -14,7 +14,9 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.core.assignment import SparseAssignment
 from barycode.simplex import solve_convex_program
 from barycode.simplex.convex_program import MAX_ITERATIONS
+from barycode.simplex.nearest import nearest
 from barycode.simplex.relaxation import relax
+from barycode.simplex.splitting import split
 from barycode.simplex.support import Ragged
 
 Vertices = Int64[Tensor, " n"] | None  # None where they are not known yet
@@ -25,12 +27,14 @@ class Combination:
     """What a program makes of vectors z (n, d).
 
     combined: p C, differentiable in z and the codebook. held: the same with p held: its gradient reaches the
-    code vectors as what is combined, and nothing else. weights: a function that gives p.
+    code vectors as what is combined, and nothing else. weights: a function that gives p. total: one that
+    gives the sum of p over the vectors, (K,).
     """
 
     combined: Float[Tensor, "n d"]
     held: Float[Tensor, "n d"]
     weights: Callable[[], SparseAssignment]
+    total: Callable[[], Float[Tensor, " k"]]
 
 
 class ConvexProgram(Protocol):
@@ -77,7 +81,7 @@ class ExactProgram:
     ) -> Combination:
         weights = self(z, codebook)
         held = replace(weights, values=weights.values.detach())
-        return Combination(weights.decode(codebook), held.decode(codebook), lambda: weights)
+        return Combination(weights.decode(codebook), held.decode(codebook), lambda: weights, weights.total)
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,64 @@ class RelaxedProgram:
         scale = torch.tensor(self.regularization, dtype=torch.float64, device=z.device)
         weights = relax(z, codebook, scale, vertex)
         combined, held = weights.combine(codebook)
-        return Combination(combined, held, lambda: _sparse(weights))
+        return Combination(combined, held, lambda: _sparse(weights), lambda: _sparse(weights).total())
+
+
+@dataclass(frozen=True)
+class SplittingProgram:
+    """A fixed number of splitting steps towards the optimum, and the derivative of what they compute.
+
+    Between the two algorithms of the paper: `steps` = 0 costs what the relaxation does, and every step is
+    two products with the codebook more. The first steps already bring p C near z, with weights on many code
+    vectors; with more of them p comes to the optimum of `ExactProgram`. `penalty` is in units of the mean
+    square of code vectors around their mean.
+    """
+
+    regularization: float = 0.1
+    steps: int = 1
+    penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_positive(self.regularization)
+        _require_positive(self.penalty)
+        if self.steps < 0:
+            raise InvalidInputError(f"Splitting takes 0 steps or more, not {self.steps}.")
+
+    def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
+        return _all_of(self._blocks(z, codebook, None)[1], len(codebook))
+
+    def combine(
+        self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
+    ) -> Combination:
+        combined, blocks = self._blocks(z, codebook, vertex)
+        origin = codebook.detach().mean(0)
+        codes = codebook - origin
+        held = torch.cat([p.detach() @ codes for p in blocks]) + origin
+        return Combination(
+            combined,
+            held,
+            lambda: _all_of(blocks, len(codebook)),
+            lambda: torch.stack([p.sum(0) for p in blocks]).sum(0),
+        )
+
+    def _blocks(self, z: Tensor, codebook: Tensor, vertex: Vertices) -> tuple[Tensor, list[Tensor]]:
+        chosen = nearest(z, codebook) if vertex is None else vertex
+        return split(z, codebook, self.regularization, chosen, steps=self.steps, penalty=self.penalty)
+
+
+def _all_of(blocks: list[Tensor], size: int) -> SparseAssignment:
+    values = torch.cat(blocks)
+    return SparseAssignment(torch.arange(size, device=values.device).expand_as(values), values, size)
 
 
 def _sparse(weights: Ragged) -> SparseAssignment:
     values, indices = weights.padded()
     return SparseAssignment(indices, values, weights.support.size)
+
+
+def _all_of(blocks: list[Tensor], size: int) -> SparseAssignment:
+    values = torch.cat(blocks)
+    return SparseAssignment(torch.arange(size, device=values.device).expand_as(values), values, size)
 
 
 def _require_positive(value: float) -> None:

@@ -27,7 +27,7 @@ from barycode.quantizers import (
     rotation_trick,
     spherical_hull,
 )
-from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram
+from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram, SplittingProgram
 from barycode.quantizers.core.quantizer import Initialization
 from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Revival
 
@@ -148,6 +148,15 @@ METHODS = {
     # The relaxation removes a few hundredths of VQ's error, so it needs code vectors amid the latents.
     "scq-relaxed": convex("SCQ relaxed (continuous)", RelaxedProgram(LAMBDA), kmeans),
     "scq-exact": convex("SCQ exact (continuous)", ExactProgram(LAMBDA), spherical_hull, USAGE),
+    **{
+        f"scq-splitting-{steps}": convex(
+            f"SCQ, {steps} splitting step{'s' * (steps != 1)} (continuous)",
+            SplittingProgram(LAMBDA, steps=steps),
+            spherical_hull,
+            USAGE,
+        )
+        for steps in (0, 1, 2)
+    },
     "scq-lambda-1.0": convex("SCQ exact, lambda 1 (continuous)", ExactProgram(1.0), spherical_hull, USAGE),
     **{
         f"scq-iterations-{count}": convex(
