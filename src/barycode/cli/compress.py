@@ -97,8 +97,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
                 raise InvalidInputError(f"{job.source} is not a network: pictures take --quality.")
             return _compress_picture(job, source, options, force)
 
-    files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
-    run_jobs(plan(inputs, output, Kinds(pictures.suffixes, COMPRESSED, files)), act)
+    run_jobs(jobs, act)
 
 
 @dataclass(frozen=True)
@@ -146,9 +145,9 @@ def _kind(name: Path, content: Path) -> str:
 
 
 def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bool) -> str:
-    from barycode.images import compress
-
     with pictures.open_picture(source) as image:
+        from barycode.images import compress  # not before there is a picture
+
         notes = pictures.left_out(image)
         data = compress(
             image, quality=options.quality, model=options.model, strip=options.strip, flatten=options.flatten

@@ -21,6 +21,8 @@ HEADINGS = ("tensor", "shape", "dtype", "coded as", "bits", "per weight")
 
 def target_of(lossless: bool, bits: float | None, size: int | None, error: float | None) -> "Target | None":
     """The one target that was asked for, or None."""
+    if not lossless and bits is None and size is None and error is None:
+        return None  # and nothing to wait for: a picture, or a call that is refused
     from barycode.weights import BitsPerWeight, Lossless, MaxError, Size
 
     asked: list[Target] = [
@@ -33,7 +35,7 @@ def target_of(lossless: bool, bits: float | None, size: int | None, error: float
         raise InvalidInputError(
             "Give one of --lossless, --bits-per-weight, --size and --max-error, not several."
         )
-    return asked[0] if asked else None
+    return asked[0]
 
 
 def compress(job: Job, checkpoint: Path, target: "Target | None", keep: Sequence[str], force: bool) -> str:

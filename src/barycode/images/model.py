@@ -32,6 +32,7 @@ from barycode.images.transform import Analysis
 from barycode.images.vectors import UNIT, VectorShape, VectorSlice
 from barycode.rate import FrequencyTables
 from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
+from barycode.shapes_only import shapes_only
 
 FORMAT = 1
 METADATA = "barycode_image_model"
@@ -133,7 +134,7 @@ class ImageModel(nn.Module):
         """Read a model file; raises CorruptFileError or UnsupportedFileError with the file's `name`."""
         tensors = _read_tensors(data, name)
         config = _read_config(data, name)
-        with torch.device("meta"):  # whether the file is as large as its configuration, before it is built
+        with shapes_only():  # whether the file is as large as its configuration, before it is built
             known = cls(config)._stored_shapes()
         if {tensor.dtype for tensor in tensors.values()} - STORED:
             raise CorruptFileError(f"The model file {name} has tensors of another type than it may.")
