@@ -1,4 +1,4 @@
-"""Barycode compresses things with learned codebooks: photos, neural networks, and any vectors you have."""
+"""Barycode compresses photos and neural networks with learned codebooks, on vector quantizers for PyTorch."""
 
 from barycode.errors import BarycodeError
 

@@ -83,7 +83,6 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     - `barycode compress model.safetensors --lossless`
     """
     target = networks.target_of(lossless, bits_per_weight, size, max_error)
-
     options = PictureOptions(quality, model, strip, flatten)
 
     def act(job: Job) -> str:
