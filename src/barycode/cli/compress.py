@@ -82,6 +82,9 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode compress model.safetensors --lossless`
     """
+    files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
+    # Before anything that loads PyTorch: most of what is refused is refused here.
+    jobs = plan(inputs, output, Kinds(pictures.suffixes, COMPRESSED, files))
     target = networks.target_of(lossless, bits_per_weight, size, max_error)
     options = PictureOptions(quality, model, strip, flatten)
 
