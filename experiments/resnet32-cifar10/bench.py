@@ -7,16 +7,20 @@ from pathlib import Path
 
 import torch
 from finetune import Recipe, Run, Teaching
+from gauge import fold_statistics
 from network import ResNet32, pretrained
-from pictures import Pictures, load, training_and_validation
+from pictures import Pictures, load, normalised, training_and_validation
 from safetensors.torch import load_file, save_file
 from sensitivity import sensitivities
 from torch import Tensor
 from torch.nn.utils import prune
 
+from barycode.weights import Calibration, calibrate
+
 FLOAT_BYTES = 4 * 464_154
 PRUNED = 0.8  # of all weights of matrices
 PRUNED_EPOCHS = 1
+CALIBRATED_WITH = 512  # pictures
 
 
 class NotYet(Exception):  # noqa: N818 (no error: the time for this sitting is over)
@@ -66,6 +70,16 @@ class Bench:
         for module, name in weights:
             prune.remove(module, name)
         return network.eval(), minutes
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What CALIBRATED_WITH pictures to train with, without labels, say about the folded network."""
+        network = self.network()
+        fold_statistics(network)
+        random = torch.Generator().manual_seed(0)
+        chosen = torch.randperm(len(self.training), generator=random)[:CALIBRATED_WITH]
+        pictures = normalised(self.training.pixels[chosen])
+        return calibrate(network, pictures, outputs=lambda logits: logits.log_softmax(-1))
 
     def sensitivities(self, network: ResNet32, name: str) -> dict[str, Tensor]:
         """The diagonal Gauss-Newton matrix of a network, by name."""

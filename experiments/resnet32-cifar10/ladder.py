@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from bench import Bench
+from bench import CALIBRATED_WITH, Bench
 from classical import (
     VECTOR_STEP,
     Coded,
@@ -33,8 +33,9 @@ from barycode.weights.soft_to_hard import harden
 State = dict[str, torch.Tensor]
 
 DATA_FREE_STEPS = (0.02, 0.03, 0.04, 0.05, 0.06)
+CALIBRATED_STEPS = (0.03, 0.04, 0.05, 0.07, 0.09)
 PRICE = 0.1  # of iterative ECSQ: squared steps a bit
-TUNED = ((1.25, 6, 0), (1.25, 6, 1), (1.25, 6, 2), (1.25, 10, 0), (1.55, 4, 0), (1.0, 4, 0))
+TUNED = ((1.025, 8, 0), (1.25, 6, 0), (1.25, 6, 1), (1.25, 6, 2), (1.25, 10, 0), (1.55, 4, 0), (1.0, 4, 0))
 # bits a weight, epochs, seed
 ANNEALED_BITS, ANNEALED_EPOCHS = 1.5, 2
 HEAD_START = 0.3  # bits a weight that fine-tuning begins above its goal
@@ -80,6 +81,7 @@ def read_bary(data: bytes) -> ResNet32:
 def rows() -> Iterator[Row]:
     """All of them, cheapest first."""
     yield from data_free_rows()
+    yield from calibrated_rows()
     yield from tuned_rows()
     yield from classical_rows()
     yield from annealed_rows()
@@ -97,6 +99,22 @@ def _data_free(step: float, bench: Bench) -> Made:
     network = bench.network()
     fold_statistics(network)
     return Made(compress(network.state_dict(), Step(step), rules=vectors_finer(step)))
+
+
+# With some pictures, but no training
+
+
+def calibrated_rows() -> Iterator[Row]:
+    for step in CALIBRATED_STEPS:
+        method = f"Barycode, calibrated with {CALIBRATED_WITH} pictures"
+        yield Row(f"calibrated-{step:g}", method, partial(_calibrated, step), read_bary)
+
+
+def _calibrated(step: float, bench: Bench) -> Made:
+    network = bench.network()
+    fold_statistics(network)
+    rules = vectors_finer(step)
+    return Made(compress(network.state_dict(), Step(step), rules=rules, calibration=bench.calibration))
 
 
 # The classical ladder: one network, pruned and fine-tuned in float, and scalar quantizers of its weights

@@ -1,6 +1,7 @@
 """The network codec: state dicts into small files and back."""
 
 from barycode.weights.allocation.report import Report, TensorReport
+from barycode.weights.calibration import Calibration, calibrate
 from barycode.weights.codec import Compressed, compress, compress_to, decompress, explain
 from barycode.weights.hardened import Hardened
 from barycode.weights.request.rules import DEFAULT_RULES, Cluster, Keep, Quantize, Round, Rule, Vectors
@@ -9,6 +10,7 @@ from barycode.weights.request.targets import BitsPerWeight, Lossless, MaxError, 
 __all__ = [
     "DEFAULT_RULES",
     "BitsPerWeight",
+    "Calibration",
     "Cluster",
     "Compressed",
     "Hardened",
@@ -24,6 +26,7 @@ __all__ = [
     "Target",
     "TensorReport",
     "Vectors",
+    "calibrate",
     "compress",
     "compress_to",
     "decompress",

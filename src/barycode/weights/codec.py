@@ -5,7 +5,7 @@ one coder). docs/format.md specifies them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
@@ -14,7 +14,9 @@ from torch import Tensor
 from barycode.errors import InvalidInputError
 from barycode.weights.allocation.rate_control import Sample, fitting_step
 from barycode.weights.allocation.report import Report
+from barycode.weights.allocation.sensitivity import calibrated
 from barycode.weights.allocation.step_shares import shares
+from barycode.weights.calibration.statistics import Calibration
 from barycode.weights.checkpoints.sources import Source, StateDict
 from barycode.weights.file_format.number_formats import element_bytes
 from barycode.weights.file_format.reader import NetworkReader
@@ -44,15 +46,19 @@ def compress(
     *,
     rules: Sequence[Rule] = DEFAULT_RULES,
     hardened: Mapping[str, Hardened] | None = None,
+    calibration: Calibration | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
     """Compress a state dict to the bytes of a `.bary` file.
 
     `target` says how small or how exact: Lossless(), BitsPerWeight(4), Size(bytes), MaxError(error),
     Step(step). `rules` say which tensors are kept finer; `hardened` gives tensors that are on their
-    codebooks already, coded with no further loss. Raises InvalidInputError.
+    codebooks already, coded with no further loss. `calibration` (of `calibrate`) lets the file's bytes go
+    where the network's outputs feel them. Raises InvalidInputError.
     """
-    return explain(state_dict, target, rules=rules, hardened=hardened, metadata=metadata).data
+    return explain(
+        state_dict, target, rules=rules, hardened=hardened, calibration=calibration, metadata=metadata
+    ).data
 
 
 def explain(
@@ -61,12 +67,13 @@ def explain(
     *,
     rules: Sequence[Rule] = DEFAULT_RULES,
     hardened: Mapping[str, Hardened] | None = None,
+    calibration: Calibration | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Compressed:
     """`compress` with its report: what each tensor was coded as and why, its bits, its errors."""
     stream = BytesIO()
     source = StateDict(state_dict, metadata)
-    report = compress_to(stream, source, target, rules=rules, hardened=hardened)
+    report = compress_to(stream, source, target, rules=rules, hardened=hardened, calibration=calibration)
     return Compressed(stream.getvalue(), report)
 
 
@@ -77,9 +84,12 @@ def compress_to(
     *,
     rules: Sequence[Rule] = DEFAULT_RULES,
     hardened: Mapping[str, Hardened] | None = None,
+    calibration: Calibration | None = None,
 ) -> Report:
     """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory."""
     settings = _settings(target, rules, hardened or {}, source)
+    if calibration is not None:
+        settings = _calibrated(settings, source, calibration, target)
     if isinstance(target, BitsPerWeight | Size) and settings.has_steps(source.directory):
         return _fit(stream, source, _limit(source, target), settings)
     return _write(stream, source, settings)
@@ -103,6 +113,17 @@ def _settings(
         return Settings(Budget(2 * target.error, target.error), rules, hardened, shared=shared)
     step = target.step if isinstance(target, Step) else 1.0
     return Settings(Budget(step), rules, hardened, shares(source, rules, hardened), shared)
+
+
+def _calibrated(settings: Settings, source: Source, calibration: Calibration, target: Target) -> Settings:
+    """With steps and codes chosen by what they do to the network's outputs."""
+    if isinstance(target, MaxError | Lossless):
+        raise InvalidInputError(
+            f"A calibration does not go with {type(target).__name__}, which says what becomes of each "
+            "weight: ask for a size, for bits a weight or for a step."
+        )
+    curvatures, shares = calibrated(settings.quantized(source.directory), calibration, settings.shares)
+    return replace(settings, curvatures=curvatures, shares=shares)
 
 
 def _limit(source: Source, target: BitsPerWeight | Size) -> int:

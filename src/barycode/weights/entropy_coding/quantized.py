@@ -4,11 +4,15 @@ A piece of a sequence is cut into lanes that run side by side: a call of the cod
 lane, and the tables learn between calls. On the trellis, the grid of a code is part of its context.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from barycode.weights.entropy_coding.adaptive_tables import INCREMENT, AdaptiveTables
 from barycode.weights.entropy_coding.symbol_stream import Exchange
+from barycode.weights.quantization.curvature import Matrix
+from barycode.weights.quantization.feedback import Lanes, sweep
 from barycode.weights.quantization.trellis import (
     GRIDS,
     Prices,
@@ -29,6 +33,7 @@ PRIOR_WEIGHT = 24  # symbols that the prior of a row counts for
 PLAIN = GRIDS  # the third family of rows: codes without a trellis
 FAMILIES = GRIDS + 1
 TRADE = 0.22  # squared steps that a bit is worth on the trellis
+FED_TRADE = 0.14  # the same, where later codes make up for the errors of those before
 _QUARTERS = (65536, 77936, 92682, 110218)  # 2**(n/4), 16 bits behind the point
 _ONE = 1 << 16
 
@@ -60,27 +65,43 @@ class CodeCoder:
         source: NDArray | None,
         on_trellis: bool,
         shift: int,
+        matrices: Sequence[Matrix] = (),
     ) -> NDArray[np.int32]:
-        """Codes (n,) as they came or, on the trellis, the points (n,) for weights (n,) in steps."""
+        """Codes (n,) as they came or, on the trellis, the points (n,) for weights (n,) in steps.
+
+        `matrices` say, while writing, how much the errors of some weights count.
+        """
         result = np.empty(len(classes), np.int32)
         for start in range(0, len(classes), PIECE):
             piece = slice(start, start + PIECE)
             codes = None if source is None else source[piece]
             if codes is not None and on_trellis:
-                codes = self._choose(codes, classes[piece], shift)
+                near = [m for m in matrices if m.start < start + PIECE and m.stop > start]
+                codes = self._choose(codes, classes[piece], shift, near, start)
             result[piece] = self._piece(exchange, classes[piece], codes, on_trellis, shift)
         return result
 
-    def _choose(self, weights: NDArray[np.float32], classes: NDArray, shift: int) -> NDArray[np.int32]:
+    def _choose(
+        self,
+        weights: NDArray[np.float32],
+        classes: NDArray,
+        shift: int,
+        matrices: Sequence[Matrix],
+        start: int,
+    ) -> NDArray[np.int32]:
         """The codes of the best path, at prices that a pilot on some lanes has learned."""
         padding = (0, TIME * _lanes(len(weights)) - len(weights))
         targets, rows = (np.pad(array, padding).reshape(-1, TIME).T.copy() for array in (weights, classes))
         stride = max(targets.size // PILOT, 1)
         some = np.ascontiguousarray(targets[:, ::stride]), np.ascontiguousarray(rows[:, ::stride])
         tables = self._tables.copy()
-        pilot = best_path(*some, _prices(tables, shift))
+        pilot = best_path(*some, _prices(tables, shift, TRADE))
         tables.learn_signed((pilot >> shift).ravel(), _rows(some[1], grids_along(pilot)).ravel())
-        return best_path(targets, rows, _prices(tables, shift)).T.ravel()[: len(weights)]
+        if matrices:
+            lanes = Lanes(matrices, start, targets.shape[1], TIME)
+            fed = sweep(targets.T, rows.T, _prices(tables, shift, FED_TRADE), lanes)
+            return fed.ravel()[: len(weights)]
+        return best_path(targets, rows, _prices(tables, shift, TRADE)).T.ravel()[: len(weights)]
 
     def _piece(
         self, exchange: Exchange, classes: NDArray, codes: NDArray | None, on_trellis: bool, shift: int
@@ -105,11 +126,11 @@ def _rows(classes: NDArray, families: NDArray) -> NDArray[np.int64]:
     return classes + families.astype(np.int64) * CLASSES
 
 
-def _prices(tables: AdaptiveTables, shift: int) -> Prices:
+def _prices(tables: AdaptiveTables, shift: int, trade: float) -> Prices:
     """What codes would cost now, by magnitude: the mean of both signs."""
     lengths = tables.tables.code_lengths()[: GRIDS * CLASSES]
     bits = (lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) * np.float32(0.5) + np.float32(shift)
-    return Prices(bits.astype(np.float32), shift, TRADE)
+    return Prices(bits.astype(np.float32), shift, trade)
 
 
 def _lanes(count: int) -> int:

@@ -4,7 +4,7 @@ In the stream: the exact tensors in order, the scales of all others in order, th
 same kind of method and the same shift are one sequence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from barycode.weights.entropy_coding.symbol_stream import Exchange
 from barycode.weights.file_format.directory import Entry
 from barycode.weights.file_format.methods import CodeVectors, Exact, Leveled, Method, Trellis
 from barycode.weights.file_format.number_formats import FLOATS, element_bytes, real_dtype
+from barycode.weights.quantization.curvature import Curvature, Matrix, placed
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,13 @@ class PartCoder:
         self._codes = CodeCoder()
         self._indices: dict[tuple[int, int], AdaptiveTables] = {}
 
-    def code(self, items: Sequence[Item], sources: Sequence[NDArray] | None) -> list[NDArray]:
-        """The results of all items; `sources` while writing."""
+    def code(
+        self,
+        items: Sequence[Item],
+        sources: Sequence[NDArray] | None,
+        curvatures: Mapping[int, Curvature] | None = None,
+    ) -> list[NDArray]:
+        """The results of all items; `sources` while writing, with the curvatures of some of them."""
         results: dict[int, NDArray] = {}
         scales: dict[int, Scales] = {}
         for kind, coded in ((Exact, self._exact), (CodeVectors, self._runs)):
@@ -69,8 +75,9 @@ class PartCoder:
             source = None
             if sources is not None:
                 source = np.concatenate([_leveled(items[i], sources[i], scales[i]) for i in members])
-            codes = self._codes.code(self._exchange, joined, source, on_trellis, shift)
             sizes = [items[i].entry.size for i in members]
+            matrices = _matrices(items, scales, members, curvatures or {})
+            codes = self._codes.code(self._exchange, joined, source, on_trellis, shift, matrices)
             self._charge(members, sizes)
             for i, own in zip(members, np.split(codes, np.cumsum(sizes)[:-1]), strict=True):
                 results[i] = own * scales[i].gains() if isinstance(items[i].method, Leveled) else own
@@ -118,6 +125,24 @@ def _classes(item: Item, scales: Scales) -> NDArray[np.uint8]:
 
 def _leveled(item: Item, source: NDArray, scales: Scales) -> NDArray:
     return source / scales.gains() if isinstance(item.method, Leveled) else source
+
+
+def _matrices(
+    items: Sequence[Item],
+    scales: Mapping[int, Scales],
+    members: Sequence[int],
+    curvatures: Mapping[int, Curvature],
+) -> list[Matrix]:
+    """The curvatures of a sequence's members, in the units of their codes, where their entries are."""
+    found, start = [], 0
+    for i in members:
+        if i in curvatures:
+            own = curvatures[i]
+            if isinstance(items[i].method, Leveled):
+                own = own.scaled(scales[i].gains()[: own.columns])
+            found.append((start, own))
+        start += items[i].entry.size
+    return placed(found)
 
 
 def _by_code(spent: NDArray, count: int) -> NDArray:

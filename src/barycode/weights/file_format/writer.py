@@ -16,11 +16,12 @@ from barycode.weights.entropy_coding.symbol_costs import Metered
 from barycode.weights.entropy_coding.symbol_stream import Writing
 from barycode.weights.file_format.codebooks import Codebooks, book_section
 from barycode.weights.file_format.directory import Directory, Entry
-from barycode.weights.file_format.methods import write_method
+from barycode.weights.file_format.methods import Trellis, write_method
 from barycode.weights.file_format.number_formats import to_bits
 from barycode.weights.file_format.part import PartCoder
 from barycode.weights.hardened import Hardened
 from barycode.weights.quantization.code_vectors import prepare_runs
+from barycode.weights.quantization.curvature import Curvature
 from barycode.weights.quantization.dequantize import dequantize
 from barycode.weights.quantization.quantize import Budget, Prepared, prepare, prepare_hardened
 from barycode.weights.request.rules import DEFAULT_RULES, Quantize, Rule, Vectors, rule_for
@@ -43,14 +44,22 @@ class Settings:
     hardened: Mapping[str, Hardened] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
     shared: Mapping[Vectors, VectorCoder] = field(default_factory=dict)
+    curvatures: Mapping[str, Curvature] = field(default_factory=dict)
 
     def has_steps(self, directory: Directory) -> bool:
         """Whether any tensor's size depends on the step."""
-        return any(
-            entry.size and isinstance(rule_for(entry, self.rules).treatment, Quantize)
+        return bool(self.quantized(directory))
+
+    def quantized(self, directory: Directory) -> list[Entry]:
+        """The tensors whose size depends on the step."""
+        return [
+            entry
             for entry in directory.entries
-            if entry.tied_to is None and entry.name not in self.hardened
-        )
+            if entry.tied_to is None
+            and entry.size
+            and entry.name not in self.hardened
+            and isinstance(rule_for(entry, self.rules).treatment, Quantize)
+        ]
 
     def at(self, step: float) -> "Settings":
         """The same with another step."""
@@ -79,7 +88,7 @@ def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator
             for book in books.books[told:]:
                 writer.add(book_section(book))
             told = len(books.books)
-            payload, fates = _encode_part(prepared, tensors, books)
+            payload, fates = _encode_part(prepared, tensors, books, settings.curvatures)
             writer.add(Section("PART", payload))
             yield fates
 
@@ -111,7 +120,10 @@ def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Codebooks)
 
 
 def _encode_part(
-    prepared: Sequence[Prepared], tensors: Sequence[Tensor], books: Codebooks
+    prepared: Sequence[Prepared],
+    tensors: Sequence[Tensor],
+    books: Codebooks,
+    curvatures: Mapping[str, Curvature],
 ) -> tuple[bytes, list[TensorReport]]:
     writer, encoder = ByteWriter(), SymbolEncoder()
     writer.varint(len(prepared))
@@ -119,7 +131,12 @@ def _encode_part(
         write_method(writer, each.item.method)
     exchange = Writing(encoder)
     coder = PartCoder(exchange, Metered(exchange))
-    results = coder.code([each.item for each in prepared], [each.source for each in prepared])
+    felt = {
+        place: curvatures[each.item.entry.name]
+        for place, each in enumerate(prepared)
+        if isinstance(each.item.method, Trellis) and each.item.entry.name in curvatures
+    }
+    results = coder.code([each.item for each in prepared], [each.source for each in prepared], felt)
     writer.blob(encoder.finish())
     entries = sum(each.item.entry.size for each in prepared)
     writer.raw(bytes(max(-(-entries // MAX_GROWTH) - writer.size, 0)))

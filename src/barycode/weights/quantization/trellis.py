@@ -15,7 +15,7 @@ STATES = 8
 NEXT = np.array([[0, 1], [2, 3], [5, 4], [7, 6], [1, 0], [3, 2], [4, 5], [6, 7]], np.uint8)
 GRIDS = 2
 OPTIONS = 2 * GRIDS  # the best even and the best odd code of each grid
-_UNREACHED = np.float32(1e30)
+UNREACHED = np.float32(1e30)
 
 
 def grid_of(states: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -71,7 +71,7 @@ def best_path(targets: NDArray[np.float32], classes: NDArray, prices: Prices) ->
     targets: weights in steps, float32 (time, lanes); classes: integers of that shape. Returns codes likewise.
     """
     time, lanes = targets.shape
-    total = np.full((STATES, lanes), _UNREACHED)
+    total = np.full((STATES, lanes), UNREACHED)
     total[0] = 0
     choices = np.empty((time, OPTIONS, lanes), np.int32)
     origins = np.empty((time, STATES, lanes), bool)
@@ -87,8 +87,10 @@ def _predecessors() -> NDArray[np.int64]:
     return np.array(pairs)
 
 
-_FROM = _predecessors()
-_OPTION = GRIDS * (_FROM[..., 0] & 1) + _FROM[..., 1]  # option of each predecessor: 2 * grid + parity
+PREDECESSORS = _predecessors()
+_OPTION = (
+    GRIDS * (PREDECESSORS[..., 0] & 1) + PREDECESSORS[..., 1]
+)  # option of each predecessor: 2 * grid + parity
 
 
 def _options(size: NDArray, classes: NDArray, prices: Prices) -> tuple[NDArray, NDArray]:
@@ -96,26 +98,33 @@ def _options(size: NDArray, classes: NDArray, prices: Prices) -> tuple[NDArray, 
     magnitudes = np.empty((OPTIONS, len(size)), np.int32)
     costs = np.empty((OPTIONS, len(size)), np.float32)
     for grid in range(GRIDS):
-        below = ((size + grid) * np.float32(0.5)).astype(np.int32)
-        low = _cost(below, size, grid, classes, prices), below
-        high = _cost(below + 1, size, grid, classes, prices), below + 1
-        smaller = np.maximum(below - 1, 1 - (below & 1))  # of high's parity; for below = 0 it is 1 again
-        high = _cheaper(high, (_cost(smaller, size, grid, classes, prices), smaller))
-        is_even = (below & 1) == 0
-        even = _cheaper(
-            _pick(is_even, low, high), (_cost(np.zeros_like(below), size, grid, classes, prices), 0)
-        )
-        odd = _pick(is_even, high, low)
-        for parity, (cost, magnitude) in enumerate((even, odd)):
+        for parity, (cost, magnitude) in enumerate(options(size, grid, classes, prices)):
             costs[2 * grid + parity], magnitudes[2 * grid + parity] = cost, magnitude
     return magnitudes, costs
 
 
-def _cost(
-    magnitudes: NDArray, size: NDArray, grid: int, classes: NDArray, prices: Prices
-) -> NDArray[np.float32]:
-    reached = (2 * magnitudes - np.minimum(magnitudes, grid)).astype(np.float32)
-    return (size - reached) ** 2 + prices.costs(magnitudes, classes, grid)
+def options(
+    size: NDArray, grid: int, classes: NDArray, prices: Prices, weights: NDArray | None = None
+) -> tuple[tuple, tuple]:
+    """(costs, magnitudes) (lanes,) of the best even and the best odd code of a grid for sizes (lanes,).
+
+    `weights` (lanes,) are what a squared step of error costs, 1 if not given.
+    """
+
+    def priced(magnitudes: NDArray) -> tuple[NDArray[np.float32], NDArray]:
+        reached = (2 * magnitudes - np.minimum(magnitudes, grid)).astype(np.float32)
+        errors = (size - reached) ** 2
+        return (errors if weights is None else errors * weights) + prices.costs(
+            magnitudes, classes, grid
+        ), magnitudes
+
+    below = ((size + grid) * np.float32(0.5)).astype(np.int32)
+    low, high = priced(below), priced(below + 1)
+    smaller = np.maximum(below - 1, 1 - (below & 1))  # of high's parity; for below = 0 it is 1 again
+    high = _cheaper(high, priced(smaller))
+    is_even = (below & 1) == 0
+    even = _cheaper(_pick(is_even, low, high), priced(np.zeros_like(below)))
+    return even, _pick(is_even, high, low)
 
 
 def _cheaper(one: tuple, other: tuple) -> tuple:
@@ -128,7 +137,7 @@ def _pick(first: NDArray, one: tuple, other: tuple) -> tuple:
 
 def _extend(total: NDArray, costs: NDArray) -> tuple[NDArray, NDArray]:
     """Costs of the best paths one code longer, (STATES, lanes), and which predecessor each came by."""
-    first, second = (total[_FROM[:, i, 0]] + costs[_OPTION[:, i]] for i in (0, 1))
+    first, second = (total[PREDECESSORS[:, i, 0]] + costs[_OPTION[:, i]] for i in (0, 1))
     return np.minimum(first, second), second < first
 
 
@@ -139,5 +148,5 @@ def _trace_back(total: NDArray, choices: NDArray, origins: NDArray) -> NDArray[n
     for t in reversed(range(len(choices))):
         came = origins[t, state, lanes].astype(np.int64)
         codes[t] = choices[t, _OPTION[state, came], lanes]
-        state = _FROM[state, came, 0]
+        state = PREDECESSORS[state, came, 0]
     return codes
