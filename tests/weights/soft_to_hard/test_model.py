@@ -229,3 +229,37 @@ def test_tied_parameters_are_refused_by_name() -> None:
 def test_bad_requests_are_refused(act) -> None:
     with pytest.raises(InvalidInputError):
         act()
+
+
+def test_a_state_dict_in_fine_tuning_is_refused_until_it_is_hardened() -> None:
+    model = compressible(nn.Sequential(nn.Linear(8, 40), nn.Linear(40, 8)), relative_grid())
+    with pytest.raises(InvalidInputError, match="harden"):
+        compress(model.state_dict())
+    codes = harden(model)
+    assert (
+        decompress(compress(model.state_dict(), Lossless(), hardened=codes)).keys()
+        == model.state_dict().keys()
+    )
+
+
+def test_other_parametrizations_are_compressed_under_their_names() -> None:
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(8, 40))
+    assert decompress(compress(model.state_dict(), Lossless())).keys() == model.state_dict().keys()
+
+
+def test_frozen_parameters_are_left_alone() -> None:
+    model = nn.Sequential(nn.Linear(8, 40), nn.Linear(40, 8))
+    model[0].weight.requires_grad_(False)
+    compressible(model, relative_grid())
+    assert set(harden(model)) == {"1.weight"}
+    assert not model[0].weight.requires_grad
+
+
+def test_a_model_that_is_wrapped_for_many_processes_is_refused(tmp_path) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        wrapped = nn.parallel.DistributedDataParallel(nn.Linear(8, 8))
+        with pytest.raises(InvalidInputError, match="before it is wrapped"):
+            compressible(wrapped, relative_grid())
+    finally:
+        torch.distributed.destroy_process_group()

@@ -1,5 +1,6 @@
 """Where tensors come from: a state dict in memory, or a file of which one tensor at a time is read."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -8,6 +9,9 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.weights.file_format.directory import Directory, Entry
+
+# What the quantizers of `soft_to_hard` leave in the state dict of a model that is still being trained.
+_UNFINISHED = re.compile(r"(?:^|\.)parametrizations\.([^.]+)\.0\.sigma$")
 
 
 class Source(Protocol):
@@ -40,6 +44,11 @@ def _entries(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
 
 
 def _check(name: str, tensor: Tensor) -> None:
+    if _UNFINISHED.search(name):
+        raise InvalidInputError(
+            f"The state dict is that of a model in fine-tuning ({name!r}): call harden(model) first, and "
+            "compress model.state_dict() with hardened= the codes that it returns."
+        )
     if not isinstance(tensor, torch.Tensor):
         raise InvalidInputError(f"The entry {name!r} is a {type(tensor).__name__}: expected a tensor.")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:

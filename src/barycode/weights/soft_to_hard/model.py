@@ -20,8 +20,8 @@ Choice = Callable[[str, Tensor], bool]
 
 
 def matrices(name: str, parameter: Tensor) -> bool:
-    """Parameters of two dimensions or more: not biases, not normalisation."""
-    return parameter.ndim >= 2
+    """Parameters of two dimensions or more that are trained: not biases, not normalisation, none frozen."""
+    return parameter.ndim >= 2 and parameter.requires_grad
 
 
 def compressible(  # the one function that sees everything a user may choose
@@ -41,6 +41,11 @@ def compressible(  # the one function that sees everything a user may choose
     resumed run needs. Raises InvalidInputError where there is nothing to quantize, or a tied parameter.
     """
     chosen = [place for place in _places(model) if choose(place.path, place.value)]
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        raise InvalidInputError(
+            "The model is wrapped in DistributedDataParallel, which does not learn of later parameters: "
+            "call compressible before it is wrapped."
+        )
     _check(chosen)
     common = centers(torch.cat([place.value.detach().flatten() for place in chosen])) if shared else None
     for place in chosen:
