@@ -158,11 +158,6 @@ def _sparse(weights: Ragged) -> SparseAssignment:
     return SparseAssignment(indices, values, weights.support.size)
 
 
-def _all_of(blocks: list[Tensor], size: int) -> SparseAssignment:
-    values = torch.cat(blocks)
-    return SparseAssignment(torch.arange(size, device=values.device).expand_as(values), values, size)
-
-
 def _require_positive(value: float) -> None:
     if not 0 < value < float("inf"):
         raise InvalidInputError(f"lambda and the tolerance must be finite numbers > 0, not {value}.")
