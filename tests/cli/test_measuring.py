@@ -136,6 +136,7 @@ def test_train_hands_its_options_on(run, trained, pictures, tmp_path):
     assert (recipe.name, recipe.metric, recipe.seed, recipe.start) == ("mine", "ms-ssim", 0, "photo")
     assert [(stage.kind, stage.steps) for stage in recipe.stages] == [("decoder", 8), ("contexts", 2)]
     assert "mine.safetensors" in outcome.out
+    assert "steps ahead: 8 of the decoder and 2 of the contexts" in outcome.err
     assert "no report" in outcome.out
 
 
@@ -147,7 +148,8 @@ def test_train_reports_on_held_out_pictures(run, trained, tmp_path):
     assert outcome.code == 0, outcome.err
     report = json.loads((tmp_path / "run/report/report.json").read_text())
     assert report["pictures"] == 1
-    assert list(report["codecs"]) == ["Barycode", "JPEG"]
+    assert set(report["codecs"]) == {"Barycode", "model at the start", "JPEG"}
+    assert "model at the start" in report["bd_rate"]["Barycode"]["PSNR"]
 
 
 def test_a_recipe_takes_no_options_beside_it(run, trained, pictures, tmp_path):

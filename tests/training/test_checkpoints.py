@@ -85,3 +85,15 @@ def test_damaged_or_hostile_checkpoints_are_refused(tmp_path):
 def test_what_cannot_be_kept_is_refused(tmp_path, state):
     with pytest.raises(InvalidInputError, match="a checkpoint"):
         save_state(tmp_path / "state", state)
+
+
+def test_the_newest_sound_checkpoint_is_taken_and_the_damaged_one_told(tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for step in (1, 2, 3):
+        checkpoints.save(step, {"value": step})
+    for step, data in ((3, b""), (2, (tmp_path / "step-00000002.safetensors").read_bytes()[:-3])):
+        (tmp_path / f"step-{step:08d}.safetensors").write_bytes(data)
+        assert checkpoints.latest() == (step - 1, {"value": step - 1})
+        assert f"step-{step:08d}.safetensors is not a checkpoint" in capsys.readouterr().err
+    (tmp_path / "step-00000001.safetensors").unlink()
+    assert checkpoints.latest() is None

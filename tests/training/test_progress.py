@@ -3,7 +3,7 @@ import math
 import pytest
 
 from barycode.errors import CorruptFileError
-from barycode.training.progress import RunningMean, TrainingLog, training_bar
+from barycode.training.progress import RunningMean, TrainingLog, duration, training_bar
 
 
 def test_a_log_is_a_line_a_step(tmp_path):
@@ -45,3 +45,26 @@ def test_the_bar_advances_and_tells(capsys):
         assert (task.completed, task.total) == (2, 3)
         assert task.fields["note"] == "loss 0.1235"
     assert capsys.readouterr().out == "", "progress goes to stderr"
+
+
+def test_how_long_it_will_take_is_told_after_the_first_steps(capsys):
+    with training_bar("training", steps=100) as bar:
+        for _ in range(9):
+            bar.advance()
+        assert "left" not in capsys.readouterr().err
+        bar.advance()
+    assert "training: about 0 seconds for the 90 steps that are left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(40, "40 seconds"), (1500, "25 minutes"), (12600, "3.5 hours")]
+)
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"st')
+    log = TrainingLog(tmp_path / "log.jsonl")
+    log.resume_at(1)
+    assert log.read() == [{"step": 1}]

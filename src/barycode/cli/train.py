@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from barycode.cli.batch import progress_bar
 from barycode.cli.extras import extra
 from barycode.errors import InvalidInputError
 
@@ -67,6 +68,8 @@ def images(
     if recipe and given:
         raise InvalidInputError(f"--recipe decides everything: leave out --{' and --'.join(given)}.")
     chosen = read_recipe(recipe) if recipe else default_recipe(**given)
+    stages = " and ".join(f"{stage.steps:,} of the {stage.kind}" for stage in chosen.stages)
+    typer.echo(f"steps ahead: {stages}; then frequency tables and a report", err=True)
     train(chosen, folders, output)
     model = output / f"{chosen.name}.safetensors"
     typer.echo(f"model: {model}")
@@ -82,7 +85,7 @@ def default_recipe(steps: int = 4000, metric: Any = "mse", seed: int = 0) -> "Re
 
 
 def _report(recipe: "Recipe", folders: list[Path], model: Path, target: Path) -> None:
-    """Rate and distortion of the new model and of JPEG on held-out pictures."""
+    """Rate and distortion of the new model, of the one it started from, and of JPEG on held-out pictures."""
     with extra("evaluation"):
         from barycode.evaluation.anchors import JPEG
         from barycode.evaluation.barycode_codec import barycode_codec
@@ -98,6 +101,10 @@ def _report(recipe: "Recipe", folders: list[Path], model: Path, target: Path) ->
         return
     shown = [Picture(str(i), image) for i, image in enumerate(held_out)]
     ours = barycode_codec(model, REPORTED_QUALITIES)
-    rows = [row for codec in (ours, JPEG) for row in rate_distortion(codec, shown)]
-    report = write_report(Comparison(f"{len(shown)} held-out pictures", rows, [ours], [JPEG]), target)
+    start = [barycode_codec(recipe.start, REPORTED_QUALITIES, "model at the start")] if recipe.start else []
+    anchors, rows = [*start, JPEG], []
+    with progress_bar() as progress:
+        for codec in progress.track([ours, *anchors], description="report"):
+            rows += list(rate_distortion(codec, shown))
+    report = write_report(Comparison(f"{len(shown)} held-out pictures", rows, [ours], anchors), target)
     typer.echo(f"report: {report}")

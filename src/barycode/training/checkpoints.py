@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from barycode.container.atomic import replacing
 from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.training.progress import tell
 
 TENSOR_KEY = "__tensor__"
 INTEGER_KEYS = "__integer_keys__"
@@ -41,9 +43,13 @@ class Checkpoints:
         return path
 
     def latest(self) -> tuple[int, dict[str, Any]] | None:
-        """The newest step and its state; None before the first checkpoint."""
-        found = self._all()
-        return (int(found[-1].stem.removeprefix("step-")), load_state(found[-1])) if found else None
+        """The newest step that can be read, and its state, or None; what is damaged is told."""
+        for path in reversed(self._all()):
+            try:
+                return int(path.stem.removeprefix("step-")), load_state(path)
+            except CorruptFileError as error:
+                tell(f"{error} Going on from an older one, or from the start.")
+        return None
 
     def _all(self) -> list[Path]:
         return sorted(self.folder.glob("step-????????.safetensors"))
@@ -53,9 +59,8 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write a nested state as one safetensors file: tensors, and the JSON that holds them as metadata."""
     tensors: dict[str, Tensor] = {}
     skeleton = json.dumps(_take_apart(state, tensors))
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={SKELETON: skeleton})
-    partial.replace(path)
+    with replacing(path, force=True) as partial:
+        save_file(tensors, partial, metadata={SKELETON: skeleton})
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -66,9 +71,7 @@ def load_state(path: Path) -> dict[str, Any]:
             skeleton = json.loads((file.metadata() or {})[SKELETON])
         state: dict[str, Any] = _put_together(skeleton, tensors)
     except (safetensors.SafetensorError, *_MALFORMED) as error:
-        raise CorruptFileError(
-            f"{path} is not a checkpoint ({error}); delete it to use an older one."
-        ) from error
+        raise CorruptFileError(f"{path} is not a checkpoint ({error}).") from error
     return state
 
 

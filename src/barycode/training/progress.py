@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from barycode.container import write_atomic
 from barycode.errors import CorruptFileError
+
+FIRST_STEPS = 10  # after which it is said how long the rest will take
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,29 @@ class TrainingLog:
             raise CorruptFileError(f"{self.path} is not a training log ({error}).") from error
 
     def resume_at(self, step: int) -> None:
-        """Drop the lines after `step`, before a run goes on from there."""
-        kept = [line for line in self.read() if line["step"] <= step]
-        if self.path.exists():
-            self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        """Drop the lines after `step`, before a run goes on from there; and half a line at the end, which a
+        killed run leaves.
+        """
+        if not self.path.exists():
+            return
+        text = self.path.read_text()
+        self._write(text[: text.rfind("\n") + 1])
+        self._write("".join(json.dumps(line) + "\n" for line in self.read() if line["step"] <= step))
+
+    def _write(self, text: str) -> None:
+        write_atomic(self.path, text.encode(), force=True)
+
+
+def tell(message: str) -> None:
+    """A line for whoever waits, on stderr."""
+    Console(stderr=True).print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """`40 seconds`, `25 minutes`, `3.5 hours`."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 90 * 60 else f"{seconds / 3600:.1f} hours"
 
 
 class RunningMean:
@@ -75,14 +98,27 @@ def training_bar(description: str, steps: int, done: int = 0) -> Iterator["Bar"]
         yield Bar(bar, bar.add_task(description, total=steps, completed=done, note=""))
 
 
-@dataclass(frozen=True)
 class Bar:
-    """One running bar."""
+    """One running bar; after the first steps it tells in a line how long the rest will take."""
 
-    progress: Progress
-    task: TaskID
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self.progress = progress
+        self._task = task
+        self._count = 0
+        self._start = time.monotonic()
 
     def advance(self, **values: float) -> None:
         """One step further; the values stand beside the bar."""
         note = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.progress.update(self.task, advance=1, note=note)
+        self.progress.update(self._task, advance=1, note=note)
+        self._count += 1
+        if self._count == FIRST_STEPS:
+            self._announce()
+
+    def _announce(self) -> None:
+        task = self.progress.tasks[self._task]
+        left = int(task.remaining or 0)
+        if left:
+            seconds = (time.monotonic() - self._start) / FIRST_STEPS * left
+            line = f"{task.description}: about {duration(seconds)} for the {left:,} steps that are left"
+            self.progress.console.print(line, highlight=False, markup=False, soft_wrap=True)

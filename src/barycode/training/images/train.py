@@ -33,7 +33,8 @@ from barycode.training.images.stages import (
 )
 from barycode.training.images.tables import fit_tables, prior_lengths
 from barycode.training.images.vectors import with_vectors
-from barycode.training.progress import RunningMean, TrainingLog, training_bar
+from barycode.training.interrupts import deferred_interrupt
+from barycode.training.progress import RunningMean, TrainingLog, tell, training_bar
 
 SAVE_EVERY = 200
 AVERAGE = 0.999  # decay of the weight average that is kept in the end
@@ -70,6 +71,7 @@ def train_model(recipe: Recipe, pictures: Sequence[Image.Image], folder: Path) -
     model = _start(recipe, parts.train)
     for number, stage in enumerate(recipe.stages):
         _StageRun(recipe, stage, number, model, folder).run(parts.train)
+    tell(f"{recipe.name}: counting the frequency tables of {len(TABLE_STEPS)} steps, twice")
     return with_tables(model, parts.train, recipe)
 
 
@@ -124,14 +126,18 @@ class _StageRun:
         crops = Crops(pictures, self.stage.crop, self.recipe.seed + 1)
         self._resume(crops)
         mean = RunningMean()
-        with training_bar(f"{self.recipe.name}: {self.stage.kind}", self.stage.steps, self.done) as bar:
+        title = f"{self.recipe.name}: {self.stage.kind}"
+        with deferred_interrupt() as interrupt, training_bar(title, self.stage.steps, self.done) as bar:
             while self.done < self.stage.steps:
                 loss = self._step(crops)
                 bar.advance(loss=mean.update(loss["loss"]))
                 self.done += 1
-                if self.done % SAVE_EVERY == 0 or self.done == self.stage.steps:
+                if self.done % SAVE_EVERY == 0 or self.done == self.stage.steps or interrupt.asked:
                     self.log.write(self.done, **loss)
                     self._save(crops)
+                if interrupt.asked:
+                    tell(f"saved at step {self.done} of {title}: the same command goes on from there")
+                    raise KeyboardInterrupt
         self.model.load_state_dict(self.average)
 
     def _step(self, crops: Crops) -> dict[str, float]:

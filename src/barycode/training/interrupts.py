@@ -1,0 +1,35 @@
+"""Ctrl-C between two steps of training, where there is a state to save."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Interrupt:
+    """Whether Ctrl-C has been pressed."""
+
+    asked = False
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[Interrupt]:
+    """Within: the first Ctrl-C only sets `asked`, for the loop to save and stop; the second stops at once.
+
+    In threads other than the main one, which get no signals, nothing changes.
+    """
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+
+    def ask(*_: object) -> None:
+        if interrupt.asked:
+            raise KeyboardInterrupt
+        interrupt.asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
