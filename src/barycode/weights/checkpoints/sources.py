@@ -22,6 +22,9 @@ class StateDict:
     """The tensors of a mapping. Two names for the same memory and form are tied: stored once, tied again."""
 
     def __init__(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+        if not isinstance(tensors, Mapping):
+            hint = ": pass its state_dict()" if isinstance(tensors, torch.nn.Module) else ""
+            raise InvalidInputError(f"A {type(tensors).__name__} is no mapping of names to tensors{hint}.")
         self._tensors = tensors
         self.directory = Directory(tuple(_entries(tensors)), dict(metadata or {}))
 
@@ -40,6 +43,8 @@ def _entries(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
 
 
 def _check(name: str, tensor: Tensor) -> None:
+    if not isinstance(name, str):
+        raise InvalidInputError(f"The name {name!r} of a tensor is a {type(name).__name__}: expected a text.")
     if not isinstance(tensor, torch.Tensor):
         raise InvalidInputError(f"The entry {name!r} is a {type(tensor).__name__}: expected a tensor.")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
