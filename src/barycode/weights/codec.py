@@ -19,8 +19,6 @@ from barycode.weights.allocation.rate_control import WRITES, SizeModel, fill
 from barycode.weights.allocation.report import Report, joined
 from barycode.weights.allocation.step_shares import relative_shares, shares
 from barycode.weights.checkpoints.sources import Source, StateDict
-from barycode.weights.file_format.directory import Entry
-from barycode.weights.file_format.number_formats import element_bytes
 from barycode.weights.file_format.reader import DEFAULT_LIMIT, NetworkReader
 from barycode.weights.file_format.writer import Settings, write_file
 from barycode.weights.hardened import Hardened
@@ -103,11 +101,11 @@ def compress_to(
     return replace(report, limit=limit)
 
 
-def decompress(data: bytes, *, limit: int = DEFAULT_LIMIT) -> dict[str, Tensor]:
+def decompress(data: bytes, *, limit: int | None = DEFAULT_LIMIT) -> dict[str, Tensor]:
     """The tensors of `.bary` bytes: names, order, shapes, dtypes and ties as they were.
 
-    `limit` is how many bytes the tensors may have. Raises CorruptFileError for damaged files and for those
-    beyond the limit, UnsupportedFileError for files of another kind.
+    `limit` is how many bytes the tensors may have, None any number. Raises LimitError beyond it,
+    CorruptFileError for damaged files, UnsupportedFileError for files of another kind.
     """
     return NetworkReader(BytesIO(data), limit).state_dict()
 
@@ -151,7 +149,7 @@ def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Re
     quantized = settings.quantized(source.directory)
     known = {entry.name for entry, _ in quantized}
     kept = sum(
-        settings.measured[entry.name].exact_bits / 8 if entry.name in settings.measured else _bytes(entry) / 2
+        settings.measured[entry.name].exact_bits / 8 if entry.name in settings.measured else entry.nbytes / 2
         for entry in source.directory.entries
         if entry.tied_to is None and entry.name not in known
     )
@@ -199,10 +197,6 @@ def _fineness(rule: Rule) -> float:
     return rule.treatment.fineness
 
 
-def _bytes(entry: Entry) -> int:
-    return entry.size * element_bytes(entry.dtype)
-
-
 def _copy(trial: Any, stream: BinaryIO) -> None:
     trial.seek(0)
     stream.seek(0)
@@ -214,5 +208,4 @@ def _write(stream: Any, source: Source, settings: Settings) -> Report:
     stream.seek(0)
     stream.truncate()
     blocks = [block for part in write_file(stream, source, settings) for block in part]
-    before = sum(_bytes(entry) for entry in source.directory.entries if entry.tied_to is None)
-    return Report(stream.tell(), before, joined(blocks))
+    return Report(stream.tell(), source.directory.nbytes, joined(blocks))

@@ -160,8 +160,8 @@ def _scale(sizes: NDArray) -> float:
     nonzero = sizes[sizes > 0]
     if not nonzero.size:
         return 0.0
-    nonzero = nonzero[:: -(-nonzero.size // SAMPLE)]
-    cap = WINSOR * float(np.median(nonzero))
+    nonzero = nonzero[:: -(-nonzero.size // SAMPLE)].astype(np.float64)
+    cap = min(WINSOR * float(np.median(nonzero)), float(nonzero.max()))
     scale = float(np.square(np.minimum(sizes, cap), dtype=np.float64).mean() ** 0.5)
     most = sizes[:: -(-sizes.size // SAMPLE)]
     far = float(np.partition(most, -(most.size // FEW_FAR) - 1)[-(most.size // FEW_FAR) - 1])

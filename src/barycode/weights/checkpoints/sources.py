@@ -14,6 +14,7 @@ class Source(Protocol):
     """Tensors in order, each loaded when it is asked for."""
 
     directory: Directory
+    left_out: tuple[str, ...]  # what a checkpoint has beside its tensors, by name
 
     def load(self, name: str) -> Tensor: ...
 
@@ -26,6 +27,7 @@ class StateDict:
             hint = ": pass its state_dict()" if isinstance(tensors, torch.nn.Module) else ""
             raise InvalidInputError(f"A {type(tensors).__name__} is no mapping of names to tensors{hint}.")
         self._tensors = tensors
+        self.left_out: tuple[str, ...] = ()
         self.directory = Directory(tuple(_entries(tensors)), dict(metadata or {}))
 
     def load(self, name: str) -> Tensor:

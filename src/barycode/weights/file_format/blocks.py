@@ -11,6 +11,7 @@ from math import prod
 from torch import Tensor
 
 from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.number_formats import element_bytes
 
 PART_ENTRIES = 2**20
 PART_TENSORS = 2**12
@@ -40,6 +41,10 @@ class Block:
         if self.whole:
             return self.entry
         return Entry(self.entry.name, (self.stop - self.start, *self.shape[1:]), self.entry.dtype)
+
+    @property
+    def row_bytes(self) -> int:
+        return prod(self.shape[1:]) * element_bytes(self.entry.dtype)
 
     def of(self, tensor: Tensor) -> Tensor:
         """Its entries of the whole tensor; a view where there can be one."""

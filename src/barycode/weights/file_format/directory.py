@@ -4,12 +4,13 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import torch
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
-from barycode.weights.file_format.number_formats import DTYPES, dtype_code
+from barycode.weights.file_format.number_formats import DTYPES, dtype_code, element_bytes
 
 MAX_TENSORS = 2**20
 MAX_DIMENSIONS = 64
@@ -29,10 +30,11 @@ class Entry:
     @property
     def size(self) -> int:
         """The number of entries."""
-        product = 1
-        for extent in self.shape:
-            product *= extent
-        return product
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * element_bytes(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Directory:
 
     entries: tuple[Entry, ...]
     metadata: Mapping[str, str]
+
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors as they come back, tied ones counted once."""
+        return sum(entry.nbytes for entry in self.entries if entry.tied_to is None)
 
     def to_bytes(self) -> bytes:
         """Columns, deflated: names, dtypes, ties, shapes, metadata."""

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from barycode.container import ByteReader, ContainerReader, Section
+from barycode.container import ByteReader, ContainerReader, Section, require_within
 from barycode.errors import CorruptFileError, UnsupportedFileError
 from barycode.rate import SymbolDecoder
 from barycode.weights.entropy_coding.symbol_costs import Metered
@@ -17,7 +17,6 @@ from barycode.weights.file_format.codebooks import book_from_bytes, vectors_from
 from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.index import TAG, TAGS, read_index
 from barycode.weights.file_format.items import Item, read_item
-from barycode.weights.file_format.number_formats import element_bytes
 from barycode.weights.file_format.part import PartCoder
 from barycode.weights.file_format.writer import KIND, MAX_GROWTH, padding
 from barycode.weights.quantization.dequantize import dequantize
@@ -28,11 +27,11 @@ DEFAULT_LIMIT = 2**38  # bytes that the tensors of a file may have: 256 GiB
 class NetworkReader:
     """Reads the directory of a file at once, and the tensors part by part.
 
-    `limit` is how many bytes the tensors may have together. Raises CorruptFileError for damaged files,
-    UnsupportedFileError for files of a newer or another kind.
+    `limit` is how many bytes the tensors may have together. Raises LimitError beyond it, CorruptFileError
+    for damaged files, UnsupportedFileError for files of a newer or another kind.
     """
 
-    def __init__(self, stream: BinaryIO, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, stream: BinaryIO, limit: int | None = DEFAULT_LIMIT) -> None:
         reader = ContainerReader(stream)
         if reader.kind != KIND:
             raise UnsupportedFileError(f"This file holds {reader.kind!r}, not a network.")
@@ -41,7 +40,7 @@ class NetworkReader:
         if first is None or first.tag != "HEAD":
             raise CorruptFileError("The file does not start with a directory: it is damaged.")
         self.directory = Directory.from_bytes(first.payload)
-        check_limit(self.directory, limit)
+        require_within(limit, self.directory.nbytes, "The network")
         self._seen = [(first.tag, len(first.payload))]
         self._books: list[Tensor] = []
 
@@ -97,23 +96,13 @@ class NetworkReader:
             else:
                 self._books.append(read_book(section))
         if indexed != (parts > 1):
-            raise CorruptFileError("Files of several parts, and no others, have an index: this one is damaged.")
+            raise CorruptFileError(
+                "Files of several parts, and no others, have an index: this one is damaged."
+            )
         if (missing := next(waiting, None)) is not None:
             raise CorruptFileError(
                 f"The file ends before the tensor {missing[0].entry.name!r}: it is damaged."
             )
-
-
-def check_limit(directory: Directory, limit: int) -> None:
-    """Raise CorruptFileError if the tensors have more bytes than that."""
-    total = sum(
-        entry.size * element_bytes(entry.dtype) for entry in directory.entries if entry.tied_to is None
-    )
-    if total > limit:
-        raise CorruptFileError(
-            f"The file claims {total:,} bytes of tensors and the limit is {limit:,}: it is hostile, or pass "
-            "a higher limit."
-        )
 
 
 def read_book(section: Section) -> Tensor:

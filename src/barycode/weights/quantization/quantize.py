@@ -168,20 +168,17 @@ def _exact(entry: Entry, tensor: Tensor, reason: str, method: Exact = EVERY_BIT)
 def _table(entry: Entry, tensor: Tensor, reason: str, books: Codebooks) -> Prepared:
     """Every bit, by a codebook of the values where there are few of them and each is finite."""
     patterns = to_bits(tensor)
-    distinct = np.unique(patterns) if patterns.size >= 4 * 2 else patterns
+    distinct = np.unique(patterns)
     values = from_bits(distinct, tensor.dtype, (len(distinct),))
     few = len(distinct) <= min(MOST_VALUES, patterns.size // 4) and bool(wide(values).isfinite().all())
     minus_zero = bool(((wide(values) == 0) & wide(values).signbit()).any())
     if not few or minus_zero:
         return _exact(entry, tensor, reason, Table())
     order = wide(values).argsort()
-    places = np.argsort(order.numpy())[np.searchsorted(distinct, patterns)]
-    hardened = Hardened(torch.from_numpy(places).reshape(entry.shape), values[order])
-    prepared = prepare_hardened(entry, hardened, books)
-    method = prepared.item.method
-    if isinstance(method, Centers):
-        prepared = replace(prepared, item=Item(entry, TableCenters(method.book, method.shift)))
-    return replace(prepared, reason=reason)
+    centers = values[order]
+    ranks = np.argsort(order.numpy())[np.searchsorted(distinct, patterns)]
+    method = TableCenters(books.place_of(centers))
+    return Prepared(Item(entry, method), (ranks - origin(centers)).astype(np.int32), reason)
 
 
 def _on_trellis(entry: Entry, tensor: Tensor, step: float, rule: Rule) -> Prepared:
@@ -227,7 +224,7 @@ def _extreme(codes: NDArray, step: float) -> bool:
 
 def _usual(codes: NDArray) -> float:
     """The magnitude of most codes: low bits are told for every code, so few large ones must not decide."""
-    some = np.abs(codes[:: -(-codes.size // SAMPLE)])
+    some = np.abs(codes[:: -(-codes.size // SAMPLE)], dtype=np.float64)
     return float(min(np.minimum(some, WINSOR * np.median(some)).mean(), 2 * np.median(some)))
 
 
