@@ -1,6 +1,8 @@
 """Which precision a network's convolutions should have on a device."""
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -16,6 +18,6 @@ def prefers_bfloat16(device: torch.device) -> bool:
 
 @lru_cache(maxsize=1)
 def _processor_prefers_bfloat16() -> bool:
-    ask = getattr(torch.cpu, "get_capabilities", dict)  # not in every version
+    ask: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # not in every version
     capabilities = ask()
     return any(capabilities.get(name, False) for name in _NATIVE)

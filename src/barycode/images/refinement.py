@@ -1,10 +1,11 @@
 """The encoder looks at what the decoder makes of its codes, and chooses again.
 
-What a tile costs is its squared error in steps + trade * bits. With g the gradient of the error of the decoded
-pixels with respect to the codes c, the choice of codes is made anew for the coefficients c - eta g / 2: for an
-orthonormal inverse that is where they started from, and what the decoder network makes of codes moves them.
-It is a proximal gradient method (Parikh, Boyd, "Proximal algorithms", 2014) whose proximal step is the choice
-of codes. The cheapest codes seen are kept, so more rounds never cost more. Decoders know nothing of it.
+What a tile costs is its squared error in steps + trade * bits. With g the gradient of the error of the
+decoded pixels with respect to the codes c, the choice of codes is made anew for coefficients that move
+towards c - eta g / 2: for an orthonormal inverse and eta 1 that is where they started from, and what the
+decoder network makes of codes moves them. It is a proximal gradient method (Parikh, Boyd, "Proximal
+algorithms", 2014) whose proximal step is the choice of codes. The cheapest codes seen are kept, so more
+rounds never cost more. Decoders know nothing of it.
 """
 
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from barycode.images.precision import prefers_bfloat16
 from barycode.images.tile import EncodedTile, Setting, encode_tile
 from barycode.images.transform import BLOCK, MARGIN
 
-ROUNDS = (0, 1, 2, 3, 4, 5, 8, 12, 18, 26)  # of each effort
-DEFAULT_EFFORT = 4
-_FIRST_STRIDES = (1.3, 1.3, 1.2, 1.1)
+ROUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 26)  # of each effort
+DEFAULT_EFFORT = 3
+STRIDE = 1.6  # eta: beyond one, since the decoder answers less than an orthonormal inverse
+MIXING = 0.6  # of the new target with the one before, which damps what the strides overshoot
 
 
 def rounds_of(effort: int) -> int:
@@ -32,11 +34,6 @@ def rounds_of(effort: int) -> int:
             f"The effort is {effort}: expected a whole number from 0 (quick) to {len(ROUNDS) - 1} (smallest)."
         )
     return ROUNDS[effort]
-
-
-def stride(number: int) -> float:
-    """eta of a round: beyond one at first, since the decoder answers less than an orthonormal inverse."""
-    return _FIRST_STRIDES[number] if number < len(_FIRST_STRIDES) else 4 / number
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,9 @@ def refine_tile(
         if cost < least:
             best, least = tile, cost
         if number < rounds:
-            moved = (tile.codes - stride(number) * gradient / 2) * _steps(model, tile.codes, setting)[0]
-            tile = encode_tile(model, moved, setting, trade)
+            moved = (tile.codes - STRIDE * gradient / 2) * _steps(model, tile.codes, setting)[0]
+            coefficients = torch.lerp(coefficients, moved, MIXING)
+            tile = encode_tile(model, coefficients, setting, trade)
     return best
 
 
