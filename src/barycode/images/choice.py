@@ -20,14 +20,14 @@ Reconstruct = Callable[
 
 
 def code_bits(codes: Tensor, classes: Classes, lengths: Tensor) -> Tensor:
-    """Bits of each code under its table; `lengths` (rows, 2 LIMIT + 1) in bits, escapes priced like their
-    code.
+    """Bits of each code under its table, low bits included; `lengths` (rows, 2 LIMIT + 1) in bits, escapes
+    priced like their code.
     """
-    symbols = classes.symbols(codes.int())
+    symbols, _ = classes.split(classes.symbols(codes.int()))
     inside = symbols.clamp(-LIMIT, LIMIT)
     excess = symbols.abs() - LIMIT
     escape = torch.where(excess >= 0, 2 * torch.log2(excess.clamp(min=0) + 1.0).floor() + 1, 0.0)
-    return lengths[classes.row, (inside + LIMIT).long()] + escape
+    return lengths[classes.row, (inside + LIMIT).long()] + escape + classes.low
 
 
 def candidates(ratio: Tensor) -> Tensor:

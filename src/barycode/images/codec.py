@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from barycode.container import ByteReader, ByteWriter, Container, Section, pack, require_within, unpack
@@ -17,11 +16,13 @@ from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.painting import LARGEST, Canvas, paint
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
 from barycode.images.quality import step_index
+from barycode.images.refinement import DEFAULT_EFFORT, Window, refine_tile, rounds_of
 from barycode.images.shelf import DEFAULT, find_model, model_of
 from barycode.images.steps import INDEX_RANGE, check_index
-from barycode.images.tile import Setting, decode_tile, encode_tile, least_size
+from barycode.images.targets import Target, meet
+from barycode.images.tile import Setting, decode_tile, least_size
 from barycode.images.tiling import CODE_TILE, Tile, blocks, sample_tile, tiles
-from barycode.images.transform import BANDS
+from barycode.images.transform import BANDS, BLOCK, MARGIN
 from barycode.rate import require_least
 
 KIND = "imag"
@@ -69,22 +70,43 @@ class Header:
 
 
 def compress(
-    image: Image.Image | np.ndarray, *, quality: float = 3, model: str | Path | ImageModel = DEFAULT
+    image: Image.Image | np.ndarray,
+    *,
+    quality: float | Target = 3,
+    effort: int = DEFAULT_EFFORT,
+    model: str | Path | ImageModel = DEFAULT,
 ) -> bytes:
     """Compress a PIL image, or a uint8 array (H, W) or (H, W, 1 to 4), to the bytes of a `.bary` file.
 
-    Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included. `model` is the name
-    of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model
-    file. Raises InvalidInputError.
+    Quality runs from 1 (about 0.1 bits per pixel) over 5 (about 1) to 8 (about 3, visually lossless),
+    fractions included; or it is a target: `Size(bytes)`, `BitsPerPixel(bits)`, `Psnr(decibels)`,
+    `Likeness(value, metric)`. Effort runs from 0 (one pass) to 9 (smallest files); decoding takes the same time.
+    `model` is the name of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's
+    measure) or a model file. Raises InvalidInputError.
     """
     chosen = find_model(model)
-    return compress_at(image, step_index(quality, chosen.config.qualities), chosen)
+    if isinstance(quality, Target):
+
+        def encode(index: int) -> bytes:
+            return compress_at(image, index, chosen, effort=effort)
+
+        def decode(data: bytes) -> np.ndarray:
+            return read_picture(decompress(data, model=chosen)).colour
+
+        return meet(quality, encode, read_picture(image).colour, decode)
+    return compress_at(image, step_index(quality, chosen.config.qualities), chosen, effort=effort)
 
 
 def compress_at(
-    image: Image.Image | np.ndarray, index: int, model: ImageModel, trade: float | None = None
+    image: Image.Image | np.ndarray,
+    index: int,
+    model: ImageModel,
+    *,
+    trade: float | None = None,
+    effort: int = DEFAULT_EFFORT,
 ) -> bytes:
     """Compress at an exact step index; `trade` overrides what one bit is worth to the encoder."""
+    rounds = rounds_of(effort)
     picture = read_picture(image)
     height, width = picture.colour.shape[:2]
     if height * width > MAX_PIXELS:
@@ -99,7 +121,8 @@ def compress_at(
     weight = model.config.trade if trade is None else trade
     sections = [Section("HEAD", header.to_bytes())]
     sections += [
-        Section("TILE", _encode(model, picture, tile, header.setting, weight)) for tile in header.tiles()
+        Section("TILE", refine_tile(model, _window(picture, tile), header.setting, weight, rounds).payload)
+        for tile in header.tiles()
     ]
     return pack(KIND, sections + _extras(picture))
 
@@ -159,10 +182,19 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Canva
     return Canvas(codes, multipliers)
 
 
-@torch.inference_mode()
-def _encode(model: ImageModel, picture: Picture, tile: Tile, setting: Setting, trade: float) -> bytes:
-    coefficients = model.analysis(sample_tile(picture.colour, tile))[0]
-    return encode_tile(model, coefficients, setting, trade)
+def _window(picture: Picture, tile: Tile) -> Window:
+    """What the encoder sees of a tile: pixels at its inner borders are decoded from both sides, and so
+    are left out of its error.
+    """
+    height, width = picture.colour.shape[:2]
+    rows = _own(tile.top, tile.bottom, height)
+    columns = _own(tile.left, tile.right, width)
+    return Window(sample_tile(picture.colour, tile), rows, columns)
+
+
+def _own(first: int, last: int, length: int) -> tuple[int, int]:
+    start, stop = first * BLOCK, last * BLOCK
+    return (MARGIN if start else 0), min(stop - MARGIN if stop < length else length, length) - start
 
 
 def _extras(picture: Picture) -> list[Section]:

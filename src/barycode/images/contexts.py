@@ -8,6 +8,7 @@ and mean off it. So each code is looked at once, and encoder, decoder and traini
 (`walk`).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -34,8 +35,8 @@ BASE_FAMILY = 0
 DC_FAMILIES = 1  # first of six: (coarse, fine) x colour
 AC_FAMILIES = DC_FAMILIES + 6
 FAMILIES = AC_FAMILIES + len(SLICES)
-# 8 log2(1 + magnitude), rounded once and for all: a logarithm may differ between machines, a table may not.
-LOUDNESS = (0, 8, 13, 16, 19, 21, 22, 24, 25, 27, 28, 29, 30, 30, 31, 32)
+# No entry is within 0.007 of where rounding turns, so every machine's logarithm gives the same integers.
+LOUDNESS = tuple(round(8 * math.log2(1 + magnitude)) for magnitude in range(128))
 LAST = (len(SLICES) - 1, SLICES[-1].passes - 1)  # nothing comes after it that could use its codes
 LEVELS = {8: 0, 4: 0, 2: 1, 1: 2}  # stride -> set of networks
 BASE_SCALE = (28, 22, 22)  # scale classes of the coarsest DC grid at the reference step, by colour

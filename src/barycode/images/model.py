@@ -25,7 +25,7 @@ from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFile
 from barycode.images.choice import Chooser
 from barycode.images.contexts import AC_FAMILIES, FAMILIES, AcContext, DcContext, check_exact
 from barycode.images.prediction import LIMIT, ROWS
-from barycode.images.slices import SLICES
+from barycode.images.slices import DC_BANDS, SLICES
 from barycode.images.steps import INDEX_RANGE, StepPolicy
 from barycode.images.synthesis import Decoder
 from barycode.images.transform import Analysis
@@ -33,7 +33,7 @@ from barycode.images.vectors import UNIT, VectorShape, VectorSlice
 from barycode.rate import FrequencyTables
 from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
 
-FORMAT = 1
+FORMAT = 2
 METADATA = "barycode_image_model"
 FINGERPRINT_BYTES = 4
 STORED = {torch.float16, torch.int8, torch.int32, torch.uint8}
@@ -49,12 +49,13 @@ class ModelConfig:
     name: Annotated[str, Between(1, 80)]
     trade: Annotated[float, Between(0, 100)] = 0.11  # lambda: squared error in steps that one bit is worth
     policy: StepPolicy = field(default_factory=StepPolicy)
-    # Step indices of the five qualities: 0.1 to 1 bits per pixel on average.
-    qualities: Annotated[tuple[Index, ...], Between(5, 5)] = (25, 16, 6, -4, -17)
+    # Step indices of the eight qualities: 0.1 to 3 bits per pixel on average.
+    qualities: Annotated[tuple[Index, ...], Between(8, 8)] = (25, 16, 6, -4, -17, -29, -41, -53)
     channels: Annotated[int, Between(1, 1024)] = 128
-    depth: Annotated[int, Between(0, 64)] = 5
-    post_channels: Annotated[int, Between(1, 1024)] = 32
-    post_depth: Annotated[int, Between(0, 64)] = 2
+    inner: Annotated[int, Between(1, 1024)] = 64
+    depth: Annotated[int, Between(0, 64)] = 8
+    post_channels: Annotated[int, Between(1, 1024)] = 24
+    post_depth: Annotated[int, Between(0, 64)] = 1
     hidden: Annotated[int, Between(1, 1024)] = 128
     vectors: Annotated[tuple[VectorShape, ...], Between(0, len(SLICES))] = field(
         default=(), metadata={"optional": True}
@@ -79,10 +80,11 @@ class ImageModel(nn.Module):
         self.ac = AcContext(config.hidden, patches={shape.index: shape.patch for shape in config.vectors})
         self.decoder = Decoder(
             config.channels,
+            config.inner,
             config.depth,
             config.post_channels,
             config.post_depth,
-            whole=[band for shape in config.vectors for band in SLICES[shape.index].bands],
+            whole=[*DC_BANDS, *(band for shape in config.vectors for band in SLICES[shape.index].bands)],
         )
         self.vectors = nn.ModuleDict({str(shape.index): VectorSlice(shape) for shape in config.vectors})
         self.tables = tables if tables is not None else _flat_tables()

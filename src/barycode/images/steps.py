@@ -19,7 +19,7 @@ from barycode.images.transform import BLOCK, COLOURS
 
 REFERENCE_STEP = 50.0
 STEPS_AN_OCTAVE = 16
-INDEX_RANGE = (-32, 64)
+INDEX_RANGE = (-64, 64)
 CLASSES_AN_OCTAVE = 8  # what the context networks are told of the step
 
 Multiplier = Annotated[float, Between(2**-6, 2**6)]

@@ -2,6 +2,8 @@
 
 The quantization step is an input. Everything is a correction with a zero-initialised last layer on top of the
 inverse lapped transform, so an untrained decoder *is* that transform and training can only improve on it.
+The corrections take about 14,000 multiplications a pixel and may run in bfloat16; the transform itself, which
+carries the picture, always runs in float32.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from torch.nn import functional
 from barycode.images.steps import REFERENCE_STEP
 from barycode.images.transform import BANDS, Synthesis
 
-CELL = 0.5  # a code is corrected within its cell: no input, however unlike the training photos, breaks up
+CELL = 1.0  # steps that a coefficient is corrected by at most: no input, however strange, breaks up
 REACH = 2.0  # of the pixel correction, in half steps
 
 
@@ -45,6 +47,23 @@ class ResidualBlock(nn.Module):
         return x + self.second(functional.relu(self.modulation(self.first(x), octaves)))
 
 
+class BottleneckBlock(nn.Module):
+    """x + expand(relu(3 x 3 convolution(relu(modulated reduce(x))))), starting as the identity: He et al.,
+    "Deep residual learning for image recognition", 2016.
+    """
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, inner, 1)
+        self.modulation = Modulation(inner)
+        self.middle = nn.Conv2d(inner, inner, 3, padding=1)
+        self.expand = zero_initialised(nn.Conv2d(inner, channels, 1))
+
+    def forward(self, x: Tensor, octaves: Tensor) -> Tensor:
+        inner = functional.relu(self.modulation(self.reduce(x), octaves))
+        return x + self.expand(functional.relu(self.middle(inner)))
+
+
 def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
@@ -61,17 +80,18 @@ class PostFilter(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(depth))
         self.leave = zero_initialised(nn.Conv2d(channels, 12, 3, padding=1))
 
-    def forward(self, pixels: Tensor, step: Tensor, octaves: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor, octaves: Tensor) -> Tensor:
+        """The correction of pixels (B, 3, H, W), in half steps."""
         x = functional.relu(self.enter(functional.pixel_unshuffle((pixels - 128) / 64, 2)))
         for block in self.blocks:
             x = block(x, octaves)
-        return pixels + functional.pixel_shuffle(self.leave(x).clamp(-REACH, REACH), 2) * (step / 2)
+        return functional.pixel_shuffle(self.leave(x).clamp(-REACH, REACH), 2)
 
 
 class Decoder(nn.Module):
     """Codes (B, 192, h, w) and their steps to RGB (B, 3, 8 h, 8 w), not yet rounded to bytes.
 
-    Bands of code vectors are named in `whole`: their centers are centroids already.
+    Bands named in `whole` are centroids already: code vectors, and DC, which has a transform of its own.
     """
 
     cells: Tensor
@@ -79,9 +99,10 @@ class Decoder(nn.Module):
     def __init__(
         self,
         channels: int = 128,
-        depth: int = 5,
-        post_channels: int = 32,
-        post_depth: int = 2,
+        inner: int = 64,
+        depth: int = 8,
+        post_channels: int = 24,
+        post_depth: int = 1,
         whole: Sequence[int] = (),
     ) -> None:
         super().__init__()
@@ -90,25 +111,29 @@ class Decoder(nn.Module):
         self.register_buffer("cells", cells, persistent=False)
         self.shrink = nn.Parameter(torch.full((BANDS, 2), -0.05))
         self.enter = nn.Conv2d(2 * BANDS + 1, channels, 1)
-        self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(depth))
-        self.leave = zero_initialised(nn.Conv2d(channels, BANDS, 3, padding=1))
+        self.blocks = nn.ModuleList(BottleneckBlock(channels, inner) for _ in range(depth))
+        self.leave = zero_initialised(nn.Conv2d(channels, BANDS, 1))
         self.synthesis = Synthesis()
         self.post = PostFilter(post_channels, post_depth)
 
-    def forward(self, codes: Tensor, steps: Tensor, step: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, steps: Tensor, step: Tensor, *, half: bool = False) -> Tensor:
         """`codes` in units of their step; `steps` (B, 192 or 1, h or 1, w or 1) of each code; `step` (B,)
-        of the picture.
+        of the picture; `half`: corrections in bfloat16.
         """
         octaves = torch.log2(step / REFERENCE_STEP)
         steps = steps.expand_as(codes)
         plain = self.reconstruct(codes) * steps
         local = torch.log2(steps.mean(1, keepdim=True) / REFERENCE_STEP)
-        x = torch.cat([torch.tanh(codes / 2) * 2, plain.sign() * torch.log1p(plain.abs() / 16), local], 1)
-        x = functional.relu(self.enter(x))
-        for block in self.blocks:
-            x = block(x, octaves)
-        pixels = self.synthesis(plain + self.leave(x).clamp(-CELL, CELL) * steps)
-        return self.post(pixels, step[:, None, None, None], octaves)
+        features = [torch.tanh(codes / 2) * 2, plain.sign() * torch.log1p(plain.abs() / 16), local]
+        with torch.autocast(codes.device.type, torch.bfloat16, enabled=half):
+            x = functional.relu(self.enter(torch.cat(features, 1)))
+            for block in self.blocks:
+                x = block(x, octaves)
+            correction = self.leave(x)
+        pixels = self.synthesis(plain + correction.float().clamp(-CELL, CELL) * steps)
+        with torch.autocast(codes.device.type, torch.bfloat16, enabled=half):
+            correction = self.post(pixels, octaves)
+        return pixels + correction.float() * (step[:, None, None, None] / 2)
 
     def reconstruct(self, codes: Tensor, bands: tuple[int, ...] | slice = slice(None)) -> Tensor:
         """Codes (B, bands, ...) moved to the centroid of their cell: a learned shift for magnitude 1 and

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from barycode.container import least_bytes
+from barycode.images.coding import read_codes, write_codes
 from barycode.images.contexts import AC_FAMILIES, Exchange, Step, walk
 from barycode.images.model import ImageModel
 from barycode.images.steps import octave_of, step_of
@@ -38,11 +39,19 @@ def least_size(size: Sequence[int]) -> int:
     return least_bytes(size[0] * size[1], BLOCKS_PER_BYTE)
 
 
-def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> bytes:
+@dataclass(frozen=True)
+class EncodedTile:
+    """The bytes of a tile and the codes (192, h, w) that they hold."""
+
+    payload: bytes
+    codes: Tensor
+
+
+def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> EncodedTile:
     """Coefficients (192, h, w) to bytes."""
     encoder = _TileEncoder(model, coefficients[None], setting, trade)
-    _walk(model, coefficients.shape[1:], setting, encoder.exchange)
-    return encoder.coder.finish(least_size(coefficients.shape[1:]))
+    codes = _walk(model, coefficients.shape[1:], setting, encoder.exchange)
+    return EncodedTile(encoder.coder.finish(least_size(coefficients.shape[1:])), codes)
 
 
 def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: Setting) -> Tensor:
@@ -56,8 +65,7 @@ def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: 
         if step.dimension > 1:
             return model.vectors_of(step.family).read(decoder, model.tables, step)
         classes = step.prediction.classes(step.family)
-        symbols = decoder.decode_signed(model.tables, classes.row.numpy().ravel())
-        return classes.codes(torch.from_numpy(symbols).view(shape)).float()
+        return read_codes(decoder, model.tables, classes)
 
     codes = _walk(model, size, setting, exchange)
     decoder.finish()
@@ -110,6 +118,4 @@ class _TileEncoder:
                 return
         if step.dimension > 1:
             return self._model.vectors_of(step.family).write(self.coder, self._model.tables, step, codes)
-        classes = step.prediction.classes(step.family)
-        symbols = classes.symbols(codes.int())
-        self.coder.encode_signed(symbols.numpy().ravel(), self._model.tables, classes.row.numpy().ravel())
+        write_codes(self.coder, self._model.tables, step.prediction.classes(step.family), codes)

@@ -18,7 +18,7 @@ from barycode.images.transform import BLOCK, MARGIN
 
 CODE_TILE = 128  # blocks
 PIXEL_TILE = 64
-HALO = 8
+HALO = 10  # blocks: nine convolutions at 1/8 and four of the filter at 1/2 look no further
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Recipe:
     start: str = ""
     seed: int = 0
     trade: float = 0.11
-    steps: tuple[float, float] = (21.0, 260.0)
+    steps: tuple[float, float] = (4.0, 240.0)
     holdout: int = 50
     policy: StepPolicy = field(default_factory=StepPolicy)
     qualities: tuple[int, ...] = ModelConfig.qualities

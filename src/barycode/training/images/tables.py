@@ -87,7 +87,7 @@ class _Counter:
             symbols = book.symbols(codes, classes)
             _count(self.vectors[step.family], book.rows(step.prediction), symbols)
             alone = (symbols == book.escape).repeat_interleave(step.dimension, -1)
-        symbols = classes.symbols(codes.int()).clamp(-LIMIT, LIMIT) + LIMIT
+        symbols = classes.split(classes.symbols(codes.int()))[0].clamp(-LIMIT, LIMIT) + LIMIT
         _count(self.scalars.view(-1, SYMBOLS), classes.row[alone], symbols[alone])
 
 

@@ -39,7 +39,7 @@ SAVE_EVERY = 200
 AVERAGE = 0.999  # decay of the weight average that is kept in the end
 LENGTHS_EVERY = 50  # steps between refreshes of the code lengths that choices are made by
 TABLE_CROP = 192
-TABLE_STEPS = tuple(range(-20, 41, 4))  # step indices that tables are counted at
+TABLE_STEPS = tuple(range(-60, 41, 4))  # step indices that tables are counted at
 SOFTEST, SHARPEST = 4.0, 24.0  # sigma of joint stages, first and last, per squared step
 GAP_GAIN = 2.0  # what a gap of one adds to sigma in a step
 
