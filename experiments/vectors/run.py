@@ -178,7 +178,7 @@ def _dc(model: ImageModel, scene: Scene) -> tuple[torch.Tensor, int]:
     """
     alone = torch.zeros_like(scene.ratios)
     alone[list(DC_BANDS)] = scene.ratios[list(DC_BANDS)]
-    data = encode_tile(model, alone * step_of(scene.index), Setting(scene.index), model.config.trade)
+    data = encode_tile(model, alone * step_of(scene.index), Setting(scene.index), model.config.trade).payload
     points = torch.zeros_like(scene.ratios)
     points[list(DC_BANDS)] = scene.codes[list(DC_BANDS)]
     return model.decoder.reconstruct(points[None])[0].detach(), len(data)

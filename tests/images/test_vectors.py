@@ -56,12 +56,12 @@ def test_every_place_is_visited_once_and_no_member_of_a_patch_sees_another(size,
 @pytest.mark.parametrize("scale", [5.0, 60.0, 3000.0])
 def test_codes_come_back_exactly(model, size, scale):
     setting = Setting(6)
-    data = encode_tile(model, coefficients(size, scale), setting, model.config.trade)
+    data = encode_tile(model, coefficients(size, scale), setting, model.config.trade).payload
     codes = decode_tile(model, data, size, setting)
     assert torch.equal(codes * UNIT, (codes * UNIT).round())
     scalar = [b for i, s in enumerate(SLICES) if i not in {v.index for v in SHAPES} for b in s.bands]
     assert torch.equal(codes[scalar], codes[scalar].round())
-    again = encode_tile(model, coefficients(size, scale), setting, model.config.trade)
+    again = encode_tile(model, coefficients(size, scale), setting, model.config.trade).payload
     assert again == data
 
 
@@ -99,7 +99,7 @@ def test_what_no_center_is_close_to_escapes_and_is_not_bounded_by_the_codebook(m
     size = (4, 4)
     large = coefficients(size, 5000.0)
     setting = Setting(0)
-    codes = decode_tile(model, encode_tile(model, large, setting, 0.1), size, setting)
+    codes = decode_tile(model, encode_tile(model, large, setting, 0.1).payload, size, setting)
     assert ((codes * 50 - large).abs().amax() < 50).all()
 
 
@@ -109,7 +109,7 @@ def test_a_slice_that_was_never_fitted_writes_scalars():
     plain.load_state_dict({k: v for k, v in fresh.state_dict().items() if not k.startswith("vectors.")})
     values = coefficients((4, 6), 80.0)
     found = [
-        decode_tile(each, encode_tile(each, values, Setting(0), 0.1), (4, 6), Setting(0))
+        decode_tile(each, encode_tile(each, values, Setting(0), 0.1).payload, (4, 6), Setting(0))
         for each in (fresh, plain)
     ]
     ac = [band for shape in SHAPES for band in SLICES[shape.index].bands]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
-import torch
 from PIL import Image
 
 from barycode.container import ByteReader, ByteWriter, Container, Section, pack, require_within, unpack
@@ -19,11 +18,13 @@ from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.painting import LARGEST, Canvas, paint
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
 from barycode.images.quality import step_index
+from barycode.images.refinement import DEFAULT_EFFORT, Window, refine_tile, rounds_of
 from barycode.images.shelf import DEFAULT, find_model, model_of
 from barycode.images.steps import INDEX_RANGE, check_index
-from barycode.images.tile import Setting, decode_tile, encode_tile, least_size
+from barycode.images.targets import Target, meet
+from barycode.images.tile import Setting, decode_tile, least_size
 from barycode.images.tiling import CODE_TILE, Tile, blocks, sample_tile, tiles
-from barycode.images.transform import BANDS
+from barycode.images.transform import BANDS, BLOCK, MARGIN
 from barycode.plain_torch import plain_torch
 from barycode.rate import require_least
 
@@ -75,13 +76,16 @@ class Header:
 def compress(
     image: Image.Image | np.ndarray,
     *,
-    quality: float = 3,
+    quality: float | Target = 3,
+    effort: int = DEFAULT_EFFORT,
     model: str | Path | ImageModel = DEFAULT,
     **explicit: Unpack[metadata.Explicit],
 ) -> bytes:
     """Compress a PIL image, or a uint8 array (H, W) or (H, W, 1 to 4), to the bytes of a `.bary` file.
 
-    Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included. `model` is the name
+    Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included; or it is a target:
+    `Size(bytes)`, `BitsPerPixel(bits)`, `Psnr(decibels)`, `Likeness(value, metric)`. Effort runs from 0 (one
+    pass) to 9 (smallest files, many times as long); decoding takes the same time for all. `model` is the name
     of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model
     file. EXIF, colour profile, XMP, resolution and text travel with the picture; `exif`, `icc_profile`,
     `xmp` and `dpi` replace what it carries (empty bytes remove it), and `strip=True` leaves out all that it
@@ -90,14 +94,29 @@ def compress(
     """
     chosen = find_model(model)
     picture = read_picture(image, **explicit)
-    return compress_at(picture, step_index(quality, chosen.config.qualities), chosen)
+
+    def encode(index: int) -> bytes:
+        return compress_at(picture, index, chosen, effort=effort)
+
+    def decode(data: bytes) -> np.ndarray:
+        return read_picture(decompress(data, model=chosen)).colour
+
+    if isinstance(quality, Target):
+        return meet(quality, encode, picture.colour, decode)
+    return encode(step_index(quality, chosen.config.qualities))
 
 
 @plain_torch()
 def compress_at(
-    image: Image.Image | np.ndarray | Picture, index: int, model: ImageModel, trade: float | None = None
+    image: Image.Image | np.ndarray | Picture,
+    index: int,
+    model: ImageModel,
+    *,
+    trade: float | None = None,
+    effort: int = DEFAULT_EFFORT,
 ) -> bytes:
     """Compress at an exact step index; `trade` overrides what one bit is worth to the encoder."""
+    rounds = rounds_of(effort)
     picture = image if isinstance(image, Picture) else read_picture(image)
     height, width = picture.colour.shape[:2]
     if height * width > MAX_PIXELS:
@@ -112,7 +131,8 @@ def compress_at(
     weight = model.config.trade if trade is None else trade
     sections = [Section("HEAD", header.to_bytes())]
     sections += [
-        Section("TILE", _encode(model, picture, tile, header.setting, weight)) for tile in header.tiles()
+        Section("TILE", refine_tile(model, _window(picture, tile), header.setting, weight, rounds).payload)
+        for tile in header.tiles()
     ]
     return pack(KIND, sections + _extras(picture))
 
@@ -183,10 +203,18 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Canva
     return Canvas(codes, multipliers)
 
 
-@torch.inference_mode()
-def _encode(model: ImageModel, picture: Picture, tile: Tile, setting: Setting, trade: float) -> bytes:
-    coefficients = model.analysis(sample_tile(picture.colour, tile))[0]
-    return encode_tile(model, coefficients, setting, trade)
+def _window(picture: Picture, tile: Tile) -> Window:
+    """What the encoder sees of a tile. Pixels at its inner borders are decoded from both sides, so they do
+    not count for its error.
+    """
+    height, width = picture.colour.shape[:2]
+    rows, columns = _own(tile.top, tile.bottom, height), _own(tile.left, tile.right, width)
+    return Window(sample_tile(picture.colour, tile), rows, columns)
+
+
+def _own(first: int, last: int, length: int) -> tuple[int, int]:
+    start, stop = first * BLOCK, last * BLOCK
+    return (MARGIN if start else 0), (stop - MARGIN if stop < length else length) - start
 
 
 def _extras(picture: Picture) -> list[Section]:

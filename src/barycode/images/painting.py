@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from barycode.images.model import ImageModel
+from barycode.images.precision import prefers_bfloat16
 from barycode.images.tiling import HALO, PIXEL_TILE, Tile, tiles
 from barycode.images.transform import BLOCK
 
@@ -56,7 +57,8 @@ def _paint_tile(model: ImageModel, canvas: Canvas, step: Tensor, tile: Tile) -> 
     codes = torch.from_numpy(canvas.codes[(slice(None), *window)]).float()[None]
     places = torch.from_numpy(canvas.places[window])[None, None]
     steps = step * model.config.policy.combine(places)
-    painted = model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, step)
+    half = prefers_bfloat16(codes.device)
+    painted = model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, step, half=half)
     inner = painted[
         0,
         :,

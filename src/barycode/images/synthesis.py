@@ -2,6 +2,7 @@
 
 The quantization step is an input. Everything is a correction with a zero-initialised last layer on top of the
 inverse lapped transform, so an untrained decoder *is* that transform and training can only improve on it.
+The corrections may run in bfloat16; the transform itself, which carries the picture, always runs in float32.
 """
 
 from collections.abc import Sequence
@@ -61,11 +62,12 @@ class PostFilter(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(depth))
         self.leave = zero_initialised(nn.Conv2d(channels, 12, 3, padding=1))
 
-    def forward(self, pixels: Tensor, step: Tensor, octaves: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor, octaves: Tensor) -> Tensor:
+        """The correction of pixels (B, 3, H, W), in half steps."""
         x = functional.relu(self.enter(functional.pixel_unshuffle((pixels - 128) / 64, 2)))
         for block in self.blocks:
             x = block(x, octaves)
-        return pixels + functional.pixel_shuffle(self.leave(x).clamp(-REACH, REACH), 2) * (step / 2)
+        return functional.pixel_shuffle(self.leave(x).clamp(-REACH, REACH), 2)
 
 
 class Decoder(nn.Module):
@@ -95,20 +97,24 @@ class Decoder(nn.Module):
         self.synthesis = Synthesis()
         self.post = PostFilter(post_channels, post_depth)
 
-    def forward(self, codes: Tensor, steps: Tensor, step: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, steps: Tensor, step: Tensor, *, half: bool = False) -> Tensor:
         """`codes` in units of their step; `steps` (B, 192 or 1, h or 1, w or 1) of each code; `step` (B,)
-        of the picture.
+        of the picture; `half`: corrections in bfloat16.
         """
         octaves = torch.log2(step / REFERENCE_STEP)
         steps = steps.expand_as(codes)
         plain = self.reconstruct(codes) * steps
         local = torch.log2(steps.mean(1, keepdim=True) / REFERENCE_STEP)
-        x = torch.cat([torch.tanh(codes / 2) * 2, plain.sign() * torch.log1p(plain.abs() / 16), local], 1)
-        x = functional.relu(self.enter(x))
-        for block in self.blocks:
-            x = block(x, octaves)
-        pixels = self.synthesis(plain + self.leave(x).clamp(-CELL, CELL) * steps)
-        return self.post(pixels, step[:, None, None, None], octaves)
+        features = [torch.tanh(codes / 2) * 2, plain.sign() * torch.log1p(plain.abs() / 16), local]
+        with torch.autocast(codes.device.type, torch.bfloat16, enabled=half):
+            x = functional.relu(self.enter(torch.cat(features, 1)))
+            for block in self.blocks:
+                x = block(x, octaves)
+            correction = self.leave(x)
+        pixels = self.synthesis(plain + correction.float().clamp(-CELL, CELL) * steps)
+        with torch.autocast(codes.device.type, torch.bfloat16, enabled=half):
+            correction = self.post(pixels, octaves)
+        return pixels + correction.float() * (step[:, None, None, None] / 2)
 
     def reconstruct(self, codes: Tensor, bands: tuple[int, ...] | slice = slice(None)) -> Tensor:
         """Codes (B, bands, ...) moved to the centroid of their cell: a learned shift for magnitude 1 and

@@ -38,11 +38,19 @@ def least_size(size: Sequence[int]) -> int:
     return least_bytes(size[0] * size[1], BLOCKS_PER_BYTE)
 
 
-def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> bytes:
+@dataclass(frozen=True)
+class EncodedTile:
+    """The bytes of a tile and the codes (192, h, w) that they hold."""
+
+    payload: bytes
+    codes: Tensor
+
+
+def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> EncodedTile:
     """Coefficients (192, h, w) to bytes."""
     encoder = _TileEncoder(model, coefficients[None], setting, trade)
-    _walk(model, coefficients.shape[1:], setting, encoder.exchange)
-    return encoder.coder.finish(least_size(coefficients.shape[1:]))
+    codes = _walk(model, coefficients.shape[1:], setting, encoder.exchange)
+    return EncodedTile(encoder.coder.finish(least_size(coefficients.shape[1:])), codes)
 
 
 def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: Setting) -> Tensor:

@@ -38,7 +38,7 @@ def test_training_chooses_the_codes_that_the_encoder_writes(policy):
         codes = Trace(model, coefficients, batch.step, model.chooser(0.1)).run(batch.octave)
     from barycode.images.tile import decode_tile
 
-    data = encode_tile(model, coefficients[0], Setting(0), 0.1)
+    data = encode_tile(model, coefficients[0], Setting(0), 0.1).payload
     assert torch.equal(decode_tile(model, data, (6, 8), Setting(0)), codes[0])
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from barycode.errors import MissingDataError
 from barycode.images.choice import Chooser
 from barycode.images.model import ImageModel
+from barycode.images.precision import prefers_bfloat16
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
 from barycode.images.transform import mirror_samples
 from barycode.training.images.trace import Trace
@@ -125,4 +126,5 @@ def _context_rate(trace: Trace, batch: Batch) -> Tensor:
 
 def _decode(model: ImageModel, codes: Tensor, trace: Trace, batch: Batch) -> Tensor:
     steps = batch.step[:, None, None, None] * model.config.policy.combine(trace.places)
-    return model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, batch.step)
+    half = prefers_bfloat16(codes.device)
+    return model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, batch.step, half=half)
