@@ -3,7 +3,10 @@ import struct
 import pytest
 from PIL import Image
 
+import barycode.images
 from barycode.container import unpack
+from barycode.evaluation.metrics import ssimulacra2
+from barycode.images import BitsPerPixel, Likeness, Psnr, Size
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -29,6 +32,35 @@ def test_quality_and_model_reach_the_codec(run, photos, tmp_path):
         run("compress", photos / "a.png", "-q", "2.5", "--model", "mine", "-o", tmp_path / "x.bary").code == 0
     )
     assert unpack((tmp_path / "x.bary").read_bytes()).one("QUAL") == b"2.5mine"
+
+
+@pytest.mark.parametrize(
+    ("flags", "target"),
+    [
+        (["--size", "2kB"], Size(2000)),
+        (["--bpp", "0.5"], BitsPerPixel(0.5)),
+        (["--psnr", "32"], Psnr(32)),
+        (["--ssimulacra2", "60"], Likeness(60, ssimulacra2)),
+        ([], 3.0),
+    ],
+)
+def test_what_was_asked_for_reaches_the_codec(run, photos, flags, target, monkeypatch):
+    asked = {}
+    kept = barycode.images.compress
+
+    def compress(image, **options):
+        asked.update(options)
+        return kept(image)
+
+    monkeypatch.setattr(barycode.images, "compress", compress)
+    assert run("compress", photos / "a.png", *flags, "--effort", "7").code == 0
+    assert (asked["quality"], asked["effort"]) == (target, 7)
+
+
+def test_two_targets_are_refused(run, photos):
+    outcome = run("compress", photos / "a.png", "--psnr", "32", "-q", "3")
+    assert outcome.code != 0
+    assert "not several" in outcome.err
 
 
 def test_a_folder_keeps_its_shape(run, photos, tmp_path):

@@ -24,9 +24,14 @@ def test_a_size_is_filled_and_never_exceeded_in_few_encodings(size):
         asked.append(index)
         return fake(index)
 
-    data = meet(Size(size), encode, PICTURE, lambda data: PICTURE)
+    data = meet(Size(size), encode, PICTURE, lambda data: PICTURE).data
     assert 0.955 * size <= len(data) <= size
     assert len(asked) <= 5
+
+
+def test_effort_meets_the_same_target():
+    data = compress(PICTURE, quality=Size(600), effort=1)
+    assert 0.955 * 600 <= len(data) <= 600
 
 
 def test_a_rate_is_met_by_the_codec():

@@ -1,6 +1,5 @@
 """`barycode compress`: pictures and networks into .bary files."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,8 @@ import typer
 from barycode.cli import networks, pictures, streams
 from barycode.cli.batch import run_jobs
 from barycode.cli.jobs import COMPRESSED, STANDARD, Job, Kinds, plan
-from barycode.cli.sizes import shown_size
+from barycode.cli.picture_options import PictureOptions, Wanted
+from barycode.cli.sizes import read_size, shown_size
 from barycode.errors import InvalidInputError
 
 
@@ -24,15 +24,28 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         ),
     ] = None,
     quality: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--quality",
             "-q",
             min=1,
             max=5,
-            help="1 (about 0.1 bits per pixel) to 5 (about 1.0); fractions work.",
+            help="1 (about 0.1 bits per pixel) to 5 (about 1.0); fractions work. Default: 3.",
         ),
-    ] = 3.0,
+    ] = None,
+    effort: Annotated[
+        int,
+        typer.Option("--effort", "-e", min=0, max=9, help="Pictures: 0 (quick) to 9 (smallest files)."),
+    ] = 3,
+    size: Annotated[
+        str | None, typer.Option(help="At most so many bytes, like 200kB or 5MB: the best that fits.")
+    ] = None,
+    bpp: Annotated[float | None, typer.Option(help="Pictures: at most so many bits per pixel.")] = None,
+    psnr: Annotated[float | None, typer.Option(help="Pictures: at least so many decibels.")] = None,
+    ssimulacra2: Annotated[
+        float | None,
+        typer.Option(help="Pictures: at least this score; 50 is medium, 70 high, 90 visually lossless."),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="A shipped model (photo, photo-msssim) or a .safetensors file of your own.")
     ] = "photo",
@@ -42,7 +55,6 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     bits_per_weight: Annotated[
         float | None, typer.Option(help="Networks: at most so many bits per weight. Default: 4.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Networks: at most so many bytes.")] = None,
     max_error: Annotated[
         float | None, typer.Option(help="Networks: no weight is off by more than this.")
     ] = None,
@@ -72,6 +84,8 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode compress photo.png -q 4.5 -o small.bary`
 
+    - `barycode compress photo.png --size 200kB --effort 9`
+
     - `barycode compress holiday/ -o holiday-bary/` takes all pictures below a folder
 
     - `barycode compress "scans/*.tif" --skip-existing --strip`
@@ -85,8 +99,10 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     # Before anything that loads PyTorch: most of what is refused is refused here.
     jobs = plan(inputs, output, Kinds(pictures.suffixes, COMPRESSED, files))
-    target = networks.target_of(lossless, bits_per_weight, size, max_error)
-    options = PictureOptions(quality, model, strip, flatten)
+    limit = None if size is None else read_size(size)
+    target = networks.target_of(lossless, bits_per_weight, limit, max_error)
+    of_networks = lossless or bits_per_weight is not None or max_error is not None or bool(keep)
+    options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)
 
     def act(job: Job) -> str:
         _check_names(job)
@@ -95,21 +111,11 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
             kind = _kind(job.source, source)
             if kind in networks.SUFFIXES:
                 return networks.compress(job, source, target, keep or (), force)
-            if target is not None or keep:
+            if of_networks:
                 raise InvalidInputError(f"{job.source} is not a network: pictures take --quality.")
             return _compress_picture(job, source, options, force)
 
     run_jobs(jobs, act)
-
-
-@dataclass(frozen=True)
-class PictureOptions:
-    """How pictures are compressed."""
-
-    quality: float
-    model: str
-    strip: bool
-    flatten: bool
 
 
 def _check_names(job: Job) -> None:
@@ -152,7 +158,12 @@ def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bo
 
         notes = pictures.left_out(image)
         data = compress(
-            image, quality=options.quality, model=options.model, strip=options.strip, flatten=options.flatten
+            image,
+            quality=options.wanted.resolve(),
+            effort=options.effort,
+            model=options.model,
+            strip=options.strip,
+            flatten=options.flatten,
         )
         bpp = 8 * len(data) / (image.width * image.height)
     before = source.stat().st_size

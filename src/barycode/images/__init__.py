@@ -4,7 +4,19 @@ from barycode.images.codec import compress, decompress
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.pillow_plugin import register
 from barycode.images.shelf import shipped_models
+from barycode.images.targets import BitsPerPixel, Likeness, Psnr, Size, Target
 
-__all__ = ["ImageModel", "ModelConfig", "compress", "decompress", "shipped_models"]
+__all__ = [
+    "BitsPerPixel",
+    "ImageModel",
+    "Likeness",
+    "ModelConfig",
+    "Psnr",
+    "Size",
+    "Target",
+    "compress",
+    "decompress",
+    "shipped_models",
+]
 
 register()

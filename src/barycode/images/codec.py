@@ -95,14 +95,17 @@ def compress(
     chosen = find_model(model)
     picture = read_picture(image, **explicit)
 
-    def encode(index: int) -> bytes:
+    def encode(index: int, effort: int = effort) -> bytes:
         return compress_at(picture, index, chosen, effort=effort)
 
     def decode(data: bytes) -> np.ndarray:
         return read_picture(decompress(data, model=chosen)).colour
 
     if isinstance(quality, Target):
-        return meet(quality, encode, picture.colour, decode)
+        quick = meet(quality, lambda index: encode(index, 0), picture.colour, decode)
+        if effort == 0:
+            return quick.data
+        return meet(quality, encode, picture.colour, decode, quick.index).data
     return encode(step_index(quality, chosen.config.qualities))
 
 

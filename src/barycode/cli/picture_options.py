@@ -1,0 +1,56 @@
+"""How pictures are to be compressed, as it was said on the command line."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from barycode.cli.extras import extra
+from barycode.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from barycode.images import Target
+
+DEFAULT_QUALITY = 3.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """At most one of these: a quality, or what the file is to come to."""
+
+    quality: float | None = None
+    size: int | None = None
+    bpp: float | None = None
+    psnr: float | None = None
+    ssimulacra2: float | None = None
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in vars(self).values()) > 1:
+            raise InvalidInputError(
+                "Give one of --quality, --size, --bpp, --psnr and --ssimulacra2, not several."
+            )
+
+    def resolve(self) -> "float | Target":
+        """What `barycode.images.compress` takes as `quality`."""
+        from barycode.images import BitsPerPixel, Likeness, Psnr, Size
+
+        if self.size is not None:
+            return Size(self.size)
+        if self.bpp is not None:
+            return BitsPerPixel(self.bpp)
+        if self.psnr is not None:
+            return Psnr(self.psnr)
+        if self.ssimulacra2 is not None:
+            with extra("evaluation"):
+                from barycode.evaluation.metrics import ssimulacra2
+            return Likeness(self.ssimulacra2, ssimulacra2)
+        return DEFAULT_QUALITY if self.quality is None else self.quality
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """How pictures are compressed."""
+
+    wanted: Wanted
+    effort: int
+    model: str
+    strip: bool
+    flatten: bool
