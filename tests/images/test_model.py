@@ -54,6 +54,13 @@ def test_a_damaged_model_file_is_one_typed_error(tiny, cut):
         ImageModel.from_bytes(tiny.to_bytes()[:cut])
 
 
+def test_a_file_without_metadata_is_not_a_model():
+    """Found by fuzzing: safetensors accepts null."""
+    header = b'{"__metadata__":null}'
+    with pytest.raises(UnsupportedFileError, match="picture model"):
+        ImageModel.from_bytes(len(header).to_bytes(8, "little") + header)
+
+
 def test_a_file_of_something_else_is_not_a_model():
     from safetensors.torch import save
 

@@ -192,7 +192,7 @@ def _read_tensors(data: bytes, name: str) -> dict[str, Tensor]:
 def _read_config(data: bytes, name: str) -> ModelConfig:
     length = int.from_bytes(data[:8], "little")
     what = f"The configuration of the model file {name}"
-    metadata = parse_json(data[8 : 8 + length], what).get("__metadata__", {})
+    metadata = parse_json(data[8 : 8 + length], what).get("__metadata__") or {}
     raw = parse_json(metadata.get(METADATA, "{}"), what)
     if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
         raise UnsupportedFileError(
