@@ -13,7 +13,8 @@ from barycode.weights.entropy_coding.symbol_stream import Reading, Writing
         ((7,), Grid(1, 1, 7)),
         ((5, 7), Grid(5, 7, 1)),
         ((5, 7, 3, 2), Grid(5, 7, 6)),
-        ((0, 7), Grid(0, 7, 1)),
+        ((0, 7), Grid(1, 1, 0)),
+        ((2**17, 2**17, 0), Grid(1, 1, 0)),
     ],
 )
 def test_shapes_as_matrices(shape, grid):

@@ -282,7 +282,10 @@ def test_threads_change_nothing():
         "sys.stdout.buffer.write(compress(network(), Step(0.02)))"
     )
     here = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
-    environment = os.environ | {"PYTHONPATH": here, "OMP_NUM_THREADS": "2"}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "2",
+    }
     other = subprocess.run(
         [sys.executable, "-c", code, "2"], check=True, capture_output=True, env=environment
     ).stdout

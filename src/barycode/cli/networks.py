@@ -5,15 +5,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import typer
+
 from barycode.cli import streams
 from barycode.cli.jobs import STANDARD, Job
+from barycode.cli.text import printable
 from barycode.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from barycode.weights.request.targets import Target
 
-SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".json"})
-WRITTEN = frozenset({".safetensors", ".pt", ".pth"})
+SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".json"})
+PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
+WRITTEN = PYTORCH | {".safetensors"}
 KIND = "wght"
 CHUNK = 2**20
 HEADINGS = ("tensor", "shape", "dtype", "coded as", "bits", "per weight")
@@ -40,16 +44,24 @@ def target_of(lossless: bool, bits: float | None, size: int | None, error: float
 
 def compress(job: Job, checkpoint: Path, target: "Target | None", keep: Sequence[str], force: bool) -> str:
     """Compress the job's checkpoint, tensors that match `keep` exactly; the line to print."""
-    from barycode.weights import DEFAULT_RULES, Keep, Rule, compress_to
+    from barycode.weights import DEFAULT_RULES, Keep, Lossless, Rule, compress_to
     from barycode.weights.checkpoints.files import open_source
     from barycode.weights.codec import DEFAULT_TARGET
 
     rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
     source = open_source(checkpoint)
+    if source.left_out and isinstance(target, Lossless):
+        raise InvalidInputError(
+            f"{job.source} has more than a state dict, and --lossless would lose it "
+            f"({_names(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
+        )
     with tempfile.TemporaryFile() as file:
         report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules)
         streams.write(job, _chunks(file), force)
     error = f", largest error {report.max_error:.3g}" if report.max_error else ", lossless"
+    notes = [f"left out: {_names(source.left_out)}."] if source.left_out else []
+    for note in (*notes, *report.warnings):
+        typer.echo(f"barycode: {printable(job.source)}: {printable(note)}", err=True)
     return (
         f"{job.source} -> {job.target}  {report.size:,} bytes, {report.ratio:.2f} times smaller, "
         f"{report.bits_per_weight:.3f} bits per weight{error}"
@@ -60,18 +72,13 @@ def decompress(job: Job, packed: Path, force: bool, limit: int | None) -> str:
     """Decompress into a .safetensors file or, if the target is called so, a .pt file; `limit` in bytes of
     tensors.
     """
-    from barycode.container import require_within
     from barycode.weights.checkpoints.files import write_pytorch, write_safetensors
-    from barycode.weights.file_format.number_formats import element_bytes
     from barycode.weights.file_format.reader import NetworkReader
 
     check_suffix(job.target)
-    writer = write_pytorch if job.target.suffix in (".pt", ".pth") else write_safetensors
+    writer = write_pytorch if job.target.suffix.lower() in PYTORCH else write_safetensors
     with packed.open("rb") as stream, tempfile.TemporaryFile() as file:
-        reader = NetworkReader(stream)
-        entries = reader.directory.entries
-        require_within(limit, sum(e.size * element_bytes(e.dtype) for e in entries), "The network")
-        count = writer(file, reader)
+        count = writer(file, NetworkReader(stream, limit))
         streams.write(job, _chunks(file), force)
     return f"{job.source} -> {job.target}  {count} tensors"
 
@@ -82,6 +89,10 @@ def check_suffix(target: Path) -> None:
         raise InvalidInputError(
             f"{target} would hold a network: name the output {' or '.join(sorted(WRITTEN))}."
         )
+
+
+def _names(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def fact(file: Path, size: int) -> str:

@@ -5,7 +5,15 @@ from barycode.weights.calibration import Calibration, calibrate
 from barycode.weights.codec import Compressed, compress, compress_to, decompress, explain
 from barycode.weights.hardened import Hardened
 from barycode.weights.request.rules import DEFAULT_RULES, Cluster, Keep, Quantize, Round, Rule, Vectors
-from barycode.weights.request.targets import BitsPerWeight, Lossless, MaxError, Size, Step, Target
+from barycode.weights.request.targets import (
+    BitsPerWeight,
+    Lossless,
+    MaxError,
+    RelativeError,
+    Size,
+    Step,
+    Target,
+)
 
 __all__ = [
     "DEFAULT_RULES",
@@ -18,6 +26,7 @@ __all__ = [
     "Lossless",
     "MaxError",
     "Quantize",
+    "RelativeError",
     "Report",
     "Round",
     "Rule",

@@ -1,35 +1,47 @@
 """State dicts to `.bary` bytes and back.
 
-Sections: HEAD (names, forms, ties, metadata), BOOK (codebooks, before their first use), PART (tensors under
-one coder). docs/format.md specifies them.
+Sections: HEAD (names, forms, ties, metadata), BOOK and VECT (codebooks, before their first use), PART
+(tensors under one coder), INDX (where the others are). docs/format.md specifies them.
 """
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
-from barycode.weights.allocation.rate_control import Sample, fitting_step
-from barycode.weights.allocation.report import Report
+from barycode.weights.allocation.measure import chosen_tables, measure
+from barycode.weights.allocation.rate_control import WRITES, SizeModel, fill
+from barycode.weights.allocation.report import Report, joined
 from barycode.weights.allocation.sensitivity import calibrated
-from barycode.weights.allocation.step_shares import shares
+from barycode.weights.allocation.step_shares import relative_shares, shares
 from barycode.weights.calibration.statistics import Calibration
 from barycode.weights.checkpoints.sources import Source, StateDict
-from barycode.weights.file_format.number_formats import element_bytes
-from barycode.weights.file_format.reader import NetworkReader
+from barycode.weights.file_format.reader import DEFAULT_LIMIT, NetworkReader
 from barycode.weights.file_format.writer import Settings, write_file
 from barycode.weights.hardened import Hardened
 from barycode.weights.quantization.code_vectors import shared_codebooks
 from barycode.weights.quantization.quantize import Budget
-from barycode.weights.request.rules import DEFAULT_RULES, LOSSLESS_RULES, Rule
-from barycode.weights.request.targets import BitsPerWeight, Lossless, MaxError, Size, Step, Target
+from barycode.weights.request.rules import DEFAULT_RULES, LOSSLESS_RULES, Quantize, Rule
+from barycode.weights.request.targets import (
+    BitsPerWeight,
+    Lossless,
+    MaxError,
+    RelativeError,
+    Size,
+    Step,
+    Target,
+    checked_target,
+)
 
-DEFAULT_TARGET = BitsPerWeight(4)
-ATTEMPTS = 5  # whole passes over a large source until the file has the size asked for
-CLOSE = 0.985  # of that size is close enough
+DEFAULT_TARGET = RelativeError(0.02)
+TYPICAL_BITS = 4.0  # per weight, where no target says them: what tables are compared with
+ERROR_OF_STEP = 0.62  # root mean square error of the trellis, in steps, at most
+IN_MEMORY = 2**26  # bytes of a file that may stay there while the next is tried
 
 
 @dataclass(frozen=True)
@@ -51,10 +63,10 @@ def compress(
 ) -> bytes:
     """Compress a state dict to the bytes of a `.bary` file.
 
-    `target` says how small or how exact: Lossless(), BitsPerWeight(4), Size(bytes), MaxError(error),
-    Step(step). `rules` say which tensors are kept finer; `hardened` gives tensors that are on their
-    codebooks already, coded with no further loss. `calibration` (of `calibrate`) lets the file's bytes go
-    where the network's outputs feel them. Raises InvalidInputError.
+    `target` says how small or how exact: RelativeError(0.02), Lossless(), BitsPerWeight(4), Size(bytes),
+    MaxError(error), Step(step). `rules` say which tensors are kept finer; `hardened` gives tensors that are
+    on their codebooks already, coded with no further loss. `calibration` (of `calibrate`) lets the file's
+    bytes go where the network's outputs feel them. Raises InvalidInputError.
     """
     return explain(
         state_dict, target, rules=rules, hardened=hardened, calibration=calibration, metadata=metadata
@@ -87,20 +99,25 @@ def compress_to(
     calibration: Calibration | None = None,
 ) -> Report:
     """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory."""
+    limit = _limit(source, checked_target(target))
     settings = _settings(target, rules, hardened or {}, source)
     if calibration is not None:
         settings = _calibrated(settings, source, calibration, target)
-    if isinstance(target, BitsPerWeight | Size) and settings.has_steps(source.directory):
-        return _fit(stream, source, _limit(source, target), settings)
-    return _write(stream, source, settings)
+    if limit is not None and settings.quantized(source.directory):
+        return _fit(stream, source, limit, settings)
+    report = _write(stream, source, settings)
+    if limit is not None and report.size > limit:
+        raise _does_not_fit(limit, report)
+    return replace(report, limit=limit)
 
 
-def decompress(data: bytes) -> dict[str, Tensor]:
+def decompress(data: bytes, *, limit: int | None = DEFAULT_LIMIT) -> dict[str, Tensor]:
     """The tensors of `.bary` bytes: names, order, shapes, dtypes and ties as they were.
 
-    Raises CorruptFileError for damaged files, UnsupportedFileError for files of another kind.
+    `limit` is how many bytes the tensors may have, None any number. Raises LimitError beyond it,
+    CorruptFileError for damaged files, UnsupportedFileError for files of another kind.
     """
-    return NetworkReader(BytesIO(data)).state_dict()
+    return NetworkReader(BytesIO(data), limit).state_dict()
 
 
 def _settings(
@@ -108,51 +125,109 @@ def _settings(
 ) -> Settings:
     if isinstance(target, Lossless):
         return Settings(Budget(1.0), LOSSLESS_RULES, hardened)
-    shared = shared_codebooks(source, rules, hardened)
+    entries = [entry for entry in source.directory.entries if entry.tied_to is None]
+    measured, limit = measure(source), _limit(source, target)
+    bits = TYPICAL_BITS if limit is None else 8 * limit / max(sum(entry.size for entry in entries), 1)
+    settings = Settings(
+        Budget(1.0),
+        rules,
+        hardened,
+        shared=shared_codebooks(source, rules, hardened),
+        tables=chosen_tables(measured, entries, bits),
+        measured=measured,
+    )
     if isinstance(target, MaxError):
-        return Settings(Budget(2 * target.error, target.error), rules, hardened, shared=shared)
-    step = target.step if isinstance(target, Step) else 1.0
-    return Settings(Budget(step), rules, hardened, shares(source, rules, hardened), shared)
+        return replace(settings, budget=Budget(2 * target.error, target.error))
+    quantized = settings.quantized(source.directory)
+    if isinstance(target, RelativeError):
+        step = Budget(target.error / ERROR_OF_STEP)
+        return replace(settings, budget=step, shares=relative_shares(quantized, measured))
+    step = Budget(target.step) if isinstance(target, Step) else Budget(1.0, searched=True)
+    return replace(settings, budget=step, shares=shares(quantized, measured))
 
 
 def _calibrated(settings: Settings, source: Source, calibration: Calibration, target: Target) -> Settings:
     """With steps and codes chosen by what they do to the network's outputs."""
-    if isinstance(target, MaxError | Lossless):
+    if isinstance(target, MaxError | RelativeError | Lossless):
         raise InvalidInputError(
             f"A calibration does not go with {type(target).__name__}, which says what becomes of each "
             "weight: ask for a size, for bits a weight or for a step."
         )
-    curvatures, shares = calibrated(settings.quantized(source.directory), calibration, settings.shares)
+    entries = [entry for entry, _ in settings.quantized(source.directory)]
+    curvatures, shares = calibrated(entries, calibration, settings.shares)
     return replace(settings, curvatures=curvatures, shares=shares)
 
 
-def _limit(source: Source, target: BitsPerWeight | Size) -> int:
+def _limit(source: Source, target: Target) -> int | None:
     if isinstance(target, Size):
-        return target.bytes
-    return int(target.bits * sum(e.size for e in source.directory.entries if e.tied_to is None) / 8)
+        return int(target.bytes)
+    if isinstance(target, BitsPerWeight):
+        return int(target.bits * sum(e.size for e in source.directory.entries if e.tied_to is None) / 8)
+    return None
 
 
 def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Report:
-    """Write the finest file of at most `limit` bytes: found on a sample, corrected by what it takes."""
-    sample, goal, step = Sample(source), limit, None
-    fitting: list[float] = []
-    for _ in range(ATTEMPTS):
-        step = fitting_step(sample, settings, goal, step)
-        report = _write(stream, source, settings.at(step))
+    """Write the finest file of at most `limit` bytes that a few whole passes find."""
+    quantized = settings.quantized(source.directory)
+    known = {entry.name for entry, _ in quantized}
+    kept = sum(
+        settings.measured[entry.name].exact_bits / 8 if entry.name in settings.measured else entry.nbytes / 2
+        for entry in source.directory.entries
+        if entry.tied_to is None and entry.name not in known
+    )
+    finenesses = [(entry, _fineness(rule)) for entry, rule in quantized]
+    model = SizeModel(finenesses, settings.measured, settings.shares, kept + 100)
+    exact = kept + sum(settings.measured[entry.name].exact_bits for entry, _ in quantized) / 8
+    writes = WRITES
+    if exact <= limit:
+        writes -= 1
+        report = _write(stream, source, Settings(Budget(1.0), LOSSLESS_RULES, settings.hardened))
         if report.size <= limit:
-            fitting.append(step)
-            if report.size >= CLOSE * limit or sample.whole:
-                return report
-        goal = int(goal * limit / report.size * (1 + CLOSE) / 2)
-    if not fitting:
-        raise InvalidInputError(f"The tensors do not fit {limit} bytes: ask for more, or keep fewer finer.")
-    return report if step == min(fitting) else _write(stream, source, settings.at(min(fitting)))
+            return replace(report, limit=limit)
+    best: int | None = None
+    smallest: Report | None = None
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as trial:
+
+        def write(step: float) -> Report:
+            nonlocal best, smallest
+            report = _write(trial, source, settings.at(step))
+            if smallest is None or report.size < smallest.size:
+                smallest = report
+            if report.size <= limit and (best is None or report.size > best):
+                best = report.size
+                _copy(trial, stream)
+            return report
+
+        found = fill(write, model, limit, writes)
+    if found is None:
+        assert smallest is not None
+        raise _does_not_fit(limit, smallest)
+    return replace(found, limit=limit)
 
 
-def _write(stream: BinaryIO, source: Source, settings: Settings) -> Report:
+def _does_not_fit(limit: int, report: Report) -> InvalidInputError:
+    exact = sum(tensor.bits for tensor in report.tensors if not tensor.noise) / 8
+    return InvalidInputError(
+        f"The tensors do not fit {limit:,} bytes: the smallest file found has {report.size:,}, of which "
+        f"{exact:,.0f} are tensors that are kept exactly or rounded. Ask for more, or let fewer be kept; "
+        "with integers only there is nothing to refine, so take --lossless."
+    )
+
+
+def _fineness(rule: Rule) -> float:
+    assert isinstance(rule.treatment, Quantize)
+    return rule.treatment.fineness
+
+
+def _copy(trial: Any, stream: BinaryIO) -> None:
+    trial.seek(0)
     stream.seek(0)
     stream.truncate()
-    fates = [fate for part in write_file(stream, source, settings) for fate in part]
-    entries = [entry for entry in source.directory.entries if entry.tied_to is None]
-    before = sum(entry.size * element_bytes(entry.dtype) for entry in entries)
-    return Report(stream.tell(), before, tuple(fates))
+    shutil.copyfileobj(trial, stream)
+
+
+def _write(stream: Any, source: Source, settings: Settings) -> Report:
+    stream.seek(0)
+    stream.truncate()
+    blocks = [block for part in write_file(stream, source, settings) for block in part]
+    return Report(stream.tell(), source.directory.nbytes, joined(blocks))

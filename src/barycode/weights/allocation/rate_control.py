@@ -1,127 +1,126 @@
-"""The step that makes a file as large as it may be."""
+"""The step that makes a file as large as it may be: a model of its size, corrected by every file written."""
 
-from collections.abc import Callable, Sequence
-from io import BytesIO
-from math import log2
+from collections.abc import Callable, Mapping, Sequence
+from math import exp, inf, log, log2
 
-from torch import Tensor
+from barycode.weights.allocation.measure import Measurement
+from barycode.weights.allocation.report import Report
+from barycode.weights.file_format.directory import Entry
 
-from barycode.errors import InvalidInputError
-from barycode.weights.checkpoints.sources import Source
-from barycode.weights.file_format.directory import Directory, Entry
-from barycode.weights.file_format.number_formats import FLOATS
-from barycode.weights.file_format.writer import Settings, write_file
-
-SAMPLE = 2**21  # entries on which the step is searched for
-LEAST = 2**12  # entries that a tensor has in the sample, if it has them at all
-CLOSE = 0.996  # of the size asked for is close enough
-PASSES = 16
-REACH = 40  # octaves from the first step within which the answer must lie
-NARROW = 1e-4  # octaves: a bracket as good as closed
-FIRST_SLOPE = 0.35  # of the file, that an octave of the step is expected to save
-LEAST_SLOPE = 0.02
-MARGIN = 0.02  # octaves beyond the goal, so that a bracket is found soon
-
-Point = tuple[float, int]  # log2 of a step, bytes at that step
+WRITES = 4
+GOAL = 0.993  # of the limit
+ENOUGH = 0.986  # of the limit: close enough before the last write
+LAST = 0.98
+HALVINGS = 40
+FINEST = 16.0  # octaves below the scale: codes of outliers just fit float32
+REACH = 12.0  # octaves that one write may move
+EDGE = 0.02  # of a bracket, from its ends
+CORRECTIONS = (0.1, 10.0)  # of a tensor's bits, at one write
 
 
-class Sample:
-    """Every nth row of the tensors of a source, so that they have about SAMPLE entries together."""
+class SizeModel:
+    """About how many bytes a file has at a step: what is fixed, and what the tensors take at their steps.
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        entries = [entry for entry in source.directory.entries if entry.tied_to is None]
-        total = sum(entry.size for entry in entries)
-        each = total if total <= SAMPLE else max(SAMPLE // len(entries), LEAST)
-        self.whole = total <= SAMPLE
-        self._strides = {entry.name: _stride(entry, each) for entry in entries}
-        self._tensors: dict[str, Tensor] = {}
-        self.weights = {e.name: e.size / max(self._thin(e).size, 1) for e in entries}
-        self.directory = Directory(tuple(self._thin(entry) for entry in entries), source.directory.metadata)
-
-    def load(self, name: str) -> Tensor:
-        if name not in self._tensors:
-            tensor, stride = self._source.load(name), self._strides[name]
-            self._tensors[name] = tensor[::stride].clone() if stride > 1 else tensor
-        return self._tensors[name]
-
-    def _thin(self, entry: Entry) -> Entry:
-        stride = self._strides[entry.name]
-        shape = (-(-entry.shape[0] // stride), *entry.shape[1:]) if stride > 1 else entry.shape
-        return Entry(entry.name, shape, entry.dtype)
-
-    def file_size(self, settings: Settings) -> int:
-        """Bytes of the whole source's file, judged by this sample."""
-        stream = BytesIO()
-        fates = [fate for part in write_file(stream, self, settings) for fate in part]
-        beyond = sum((self.weights[fate.name] - 1) * fate.bits for fate in fates)
-        return stream.tell() + int(beyond / 8)
-
-
-def fitting_step(sample: Sample, settings: Settings, limit: int, start: float | None) -> float:
-    """The finest step whose file, judged by the sample, has at most `limit` bytes."""
-    return largest_below(lambda step: sample.file_size(settings.at(step)), limit, start or first_step(sample))
-
-
-def first_step(source: Source) -> float:
-    """About a third of the entries' root mean square: some two bits a weight."""
-    squares, entries = 0.0, 0
-    for entry in source.directory.entries:
-        if entry.dtype in FLOATS and len(entry.shape) > 1 and entry.size:
-            values = source.load(entry.name).double().nan_to_num(0, 0, 0)
-            squares, entries = squares + float(values.square().sum()), entries + entry.size
-    return (squares / entries) ** 0.5 / 3 if squares else 1.0
-
-
-def largest_below(size_at: Callable[[float], int], limit: int, start: float) -> float:
-    """The finest step found with `size_at(step) <= limit`, up to half a percent of the size.
-
-    `size_at` falls with the step, by about so many bytes an octave: a secant, kept inside a bracket. Raises
-    InvalidInputError when even the coarsest step is not small enough.
+    tensors: (entry, fineness) of those that are quantized; shares: multiples of the step, by name.
     """
-    points: list[Point] = []
-    place = log2(start)
-    for _ in range(PASSES):
-        if abs(place - log2(start)) > REACH:
+
+    def __init__(
+        self,
+        tensors: Sequence[tuple[Entry, float]],
+        measured: Mapping[str, Measurement],
+        shares: Mapping[str, float],
+        fixed: float,
+    ) -> None:
+        self._fixed = fixed
+        self._measured = {entry.name: measured[entry.name] for entry, _ in tensors}
+        self._shares = {entry.name: shares.get(entry.name, 1.0) / fineness for entry, fineness in tensors}
+        self._factors = dict.fromkeys(self._shares, 1.0)
+
+    def size(self, place: float) -> float:
+        """Bytes at the step 2**place."""
+        return self._fixed + sum(self._bits(name, place) for name in self._shares) / 8
+
+    def correct(self, place: float, report: Report) -> None:
+        """Learn from the file that was written at 2**place."""
+        known = {tensor.name: tensor.bits for tensor in report.tensors}
+        self._fixed = report.size - sum(known[name] for name in self._shares) / 8
+        for name in self._shares:
+            if raw := self._raw(name, place):
+                low, high = CORRECTIONS
+                self._factors[name] = min(max(known[name] / raw, low), high)
+
+    def ends(self) -> tuple[float, float]:
+        """log2 of the finest step that every tensor can have, and of one at which hardly anything is left."""
+        units = [
+            self._measured[name].scale / share
+            for name, share in self._shares.items()
+            if self._measured[name].scale
+        ]
+        return (log2(max(units)) - FINEST, log2(max(units)) + 20) if units else (0.0, 0.0)
+
+    def _raw(self, name: str, place: float) -> float:
+        return self._measured[name].bits(2.0**place * self._shares[name])
+
+    def _bits(self, name: str, place: float) -> float:
+        return self._factors[name] * self._raw(name, place)
+
+
+def fill(
+    write: Callable[[float], Report], model: SizeModel, limit: int, writes: int = WRITES
+) -> Report | None:
+    """Call `write(step)` up to `writes` times, so that the largest file of at most `limit` bytes has at least
+    98 % of it; the report of that file, None if all were too large.
+    """
+    low, high = model.ends()
+    points: dict[float, int] = {}
+    best: Report | None = None
+    place = _place_of(model.size, GOAL * limit, low, high)
+    while True:
+        report = write(2.0**place)
+        points[place] = report.size
+        if report.size <= limit and (best is None or report.size > best.size):
+            best = report
+        if best is not None and best.size >= ENOUGH * limit:
             break
-        points = sorted([*points, (place, size_at(2.0**place))])
-        small = [point for point in points if point[1] <= limit]
-        large = [point for point in points if point[1] > limit]
-        if _found(large, small, limit):
+        model.correct(place, report)
+        following = _following(model, points, limit, place)
+        if len(points) == writes or following in points or _exact_already(report, limit):
             break
-        place = _next(large, small, limit * (1 + CLOSE) / 2)
-    if not small:
-        raise InvalidInputError(
-            f"The tensors do not fit {limit} bytes even at the coarsest step: ask for more, or let fewer "
-            "tensors be kept finer."
-        )
-    return 2.0 ** small[0][0]
+        place = following
+    return best
 
 
-def _found(large: Sequence[Point], small: Sequence[Point], limit: int) -> bool:
-    """Close to the limit, or the bracket is closed, or finer steps change nothing any more."""
-    if not small:
-        return False
-    closed = bool(large) and small[0][0] - large[-1][0] < NARROW
-    flat = not large and len(small) > 1 and small[0][1] == small[1][1]
-    return small[0][1] >= CLOSE * limit or closed or flat
+def _exact_already(report: Report, limit: int) -> bool:
+    return report.size <= limit and not report.max_error
 
 
-def _next(large: Sequence[Point], small: Sequence[Point], goal: float) -> float:
-    """Where the line through the two nearest points meets the goal: log2 of a step."""
-    if large and small:
-        (a, above), (b, below) = large[-1], small[0]
-        return a + min(max((above - goal) / max(above - below, 1), 0.04), 0.96) * (b - a)
-    nearest = large[-2:] if large else small[:2]
-    (a, above), (b, below) = nearest[0], nearest[-1]
-    end = nearest[-1] if large else nearest[0]
-    slope = max((above - below) / (b - a), end[1] * LEAST_SLOPE) if a < b else end[1] * FIRST_SLOPE
-    move = (end[1] - goal) / slope
-    return end[0] + move + (MARGIN if move > 0 else -MARGIN)
+def _following(model: SizeModel, points: Mapping[float, int], limit: int, last: float) -> float:
+    """Where the corrected model meets the goal, not far from the last place and inside what is known."""
+    low, high = model.ends()
+    above = max((place for place, size in points.items() if size > limit), default=-inf)
+    below = min((place for place, size in points.items() if size <= limit), default=inf)
+    size = _through(model, points, last)
+    if above > -inf and below < inf:
+        width = below - above
+        place = _place_of(size, GOAL * limit, above, below)
+        return min(max(place, above + EDGE * width), below - EDGE * width)
+    return min(max(_place_of(size, GOAL * limit, low, high), last - REACH), last + REACH)
 
 
-def _stride(entry: Entry, entries: int) -> int:
-    """Of the rows that are taken, so that about `entries` entries are."""
-    if not entry.shape or entry.size <= entries:
-        return 1
-    return min(-(-entry.size // entries), entry.shape[0])
+def _through(model: SizeModel, points: Mapping[float, int], last: float) -> Callable[[float], float]:
+    """The model's size, corrected so that it meets the last point and the nearest other one."""
+    others = [place for place in points if place != last]
+    if not others:
+        return model.size
+    nearest = min(others, key=lambda place: abs(place - last))
+    slope = log(points[nearest] / model.size(nearest)) / (nearest - last)
+    span = abs(nearest - last)
+    return lambda place: model.size(place) * exp(slope * min(max(place - last, -2 * span), 2 * span))
+
+
+def _place_of(size: Callable[[float], float], goal: float, low: float, high: float) -> float:
+    """log2 of the finest step from `low` to `high` at which a size that falls has at most `goal` bytes."""
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if size(middle) <= goal else (middle, high)
+    return high

@@ -1,9 +1,16 @@
 """What became of each tensor."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
+
+from barycode.weights.file_format.items import Item
+from barycode.weights.file_format.number_formats import to_bits
+
+FILLED = 0.98  # of a size that was asked for
+HALF = 0.5  # of a tensor's size: errors above are told
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,11 @@ class TensorReport:
         return self.bits / max(self.entries, 1)
 
     @property
+    def relative_error(self) -> float:
+        """The root of noise over signal: the error in parts of the tensor's own size."""
+        return float((self.noise / self.signal) ** 0.5) if self.signal else 0.0
+
+    @property
     def sqnr(self) -> float:
         """10 log10(signal / noise) in dB; infinite without noise."""
         return _decibels(self.signal, self.noise)
@@ -35,11 +47,30 @@ class TensorReport:
 
 @dataclass(frozen=True)
 class Report:
-    """A compressed state dict: the bytes of the file, of the tensors before, and every tensor's fate."""
+    """A compressed state dict: the bytes of the file, of the tensors before, and what became of each.
+
+    `limit` is the size that was asked for, if one was.
+    """
 
     size: int
     original_size: int
     tensors: tuple[TensorReport, ...]
+    limit: int | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user has to know: tensors that are hardly themselves, a size that is far from filled."""
+        told = []
+        if bad := [tensor for tensor in self.tensors if tensor.relative_error > HALF]:
+            worst = max(bad, key=lambda tensor: tensor.relative_error)
+            told.append(
+                f"{len(bad)} of {len(self.tensors)} tensors came back with errors above half their own size "
+                f"(the worst: {worst.name!r}, {worst.relative_error:.2f}): ask for more bytes."
+            )
+        if self.limit is not None and self.size < FILLED * self.limit:
+            why = "all of it is exact" if not self.max_error else "what is left to refine is too little"
+            told.append(f"The file has {self.size:,} of the {self.limit:,} bytes that were asked for: {why}.")
+        return tuple(told)
 
     @property
     def entries(self) -> int:
@@ -66,12 +97,42 @@ class Report:
         return _decibels(sum(f.signal for f in self.tensors if f.noise), sum(f.noise for f in self.tensors))
 
 
-def errors(before: Tensor, after: Tensor) -> tuple[float, float, float]:
-    """Largest error, sum of squared errors, sum of squares."""
-    if not before.numel():
+def compared(item: Item, reason: str, before: Tensor, after: Tensor, bits: float) -> TensorReport:
+    """The report of a tensor that was `before` and comes back as `after`. Entries aside are no signal."""
+    words = item.method.words
+    if item.aside is not None:
+        words += f", {len(item.aside.places)} aside"
+        before, after = item.aside.without(before), item.aside.without(after)
+    off, noise, signal = _errors(before, after)
+    entry = item.entry
+    return TensorReport(entry.name, entry.size, words, reason, bits, off, noise, signal)
+
+
+def joined(blocks: Iterable[TensorReport]) -> tuple[TensorReport, ...]:
+    """One report a tensor from those of its blocks."""
+    tensors: dict[str, list[TensorReport]] = {}
+    for block in blocks:
+        tensors.setdefault(block.name, []).append(block)
+    return tuple(parts[0] if len(parts) == 1 else _sum(parts) for parts in tensors.values())
+
+
+def _sum(parts: Sequence[TensorReport]) -> TensorReport:
+    return replace(
+        parts[0],
+        entries=sum(part.entries for part in parts),
+        bits=sum(part.bits for part in parts),
+        max_error=max(part.max_error for part in parts),
+        noise=sum(part.noise for part in parts),
+        signal=sum(part.signal for part in parts),
+    )
+
+
+def _errors(before: Tensor, after: Tensor) -> tuple[float, float, float]:
+    """Largest error, sum of squared errors, sum of squares of the finite entries; zeros if there is none."""
+    if not before.numel() or bool((to_bits(before) == to_bits(after)).all()):
         return 0.0, 0.0, 0.0
-    exact = before.double()
-    difference = (after.double() - exact).abs()
+    exact, decoded = before.double().nan_to_num(0, 0, 0), after.double().nan_to_num(0, 0, 0)
+    difference = (decoded - exact).abs()
     return float(difference.max()), float(difference.square().sum()), float(exact.square().sum())
 
 

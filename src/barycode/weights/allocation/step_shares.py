@@ -6,26 +6,31 @@ rate, for steps that go with the norms: an embedding table of a hundred times th
 step.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, log
 
-from barycode.weights.checkpoints.sources import Source
-from barycode.weights.request.rules import Quantize, Rule, rule_for
+from barycode.weights.allocation.measure import Measurement
+from barycode.weights.file_format.directory import Entry
+from barycode.weights.request.rules import Quantize, Rule
 
 
-def shares(source: Source, rules: Sequence[Rule], hardened: Container[str]) -> dict[str, float]:
+def shares(quantized: Sequence[tuple[Entry, Rule]], measured: Mapping[str, Measurement]) -> dict[str, float]:
     """Multiples of the step by name: norms, over their geometric mean among all entries.
 
-    Only tensors whose rule asks for balance are there; each is loaded once.
+    Only tensors whose rule asks for balance are there. A norm is the tensor's scale times the root of its
+    size, so that a few entries do not decide it.
     """
     logs: dict[str, tuple[float, int]] = {}
-    for entry in source.directory.entries:
-        treatment = rule_for(entry, rules).treatment
-        if entry.tied_to is not None or entry.name in hardened or not entry.size:
-            continue
-        if isinstance(treatment, Quantize) and treatment.balanced:
-            norm = float(source.load(entry.name).double().norm())
-            if 0 < norm < float("inf"):
-                logs[entry.name] = log(norm), entry.size
+    for entry, rule in quantized:
+        known = measured[entry.name]
+        if isinstance(rule.treatment, Quantize) and rule.treatment.balanced and known.scale:
+            logs[entry.name] = log(known.scale * entry.size**0.5), entry.size
     mean = sum(value * size for value, size in logs.values()) / max(sum(size for _, size in logs.values()), 1)
     return {name: exp(value - mean) for name, (value, _) in logs.items()}
+
+
+def relative_shares(
+    quantized: Sequence[tuple[Entry, Rule]], measured: Mapping[str, Measurement]
+) -> dict[str, float]:
+    """Multiples of the step by name that make the relative error of every tensor the same: scales."""
+    return {entry.name: measured[entry.name].scale or 1.0 for entry, _ in quantized}

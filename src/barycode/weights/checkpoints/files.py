@@ -17,12 +17,16 @@ from barycode.weights.file_format.directory import MAX_ENTRIES, Directory, Entry
 from barycode.weights.file_format.number_formats import element_bytes, to_bits
 from barycode.weights.file_format.reader import NetworkReader
 
-SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin"})
+PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
+USUAL_KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "params", "weights")
+MAX_EXPANSION = 2**10  # bytes of a tensor that a byte of its storage may stand for
 INDEX = ".index.json"
 _SAFETENSORS = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "U16": "uint16", "I32": "int32",
     "U32": "uint32", "I64": "int64", "U64": "uint64", "F16": "float16", "BF16": "bfloat16", "F32": "float32",
     "F64": "float64", "C64": "complex64", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz", "F8_E5M2FNUZ": "float8_e5m2fnuz", "F8_E8M0": "float8_e8m0fnu",
+    "F4": "float4_e2m1fn_x2",
 }  # fmt: skip
 _DTYPES = {name: getattr(torch, dtype) for name, dtype in _SAFETENSORS.items() if hasattr(torch, dtype)}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
@@ -48,6 +52,8 @@ class SafetensorsSource:
     Read, not mapped: pages of a mapped file stay in memory with those of all tensors before.
     """
 
+    left_out: tuple[str, ...] = ()
+
     def __init__(self, paths: list[Path]) -> None:
         self._places: dict[str, tuple[Path, int]] = {}
         entries: list[Entry] = []
@@ -64,6 +70,10 @@ class SafetensorsSource:
                 raise CorruptFileError(f"{path} is not a readable safetensors file: {error}") from error
         self.directory = Directory(tuple(entries), metadata)
         self._entries = {entry.name: entry for entry in entries}
+
+    def file_of(self, name: str) -> str | None:
+        """The name of the file that holds a tensor."""
+        return self._places[name][0].name if name in self._places else None
 
     def load(self, name: str) -> Tensor:
         entry, (path, offset) = self._entries[name], self._places[name]
@@ -102,32 +112,86 @@ def _offsets(path: Path) -> dict[str, int]:
 
 
 def _sharded(index: Path) -> Source:
+    """The shards of an index, each of which has to hold what the index says."""
     try:
-        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        places = json.loads(index.read_text())["weight_map"]
+        files = sorted(set(places.values()))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptFileError(
             f"{index} is not the index of a sharded checkpoint (no weight_map)."
         ) from error
     if not all(isinstance(file, str) and Path(file).name == file for file in files):
         raise CorruptFileError(f"{index} names shards outside its folder.")
-    return SafetensorsSource([index.parent / file for file in files])
+    source = SafetensorsSource([index.parent / file for file in files])
+    wrong = [name for name, file in places.items() if source.file_of(name) != file]
+    if wrong:
+        raise CorruptFileError(
+            f"{index} says that {places[wrong[0]]} holds the tensor {wrong[0]!r}, which it does not"
+            f"{f' (and {len(wrong) - 1} others)' if wrong[1:] else ''}: the checkpoint is not complete."
+        )
+    return source
 
 
 def _torch_file(path: Path) -> Source:
+    content = _unpickled(path)
+    found, left_out = state_dict_of(content, path)
+    _refuse_expanded(found, path)
+    source = StateDict(found)
+    source.left_out = left_out
+    return source
+
+
+def _unpickled(path: Path) -> Any:
+    """What a PyTorch file holds: mapped into memory or, where it is of the old kind, read."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # PyTorch raises whatever its unpickler meets
         reason = str(error).split("\n")[0]
         raise UnsupportedFileError(
             f"{path} does not load as plain tensors (weights_only): {reason}"
         ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+
+
+def state_dict_of(content: Any, path: Path) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+    """The state dict of what a checkpoint holds, and the names of what is not in it.
+
+    It is the mapping itself, `state_dict`, `model`, ... in it, or the only mapping of tensors that there is.
+    """
+    if _is_state_dict(content):
+        return content, ()
+    if not isinstance(content, Mapping):
         raise UnsupportedFileError(
             f"{path} is not a state dict of names and tensors: save model.state_dict()."
         )
-    return StateDict(content)
+    inside = [key for key, value in content.items() if value and _is_state_dict(value)]
+    named = [key for key in USUAL_KEYS if key in inside]
+    chosen = named[:1] or (inside if len(inside) == 1 else [])
+    if chosen:
+        return content[chosen[0]], tuple(str(key) for key in content if key != chosen[0])
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if tensors:
+        return tensors, tuple(str(key) for key in content if key not in tensors)
+    several = f"several state dicts ({', '.join(map(str, inside))})" if inside else "no state dict"
+    raise UnsupportedFileError(f"{path} has {several}: save the one that is meant by itself.")
+
+
+def _is_state_dict(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(v, Tensor) for v in value.values())
+
+
+def _refuse_expanded(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """No file costs much more than it has: a tensor of a file has memory for its entries."""
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            continue
+        stored = tensor.untyped_storage().nbytes()
+        if tensor.nbytes > MAX_EXPANSION * max(stored, 1):
+            raise InvalidInputError(
+                f"The tensor {str(name)!r} of {path} has {tensor.nbytes:,} bytes in a storage of {stored:,} "
+                "(expanded): save it contiguous, if it is meant."
+            )
 
 
 def write_safetensors(stream: BinaryIO, reader: NetworkReader) -> int:
@@ -142,10 +206,10 @@ def write_safetensors(stream: BinaryIO, reader: NetworkReader) -> int:
     for entry in entries:
         origin = entry.name if entry.tied_to is None else entries[entry.tied_to].name
         aliases.setdefault(origin, []).append(entry.name)
-    for entry, tensor in reader.tensors():
+    for block, tensor in reader.blocks():
         data = to_bits(tensor).tobytes()
-        for name in aliases[entry.name]:
-            stream.seek(start + places[name])
+        for name in aliases[block.entry.name]:
+            stream.seek(start + places[name] + block.start * block.row_bytes)
             stream.write(data)
     return len(entries)
 
@@ -155,6 +219,11 @@ def _layout(directory: Directory) -> tuple[bytes, int, dict[str, int]]:
     header: dict[str, Any] = {"__metadata__": dict(directory.metadata)} if directory.metadata else {}
     places, offset = {}, 0
     for entry in sorted(directory.entries, key=lambda entry: -element_bytes(entry.dtype)):
+        if entry.name == "__metadata__":
+            raise InvalidInputError(
+                "A tensor is called '__metadata__', which safetensors files cannot have: "
+                "decompress to a .pt file."
+            )
         if entry.dtype not in _NAMES:
             raise InvalidInputError(
                 f"The tensor {entry.name!r} is {entry.dtype}, which safetensors files do not hold: "

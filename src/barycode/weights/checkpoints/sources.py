@@ -18,6 +18,7 @@ class Source(Protocol):
     """Tensors in order, each loaded when it is asked for."""
 
     directory: Directory
+    left_out: tuple[str, ...]  # what a checkpoint has beside its tensors, by name
 
     def load(self, name: str) -> Tensor: ...
 
@@ -26,7 +27,11 @@ class StateDict:
     """The tensors of a mapping. Two names for the same memory and form are tied: stored once, tied again."""
 
     def __init__(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+        if not isinstance(tensors, Mapping):
+            hint = ": pass its state_dict()" if isinstance(tensors, torch.nn.Module) else ""
+            raise InvalidInputError(f"A {type(tensors).__name__} is no mapping of names to tensors{hint}.")
         self._tensors = tensors
+        self.left_out: tuple[str, ...] = ()
         self.directory = Directory(tuple(_entries(tensors)), dict(metadata or {}))
 
     def load(self, name: str) -> Tensor:
@@ -44,6 +49,8 @@ def _entries(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
 
 
 def _check(name: str, tensor: Tensor) -> None:
+    if not isinstance(name, str):
+        raise InvalidInputError(f"The name {name!r} of a tensor is a {type(name).__name__}: expected a text.")
     if _UNFINISHED.search(name):
         raise InvalidInputError(
             f"The state dict is that of a model in fine-tuning ({name!r}): call harden(model) first, and "

@@ -5,6 +5,7 @@ they spare every code the doubt. A class is a quarter of an octave.
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +33,10 @@ class Grid:
     @classmethod
     def of(cls, shape: tuple[int, ...]) -> "Grid":
         """Output channels, input channels and what is inside a kernel; one line for vectors and scalars."""
-        if len(shape) < 2:
-            return cls(1, 1, int(np.prod(shape, dtype=np.int64)))
-        return cls(shape[0], shape[1], int(np.prod(shape[2:], dtype=np.int64)))
+        size = prod(shape)
+        if len(shape) < 2 or not size:
+            return cls(1, 1, size)
+        return cls(shape[0], shape[1], prod(shape[2:]))
 
     @property
     def size(self) -> int:

@@ -4,12 +4,13 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import torch
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
-from barycode.weights.file_format.number_formats import DTYPES, dtype_code
+from barycode.weights.file_format.number_formats import DTYPES, dtype_code, element_bytes
 
 MAX_TENSORS = 2**20
 MAX_DIMENSIONS = 64
@@ -29,10 +30,11 @@ class Entry:
     @property
     def size(self) -> int:
         """The number of entries."""
-        product = 1
-        for extent in self.shape:
-            product *= extent
-        return product
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * element_bytes(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,15 @@ class Directory:
     entries: tuple[Entry, ...]
     metadata: Mapping[str, str]
 
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors as they come back, tied ones counted once."""
+        return sum(entry.nbytes for entry in self.entries if entry.tied_to is None)
+
     def to_bytes(self) -> bytes:
         """Columns, deflated: names, dtypes, ties, shapes, metadata."""
+        if len(self.entries) > MAX_TENSORS:
+            raise InvalidInputError(f"{len(self.entries)} tensors: a file holds at most {MAX_TENSORS}.")
         writer = ByteWriter()
         writer.varint(len(self.entries))
         writer.text("\0".join(_checked_name(entry.name) for entry in self.entries))
@@ -51,10 +60,16 @@ class Directory:
         for entry in self.entries:
             writer.varint(0 if entry.tied_to is None else 1 + entry.tied_to)
         for entry in self.entries:
+            if wrong := _beyond(entry.shape):
+                raise InvalidInputError(f"The tensor {entry.name!r} {wrong}: a file cannot hold it.")
             writer.varint(len(entry.shape))
             for extent in entry.shape:
                 writer.varint(extent)
-        writer.text(json.dumps(dict(self.metadata), ensure_ascii=False) if self.metadata else "")
+        writer.text(_metadata_text(self.metadata))
+        if writer.size > MAX_BYTES:
+            raise InvalidInputError(
+                f"Names, shapes and metadata have {writer.size:,} bytes: a file holds at most {MAX_BYTES:,}."
+            )
         return zlib.compress(writer.finish(), 9)
 
     @classmethod
@@ -78,14 +93,32 @@ class Directory:
             for name, shape, dtype, tie in zip(names, shapes, dtypes, ties, strict=True)
         ]
         for place, entry in enumerate(entries):
-            _check_tie(entry, entries[:place])
+            _check_tie(entry, place, entries)
         return cls(tuple(entries), metadata)
 
 
 def _checked_name(name: str) -> str:
-    if not isinstance(name, str) or "\0" in name:
-        raise InvalidInputError(f"The tensor name {name!r} is not a text without zero characters.")
+    if not isinstance(name, str) or "\0" in name or not _is_unicode(name):
+        raise InvalidInputError(
+            f"The tensor name {name!r} is not a text without zero characters and lone surrogates."
+        )
     return name
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _metadata_text(metadata: Mapping[str, str]) -> str:
+    if not metadata:
+        return ""
+    if not all(isinstance(text, str) and _is_unicode(text) for pair in metadata.items() for text in pair):
+        raise InvalidInputError("The metadata are not texts by name, without lone surrogates.")
+    return json.dumps(dict(metadata), ensure_ascii=False)
 
 
 def _dtype(code: int) -> torch.dtype:
@@ -102,20 +135,29 @@ def _shape(reader: ByteReader) -> tuple[int, ...]:
     if dimensions > MAX_DIMENSIONS:
         raise CorruptFileError(f"A tensor claims {dimensions} dimensions: the file is damaged or hostile.")
     shape = tuple(reader.varint() for _ in range(dimensions))
+    if wrong := _beyond(shape):
+        raise CorruptFileError(f"A tensor {wrong}: the file is damaged or hostile.")
+    return shape
+
+
+def _beyond(shape: tuple[int, ...]) -> str | None:
+    """What is beyond the limits in a shape, those of writer and reader alike."""
+    if len(shape) > MAX_DIMENSIONS:
+        return f"has {len(shape)} dimensions, more than {MAX_DIMENSIONS}"
     size = 1
     for extent in shape:
         size *= max(extent, 1)
         if size > MAX_ENTRIES:
-            raise CorruptFileError(f"A tensor claims the shape {shape}: the file is damaged or hostile.")
-    return shape
+            return f"has the shape {shape}, more than {MAX_ENTRIES:,} entries without its empty extents"
+    return None
 
 
-def _check_tie(entry: Entry, before: list[Entry]) -> None:
+def _check_tie(entry: Entry, place: int, entries: list[Entry]) -> None:
     if entry.tied_to is None:
         return
-    if entry.tied_to >= len(before):
+    if entry.tied_to >= place:
         raise CorruptFileError(f"The tensor {entry.name!r} is tied to a later one: the file is damaged.")
-    other = before[entry.tied_to]
+    other = entries[entry.tied_to]
     if other.tied_to is not None or (other.shape, other.dtype) != (entry.shape, entry.dtype):
         raise CorruptFileError(f"The tensor {entry.name!r} is tied to another kind: the file is damaged.")
 
@@ -125,7 +167,10 @@ def _metadata(text: str) -> dict[str, str]:
         metadata = json.loads(text) if text else {}
     except (ValueError, RecursionError) as error:
         raise CorruptFileError("The metadata are not JSON: the file is damaged.") from error
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+    texts = isinstance(metadata, dict) and all(
+        isinstance(text, str) and _is_unicode(text) for pair in metadata.items() for text in pair
+    )
+    if not texts:
         raise CorruptFileError("The metadata are not texts by name: the file is damaged.")
     return metadata
 

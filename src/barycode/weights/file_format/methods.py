@@ -16,7 +16,14 @@ _STEP = struct.Struct("<f")
 class Exact:
     """Every bit."""
 
-    words = "bit planes"
+    words = "exact"
+
+
+@dataclass(frozen=True)
+class Table(Exact):
+    """Every bit, since the tensor holds constants and not weights."""
+
+    words = "exact: a table or constants"
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,13 @@ class Centers:
 
 
 @dataclass(frozen=True)
+class TableCenters(Centers):
+    """The same, of a tensor that holds constants and not weights: the centers are all of its values."""
+
+    words = "exact: a table or constants, by codebook"
+
+
+@dataclass(frozen=True)
 class CodeVectors:
     """Indices of code vectors: runs of `dimension` entries are code vectors of book `book` times `step`."""
 
@@ -64,8 +78,9 @@ class CodeVectors:
     words = "code vectors"
 
 
-Method = Exact | Plain | Trellis | Centers | Leveled | CodeVectors
-_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers, Leveled, CodeVectors)
+Method = Exact | Table | Plain | Trellis | Centers | TableCenters | Leveled | CodeVectors
+_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers, Leveled, CodeVectors, Table, TableCenters)
+WITH_ASIDE = 255  # before a method: some entries follow it as they are
 
 
 def write_method(writer: ByteWriter, method: Method) -> None:
@@ -83,16 +98,16 @@ def write_method(writer: ByteWriter, method: Method) -> None:
         writer.u8(method.shift)
 
 
-def read_method(reader: ByteReader) -> Method:
-    """What `write_method` wrote."""
-    number = reader.u8()
+def read_method(reader: ByteReader, number: int) -> Method:
+    """What `write_method` wrote, its number read already."""
     if number >= len(_NUMBERS):
         raise CorruptFileError(f"A tensor is coded by method {number}, which does not exist: damaged file.")
     kind = _NUMBERS[number]
-    if kind is Exact:
-        return Exact()
-    if kind is Centers:
-        return Centers(reader.varint(), _shift(reader))
+    if kind is Exact or kind is Table:
+        return Table() if kind is Table else Exact()
+    if kind is Centers or kind is TableCenters:
+        place, shift = reader.varint(), _shift(reader)
+        return TableCenters(place, shift) if kind is TableCenters else Centers(place, shift)
     (step,) = _STEP.unpack(reader.raw(_STEP.size))
     if not 0 < step < float("inf"):
         raise CorruptFileError(f"A tensor has the step {step}, which is not positive: the file is damaged.")

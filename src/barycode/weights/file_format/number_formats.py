@@ -27,6 +27,7 @@ _NAMES = (
     *("float32", "float16", "bfloat16", "float64", "complex64", "complex128", "complex32"),
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"),
     *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
+    *("float8_e8m0fnu", "float4_e2m1fn_x2"),  # coded as bytes: there is no arithmetic
 )
 DTYPES: tuple[torch.dtype | None, ...] = tuple(getattr(torch, name, None) for name in _NAMES)
 _FLOATS = {

@@ -5,9 +5,9 @@ same kind of method and the same shift are one sequence.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from barycode.weights.entropy_coding.adaptive_tables import AdaptiveTables, flat
@@ -16,24 +16,10 @@ from barycode.weights.entropy_coding.lossless import Bits, FloatCoder, IntegerCo
 from barycode.weights.entropy_coding.quantized import CLASSES, PIECE, ZERO_CLASS, CodeCoder
 from barycode.weights.entropy_coding.symbol_costs import Metered
 from barycode.weights.entropy_coding.symbol_stream import Exchange
-from barycode.weights.file_format.directory import Entry
-from barycode.weights.file_format.methods import CodeVectors, Exact, Leveled, Method, Trellis
+from barycode.weights.file_format.items import Item
+from barycode.weights.file_format.methods import CodeVectors, Exact, Leveled, Trellis
 from barycode.weights.file_format.number_formats import FLOATS, element_bytes, real_dtype
 from barycode.weights.quantization.curvature import Curvature, Matrix, placed
-
-
-@dataclass(frozen=True)
-class Item:
-    """A tensor and the way it is coded."""
-
-    entry: Entry
-    method: Method
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """The shape, with a complex number as two."""
-        dtype = self.entry.dtype
-        return (*self.entry.shape, 2) if real_dtype(dtype) != dtype else self.entry.shape
 
 
 class PartCoder:
@@ -48,7 +34,7 @@ class PartCoder:
         self._exchange = exchange if meter is None else meter
         self._meter = meter
         self.bits: dict[int, float] = {}  # of each item so far, where there is a meter
-        self._floats = {dtype: FloatCoder(form) for dtype, form in FLOATS.items()}
+        self._floats: dict[torch.dtype, FloatCoder] = {}
         self._integers = IntegerCoder()
         self._scales = ScaleCoder()
         self._codes = CodeCoder()
@@ -97,7 +83,9 @@ class PartCoder:
         dtype = real_dtype(item.entry.dtype)
         if not item.entry.size:
             return np.zeros(0, f"u{element_bytes(dtype)}")
-        if dtype in self._floats:
+        if dtype in FLOATS:
+            if dtype not in self._floats:
+                self._floats[dtype] = FloatCoder(FLOATS[dtype])
             return self._floats[dtype].code(self._exchange, Grid.of(item.numbers), bits)
         size = Grid.of(item.numbers).size
         return self._integers.code(self._exchange, size, 8 * element_bytes(dtype), bits)

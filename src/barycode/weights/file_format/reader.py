@@ -1,31 +1,37 @@
-"""The sections of a file to tensors, one part at a time."""
+"""The sections of a file to tensors: all of them part by part, or those that are asked for."""
 
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from barycode.container import ByteReader, ContainerReader, Section
+from barycode.container import ByteReader, ContainerReader, Section, require_within
 from barycode.errors import CorruptFileError, UnsupportedFileError
 from barycode.rate import SymbolDecoder
 from barycode.weights.entropy_coding.symbol_costs import Metered
 from barycode.weights.entropy_coding.symbol_stream import Reading
+from barycode.weights.file_format.blocks import Block, parts_of
 from barycode.weights.file_format.codebooks import book_from_bytes, vectors_from_bytes
 from barycode.weights.file_format.directory import Directory, Entry
-from barycode.weights.file_format.methods import Exact, read_method
-from barycode.weights.file_format.number_formats import FLOATS
-from barycode.weights.file_format.part import Item, PartCoder
-from barycode.weights.file_format.writer import KIND, MAX_GROWTH
+from barycode.weights.file_format.index import TAG, TAGS, read_index
+from barycode.weights.file_format.items import Item, read_item
+from barycode.weights.file_format.part import PartCoder
+from barycode.weights.file_format.writer import KIND, MAX_GROWTH, padding
 from barycode.weights.quantization.dequantize import dequantize
+
+DEFAULT_LIMIT = 2**38  # bytes that the tensors of a file may have: 256 GiB
 
 
 class NetworkReader:
     """Reads the directory of a file at once, and the tensors part by part.
 
-    Raises CorruptFileError for damaged files, UnsupportedFileError for files of a newer or another kind.
+    `limit` is how many bytes the tensors may have together. Raises LimitError beyond it, CorruptFileError
+    for damaged files, UnsupportedFileError for files of a newer or another kind.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, limit: int | None = DEFAULT_LIMIT) -> None:
         reader = ContainerReader(stream)
         if reader.kind != KIND:
             raise UnsupportedFileError(f"This file holds {reader.kind!r}, not a network.")
@@ -34,13 +40,26 @@ class NetworkReader:
         if first is None or first.tag != "HEAD":
             raise CorruptFileError("The file does not start with a directory: it is damaged.")
         self.directory = Directory.from_bytes(first.payload)
+        require_within(limit, self.directory.nbytes, "The network")
+        self._seen = [(first.tag, len(first.payload))]
         self._books: list[Tensor] = []
 
     def tensors(self) -> Iterator[tuple[Entry, Tensor]]:
         """The tensors that are not tied to another, in order; then the file has been read to its end."""
-        for _, items, results, _ in self._parts(metered=False):
-            for item, result in zip(items, results, strict=True):
-                yield item.entry, dequantize(item, result, self._books)
+        parts: list[Tensor] = []
+        for blocks, items, results, _ in self._parts(metered=False):
+            for block, item, result in zip(blocks, items, results, strict=True):
+                parts.append(dequantize(item, result, self._books))
+                if block.last:
+                    whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+                    parts.clear()
+                    yield block.entry, whole.reshape(block.entry.shape)
+
+    def blocks(self) -> Iterator[tuple[Block, Tensor]]:
+        """The blocks of those tensors in order: a tensor that is large is never whole in memory."""
+        for blocks, items, results, _ in self._parts(metered=False):
+            for block, item, result in zip(blocks, items, results, strict=True):
+                yield block, dequantize(item, result, self._books)
 
     def state_dict(self) -> dict[str, Tensor]:
         """All tensors by name, in order; tied ones are the same object."""
@@ -50,55 +69,76 @@ class NetworkReader:
         return {name: tensors[origin] for name, origin in origins.items()}
 
     def shares(self) -> Iterator[tuple[Item, float]]:
-        """Every tensor, how it is coded, and the bits of its symbols: the file is decoded for it."""
+        """Every tensor (or block), how it is coded, and its bits: the file is decoded for it."""
         for _, items, _, bits in self._parts(metered=True):
             yield from zip(items, bits, strict=True)
 
-    def _parts(self, metered: bool) -> Iterator[tuple[Section, list[Item], list, list[float]]]:
-        waiting = [entry for entry in self.directory.entries if entry.tied_to is None]
+    def _parts(self, metered: bool) -> Iterator[tuple[list[Block], list[Item], list[NDArray], list[float]]]:
+        waiting = parts_of(self.directory.entries)
+        indexed, parts = False, 0
         for section in self._sections:
-            if section.tag == "BOOK":
-                self._books.append(book_from_bytes(section.payload))
-            elif section.tag == "VECT":
-                self._books.append(vectors_from_bytes(section.payload))
-            elif section.tag == "PART":
-                items, data = _open(section.payload, waiting)
-                del waiting[: len(items)]
-                results, bits = _decode(items, data, metered)
-                yield section, items, results, bits
+            if indexed and section.tag in TAGS:
+                raise CorruptFileError("Sections follow the index: the file is damaged.")
+            if section.tag == TAG:
+                indexed = read_index(section.payload) == self._seen
+                if not indexed:
+                    raise CorruptFileError("The index is not that of the file: it is damaged.")
+                continue
+            self._seen.append((section.tag, len(section.payload)))
+            if section.tag == "PART":
+                parts += 1
+                blocks = next(waiting, None)
+                if blocks is None:
+                    raise CorruptFileError("A part follows the last tensor: the file is damaged.")
+                items, data = open_part(section.payload, blocks, self._books)
+                results, bits = decode_part(items, data, metered)
+                yield blocks, items, results, bits
             else:
-                raise UnsupportedFileError(
-                    f"The file has a {section.tag} section that this Barycode does not know: update Barycode."
-                )
-        if waiting:
-            raise CorruptFileError(f"The file ends before the tensor {waiting[0].name!r}: it is damaged.")
+                self._books.append(read_book(section))
+        if indexed != (parts > 1):
+            raise CorruptFileError(
+                "Files of several parts, and no others, have an index: this one is damaged."
+            )
+        if (missing := next(waiting, None)) is not None:
+            raise CorruptFileError(
+                f"The file ends before the tensor {missing[0].entry.name!r}: it is damaged."
+            )
 
 
-def _open(payload: bytes, waiting: Sequence[Entry]) -> tuple[list[Item], bytes]:
+def read_book(section: Section) -> Tensor:
+    """The codebook of a section."""
+    if section.tag == "BOOK":
+        return book_from_bytes(section.payload)
+    if section.tag == "VECT":
+        return vectors_from_bytes(section.payload)
+    raise UnsupportedFileError(
+        f"The file has a {section.tag} section that this Barycode does not know: update Barycode."
+    )
+
+
+def open_part(payload: bytes, blocks: Sequence[Block], books: Sequence[Tensor]) -> tuple[list[Item], bytes]:
+    """What a decoder is told of a part's tensors, and the coded symbols."""
     reader = ByteReader(payload, "A part")
     count = reader.varint()
-    if not 0 < count <= len(waiting):
-        raise CorruptFileError(f"A part claims {count} tensors where {len(waiting)} are left: damaged file.")
-    items = [_item(entry, reader) for entry in waiting[:count]]
+    if count != len(blocks):
+        raise CorruptFileError(f"A part claims {count} tensors, not {len(blocks)}: the file is damaged.")
+    items = [read_item(reader, reader.u8(), block.part, books) for block in blocks]
     entries = sum(item.entry.size for item in items)
     if entries > MAX_GROWTH * len(payload):
         raise CorruptFileError(
             f"A part claims {entries} entries in {len(payload)} bytes: the file is damaged or hostile."
         )
     data = reader.blob()
-    if any(reader.raw(reader.remaining)):
+    rest = reader.raw(reader.remaining)
+    if any(rest) or len(rest) != padding(entries, len(payload) - len(rest)):
         raise CorruptFileError("Bytes follow the codes of a part: the file is damaged.")
     return items, data
 
 
-def _item(entry: Entry, reader: ByteReader) -> Item:
-    method = read_method(reader)
-    if entry.dtype not in FLOATS and not isinstance(method, Exact):
-        raise CorruptFileError(f"The tensor {entry.name!r} is {entry.dtype} and quantized: damaged file.")
-    return Item(entry, method)
-
-
-def _decode(items: Sequence[Item], data: bytes, metered: bool) -> tuple[list, list[float]]:
+def decode_part(
+    items: Sequence[Item], data: bytes, metered: bool = False
+) -> tuple[list[NDArray], list[float]]:
+    """What `PartCoder` gives for the items, and their bits if they are metered."""
     decoder = SymbolDecoder(data)
     exchange = Reading(decoder)
     coder = PartCoder(exchange, Metered(exchange) if metered else None)

@@ -1,6 +1,6 @@
 """Tensors to the sections of a file, one part at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -10,25 +10,29 @@ from barycode.container import ByteWriter, ContainerWriter, Section
 from barycode.errors import InvalidInputError
 from barycode.rate import SymbolEncoder
 from barycode.rate.entropy_constrained import VectorCoder
-from barycode.weights.allocation.report import TensorReport, errors
+from barycode.weights.allocation.measure import Measurement
+from barycode.weights.allocation.report import TensorReport, compared
 from barycode.weights.checkpoints.sources import Source
 from barycode.weights.entropy_coding.symbol_costs import Metered
 from barycode.weights.entropy_coding.symbol_stream import Writing
+from barycode.weights.file_format.blocks import Block, parts_of
 from barycode.weights.file_format.codebooks import Codebooks, book_section
 from barycode.weights.file_format.directory import Directory, Entry
-from barycode.weights.file_format.methods import Trellis, write_method
-from barycode.weights.file_format.number_formats import to_bits
+from barycode.weights.file_format.index import index_section
+from barycode.weights.file_format.items import write_item
+from barycode.weights.file_format.methods import Trellis
 from barycode.weights.file_format.part import PartCoder
 from barycode.weights.hardened import Hardened
 from barycode.weights.quantization.code_vectors import prepare_runs
 from barycode.weights.quantization.curvature import Curvature
 from barycode.weights.quantization.dequantize import dequantize
-from barycode.weights.quantization.quantize import Budget, Prepared, prepare, prepare_hardened
-from barycode.weights.request.rules import DEFAULT_RULES, Quantize, Rule, Vectors, rule_for
+from barycode.weights.quantization.quantize import Budget, Prepared, prepare, prepare_hardened, with_aside
+from barycode.weights.request.rules import DEFAULT_RULES, Keep, Quantize, Rule, Vectors, rule_for
 
 KIND = "wght"
 MAX_GROWTH = 2**10  # entries that a byte of a part may stand for, so that no small file fills the memory
-PART_ENTRIES = 2**20  # tensors are collected until they have so many
+
+NOT_FINITE = Rule("*", Keep(), "many entries are not finite")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Settings:
     """What is done to each tensor: rules, how fine, and tensors that are on their codebooks already.
 
     `shares` are the tensors' multiples of the step, by name (`allocation.step_shares`), else 1.
-    `shared` are the codebooks that tensors of one treatment have in common.
+    `shared` are the codebooks that tensors of one treatment have in common. `tables` are the names of tensors
+    that rules for tables apply to; `measured` is what is known of tensors, by name.
     """
 
     budget: Budget
@@ -45,21 +50,24 @@ class Settings:
     shares: Mapping[str, float] = field(default_factory=dict)
     shared: Mapping[Vectors, VectorCoder] = field(default_factory=dict)
     curvatures: Mapping[str, Curvature] = field(default_factory=dict)
+    tables: frozenset[str] = frozenset()
+    measured: Mapping[str, Measurement] = field(default_factory=dict)
 
-    def has_steps(self, directory: Directory) -> bool:
-        """Whether any tensor's size depends on the step."""
-        return bool(self.quantized(directory))
+    def rule_of(self, entry: Entry) -> Rule:
+        """What may be done to a tensor; for a table with the reason why it is one."""
+        rule = rule_for(entry, self.rules, entry.name in self.tables)
+        if rule.tables and entry.name in self.measured:
+            return replace(rule, reason=f"{rule.reason}: {self.measured[entry.name].table}")
+        return rule
 
-    def quantized(self, directory: Directory) -> list[Entry]:
-        """The tensors whose size depends on the step."""
-        return [
-            entry
+    def quantized(self, directory: Directory) -> list[tuple[Entry, Rule]]:
+        """The tensors whose size depends on the step, with their rules."""
+        ruled = (
+            (entry, self.rule_of(entry))
             for entry in directory.entries
-            if entry.tied_to is None
-            and entry.size
-            and entry.name not in self.hardened
-            and isinstance(rule_for(entry, self.rules).treatment, Quantize)
-        ]
+            if entry.tied_to is None and entry.size and entry.name not in self.hardened
+        )
+        return [(entry, rule) for entry, rule in ruled if isinstance(rule.treatment, Quantize)]
 
     def at(self, step: float) -> "Settings":
         """The same with another step."""
@@ -71,91 +79,113 @@ class Settings:
 
 
 def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator[list[TensorReport]]:
-    """Write a whole file to a binary stream; gives the fates of each part's tensors once it is written.
+    """Write a whole file to a binary stream; gives the reports of each part's blocks once it is written.
 
     Memory is bounded by the largest tensor and PART_ENTRIES.
     """
-    entries = [entry for entry in source.directory.entries if entry.tied_to is None]
-    _check_hardened(settings.hardened, entries)
-    books, told = Codebooks(), 0
+    _check_hardened(settings.hardened, source.directory.entries)
+    books, told, loaded = Codebooks(), 0, _Loaded(source, settings.hardened)
+    sections: list[tuple[str, int]] = []
     with ContainerWriter(stream, KIND) as writer:
-        writer.add(Section("HEAD", source.directory.to_bytes()))
-        for group in _groups(entries):
-            tensors = [_load(source, entry, settings.hardened) for entry in group]
+
+        def add(section: Section) -> None:
+            writer.add(section)
+            sections.append((section.tag, len(section.payload)))
+
+        add(Section("HEAD", source.directory.to_bytes()))
+        for blocks in parts_of(source.directory.entries):
+            tensors = [block.of(loaded.tensor(block.entry)) for block in blocks]
             prepared = [
-                _prepare(entry, tensor, settings, books) for entry, tensor in zip(group, tensors, strict=True)
+                _prepare(block, tensor, settings, books)
+                for block, tensor in zip(blocks, tensors, strict=True)
             ]
             for book in books.books[told:]:
-                writer.add(book_section(book))
+                add(book_section(book))
             told = len(books.books)
-            payload, fates = _encode_part(prepared, tensors, books, settings.curvatures)
-            writer.add(Section("PART", payload))
-            yield fates
+            payload, reports = _encode_part(prepared, tensors, books, _felt(blocks, prepared, settings))
+            add(Section("PART", payload))
+            yield reports
+        if [tag for tag, _ in sections].count("PART") > 1:
+            writer.add(index_section(sections))
 
 
-def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    group: list[Entry] = []
-    for entry in entries:
-        group.append(entry)
-        if sum(member.size for member in group) >= PART_ENTRIES:
-            yield group
-            group = []
-    if group:
-        yield group
+class _Loaded:
+    """The tensor that was loaded last: a block after the other of one tensor reads it once."""
+
+    def __init__(self, source: Source, hardened: Mapping[str, Hardened]) -> None:
+        self._source = source
+        self._hardened = hardened
+        self._last: tuple[str, Tensor] | None = None
+
+    def tensor(self, entry: Entry) -> Tensor:
+        if self._last is None or self._last[0] != entry.name:
+            self._last = None  # before the next is loaded
+            known = self._hardened.get(entry.name)
+            tensor = self._source.load(entry.name) if known is None else known.tensor()
+            self._last = entry.name, tensor.detach().cpu()
+        return self._last[1]
 
 
-def _load(source: Source, entry: Entry, hardened: Mapping[str, Hardened]) -> Tensor:
-    known = hardened.get(entry.name)
-    return (source.load(entry.name) if known is None else known.tensor()).detach().cpu()
-
-
-def _prepare(entry: Entry, tensor: Tensor, settings: Settings, books: Codebooks) -> Prepared:
-    known = settings.hardened.get(entry.name)
+def _prepare(block: Block, tensor: Tensor, settings: Settings, books: Codebooks) -> Prepared:
+    entry, known = block.part, settings.hardened.get(block.entry.name)
     if known is not None:
-        return prepare_hardened(entry, known, books)
-    rule = rule_for(entry, settings.rules)
-    if isinstance(rule.treatment, Vectors) and entry.size and bool(tensor.isfinite().all()):
-        return prepare_runs(entry, tensor, rule.treatment, rule.reason, settings.shared, books)
-    return prepare(entry, tensor, rule, settings.budget_of(entry), books)
+        return prepare_hardened(entry, Hardened(block.of(known.indices), known.centers), books)
+    rule = settings.rule_of(block.entry)
+    measured = settings.measured.get(entry.name)
+    if isinstance(rule.treatment, Vectors) and entry.size:
+        treatment, reason = rule.treatment, rule.reason
+        done = with_aside(
+            tensor,
+            measured.scale if measured else 0.0,
+            lambda bulk: prepare_runs(entry, bulk, treatment, reason, settings.shared, books),
+        )
+        return done or prepare(entry, tensor, NOT_FINITE, settings.budget, books)
+    part = measured.of_rows(block.part.size) if measured and not block.whole else measured
+    return prepare(entry, tensor, rule, settings.budget_of(entry), books, part)
+
+
+def _felt(blocks: Sequence[Block], prepared: Sequence[Prepared], settings: Settings) -> dict[int, Curvature]:
+    """How much the errors of those blocks count that are on the trellis, by their places."""
+    found = {}
+    for place, (block, each) in enumerate(zip(blocks, prepared, strict=True)):
+        known = settings.curvatures.get(block.entry.name)
+        if known is not None and isinstance(each.item.method, Trellis) and block.shape[0] == known.rows:
+            found[place] = known.of_rows(block.start, block.stop)
+    return found
 
 
 def _encode_part(
     prepared: Sequence[Prepared],
     tensors: Sequence[Tensor],
     books: Codebooks,
-    curvatures: Mapping[str, Curvature],
+    curvatures: Mapping[int, Curvature],
 ) -> tuple[bytes, list[TensorReport]]:
     writer, encoder = ByteWriter(), SymbolEncoder()
     writer.varint(len(prepared))
     for each in prepared:
-        write_method(writer, each.item.method)
+        write_item(writer, each.item)
     exchange = Writing(encoder)
     coder = PartCoder(exchange, Metered(exchange))
-    felt = {
-        place: curvatures[each.item.entry.name]
-        for place, each in enumerate(prepared)
-        if isinstance(each.item.method, Trellis) and each.item.entry.name in curvatures
-    }
-    results = coder.code([each.item for each in prepared], [each.source for each in prepared], felt)
+    results = coder.code([each.item for each in prepared], [each.source for each in prepared], curvatures)
     writer.blob(encoder.finish())
     entries = sum(each.item.entry.size for each in prepared)
-    writer.raw(bytes(max(-(-entries // MAX_GROWTH) - writer.size, 0)))
-    fates = [
-        _fate(each, before, dequantize(each.item, result, books.books), coder.bits[place])
+    writer.raw(bytes(padding(entries, writer.size)))
+    reports = [
+        compared(
+            each.item, each.reason, before, dequantize(each.item, result, books.books), coder.bits[place]
+        )
         for place, (each, before, result) in enumerate(zip(prepared, tensors, results, strict=True))
     ]
-    return writer.finish(), fates
+    return writer.finish(), reports
 
 
-def _fate(prepared: Prepared, before: Tensor, after: Tensor, bits: float) -> TensorReport:
-    entry, method = prepared.item.entry, prepared.item.method
-    same = bool((to_bits(before) == to_bits(after)).all())
-    off, noise, signal = (0.0, 0.0, 0.0) if same else errors(before, after)
-    return TensorReport(entry.name, entry.size, method.words, prepared.reason, bits, off, noise, signal)
+def padding(entries: int, size: int) -> int:
+    """Zero bytes behind the `size` bytes of a part, so that it has one for every MAX_GROWTH entries."""
+    return max(-(-entries // MAX_GROWTH) - size, 0)
 
 
 def _check_hardened(hardened: Mapping[str, Hardened], entries: Sequence[Entry]) -> None:
-    known = {entry.name: entry for entry in entries}
+    known = {entry.name: entry for entry in entries if entry.tied_to is None}
     for name, tensor in hardened.items():
         entry = known.get(name)
         form = (tuple(tensor.indices.shape), tensor.centers.dtype)

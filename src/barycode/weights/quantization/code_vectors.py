@@ -13,8 +13,8 @@ from barycode.rate.entropy_constrained import VectorCoder, fit
 from barycode.weights.checkpoints.sources import Source
 from barycode.weights.file_format.codebooks import Codebooks
 from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.items import Item
 from barycode.weights.file_format.methods import CodeVectors
-from barycode.weights.file_format.part import Item
 from barycode.weights.quantization.quantize import Prepared
 from barycode.weights.request.rules import Rule, Vectors, rule_for
 

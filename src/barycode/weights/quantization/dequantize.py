@@ -9,13 +9,18 @@ from torch import Tensor
 
 from barycode.errors import CorruptFileError
 from barycode.weights.file_format.codebooks import origin
+from barycode.weights.file_format.items import Item
 from barycode.weights.file_format.methods import Centers, CodeVectors, Exact
 from barycode.weights.file_format.number_formats import from_bits
-from barycode.weights.file_format.part import Item
 
 
 def dequantize(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
     """The tensor of an item from what `PartCoder` gives for it: a product or a look-up for every entry."""
+    tensor = _dequantized(item, result, books)
+    return tensor if item.aside is None else item.aside.put_into(tensor)
+
+
+def _dequantized(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
     entry, method = item.entry, item.method
     if isinstance(method, Exact):
         return from_bits(result, entry.dtype, entry.shape)
@@ -32,9 +37,6 @@ def dequantize(item: Item, result: NDArray, books: Sequence[Tensor]) -> Tensor:
 
 def _look_up(item: Item, codes: NDArray, books: Sequence[Tensor]) -> Tensor:
     assert isinstance(item.method, Centers)
-    known = item.method.book < len(books) and books[item.method.book].ndim == 1
-    if not known or books[item.method.book].dtype != item.entry.dtype:
-        raise CorruptFileError(f"The tensor {item.entry.name!r} has no codebook of its kind: damaged file.")
     centers = books[item.method.book]
     ranks = codes.astype(np.int64) + origin(centers)
     if ranks.size and (ranks.min() < 0 or ranks.max() >= len(centers)):
@@ -48,7 +50,4 @@ def _runs(item: Item, indices: NDArray, books: Sequence[Tensor]) -> Tensor:
     """The entries (n,) that code vectors stand for, in steps."""
     method = item.method
     assert isinstance(method, CodeVectors)
-    form = (method.size, method.dimension)
-    if method.book >= len(books) or tuple(books[method.book].shape) != form:
-        raise CorruptFileError(f"The tensor {item.entry.name!r} has no codebook of its kind: damaged file.")
     return books[method.book][torch.from_numpy(indices).long()].flatten()[: item.entry.size]

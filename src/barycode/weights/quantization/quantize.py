@@ -1,6 +1,7 @@
 """The encoder's side of a tensor: from what may be done to it to what is coded."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -8,12 +9,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from barycode.quantizers.codebook.kmeans_1d import kmeans_1d
+from barycode.weights.allocation.measure import SAMPLE, WINSOR, Measurement, outliers, wide
 from barycode.weights.entropy_coding.channel_scales import MAX_GAIN
+from barycode.weights.file_format.aside import Aside
 from barycode.weights.file_format.codebooks import Codebooks, origin
 from barycode.weights.file_format.directory import Entry
-from barycode.weights.file_format.methods import MAX_SHIFT, Centers, Exact, Leveled, Plain, Trellis
-from barycode.weights.file_format.number_formats import FLOATS, to_bits
-from barycode.weights.file_format.part import Item
+from barycode.weights.file_format.items import Item
+from barycode.weights.file_format.methods import (
+    MAX_SHIFT,
+    Centers,
+    Exact,
+    Leveled,
+    Plain,
+    Table,
+    TableCenters,
+    Trellis,
+)
+from barycode.weights.file_format.number_formats import FLOATS, from_bits, to_bits
 from barycode.weights.hardened import Hardened
 from barycode.weights.quantization.dequantize import dequantize
 from barycode.weights.request.rules import Cluster, Keep, Quantize, Round, Rule
@@ -21,6 +33,9 @@ from barycode.weights.request.rules import Cluster, Keep, Quantize, Round, Rule
 MAX_CODE = 2**23  # so that float32 holds the codes
 USUAL_CODE = 8  # mean magnitude above which low bits of codes are as good as random
 ATTEMPTS = 4
+MOST_ASIDE = 1 / 8  # of a tensor's entries
+EVERY_BIT = Exact()
+MOST_VALUES = 256  # of a table that is coded by a codebook
 
 
 @dataclass(frozen=True)
@@ -38,23 +53,63 @@ class Budget:
 
     step: float
     max_error: float | None = None
+    searched: bool = False  # the step fills a size, so what a tensor costs must not jump
 
 
-def prepare(entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Codebooks) -> Prepared:
-    """Treat a tensor as its rule says, or exactly where that cannot be done; not for code vectors."""
+def prepare(
+    entry: Entry,
+    tensor: Tensor,
+    rule: Rule,
+    budget: Budget,
+    books: Codebooks,
+    known: Measurement | None = None,
+) -> Prepared:
+    """Treat a tensor (or block) as its rule says, or exactly where that cannot be done; not for code vectors.
+
+    `known` is what was measured of the whole tensor.
+    """
     treatment = rule.treatment
     if isinstance(treatment, Keep) or not entry.size:
+        if rule.tables:
+            return _table(entry, tensor, rule.reason, books)
         return _exact(entry, tensor, rule.reason)
-    if not bool(tensor.isfinite().all()):
-        return _exact(entry, tensor, "infinite or not a number somewhere")
     if isinstance(treatment, Round):
         return _exact(entry, rounded(tensor, _bits(tensor, treatment, budget)), rule.reason)
+    known = known or Measurement.of(tensor)
+    return with_aside(
+        tensor, known.scale, lambda bulk: _quantized(entry, bulk, rule, budget, books, known)
+    ) or _exact(entry, tensor, "too many entries that are not finite")
+
+
+def with_aside(tensor: Tensor, scale: float, quantized: Callable[[Tensor], Prepared]) -> Prepared | None:
+    """Quantize without the outliers and what is not finite, which are stored aside; None if they are many."""
+    where = outliers(wide(tensor).flatten(), scale)
+    count = int(where.sum())
+    if count > MOST_ASIDE * tensor.numel() + 1:
+        return None
+    if not count:
+        return quantized(tensor)
+    aside = Aside.of(tensor, where)
+    prepared = quantized(aside.without(tensor))
+    item = prepared.item
+    if isinstance(item.method, Exact):
+        return _exact(item.entry, tensor, prepared.reason)
+    return replace(prepared, item=replace(item, aside=aside))
+
+
+def _quantized(
+    entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Codebooks, known: Measurement
+) -> Prepared:
+    treatment = rule.treatment
     if isinstance(treatment, Cluster):
         return _clustered(entry, tensor, treatment, rule.reason, books)
     assert isinstance(treatment, Quantize)
     if budget.max_error is not None:
         return _bounded(entry, tensor, treatment, rule.reason, budget.max_error)
-    return _on_trellis(entry, tensor, budget.step / treatment.fineness, rule)
+    step = budget.step / treatment.fineness
+    if not budget.searched and known.bits(step) >= known.exact_bits:
+        return _exact(entry, tensor, f"{rule.reason}: every bit costs no more")
+    return _on_trellis(entry, tensor, step, rule)
 
 
 def prepare_hardened(entry: Entry, hardened: Hardened, books: Codebooks) -> Prepared:
@@ -94,6 +149,7 @@ def rounded(tensor: Tensor, bits: int) -> Tensor:
     up = patterns + kind(2 ** (drop - 1)) & ~low
     infinite = kind(2**form.exponent_bits - 1 << form.mantissa_bits)
     result = np.where(up & infinite == infinite, patterns & ~low, up)
+    result = np.where(patterns & infinite == infinite, patterns, result)  # infinities and what is no number
     return torch.from_numpy(result.view(np.uint8)).view(tensor.dtype).reshape(tensor.shape)
 
 
@@ -101,21 +157,38 @@ def _bits(tensor: Tensor, treatment: Round, budget: Budget) -> int:
     """Bits of mantissa: more than asked where the promised error needs them."""
     if budget.max_error is None:
         return treatment.bits
-    largest = float(tensor.double().abs().max())
+    largest = float(tensor.double().nan_to_num(0, 0, 0).abs().max())
     return max(treatment.bits, int(np.ceil(np.log2(max(largest / budget.max_error, 1e-300)))))
 
 
-def _exact(entry: Entry, tensor: Tensor, reason: str) -> Prepared:
-    return Prepared(Item(entry, Exact()), to_bits(tensor), reason)
+def _exact(entry: Entry, tensor: Tensor, reason: str, method: Exact = EVERY_BIT) -> Prepared:
+    return Prepared(Item(entry, method), to_bits(tensor), reason)
+
+
+def _table(entry: Entry, tensor: Tensor, reason: str, books: Codebooks) -> Prepared:
+    """Every bit, by a codebook of the values where there are few of them and each is finite."""
+    patterns = to_bits(tensor)
+    distinct = np.unique(patterns)
+    values = from_bits(distinct, tensor.dtype, (len(distinct),))
+    few = len(distinct) <= min(MOST_VALUES, patterns.size // 4) and bool(wide(values).isfinite().all())
+    minus_zero = bool(((wide(values) == 0) & wide(values).signbit()).any())
+    if not few or minus_zero:
+        return _exact(entry, tensor, reason, Table())
+    order = wide(values).argsort()
+    centers = values[order]
+    ranks = np.argsort(order.numpy())[np.searchsorted(distinct, patterns)]
+    method = TableCenters(books.place_of(centers))
+    return Prepared(Item(entry, method), (ranks - origin(centers)).astype(np.int32), reason)
 
 
 def _on_trellis(entry: Entry, tensor: Tensor, step: float, rule: Rule) -> Prepared:
-    leveled = isinstance(rule.treatment, Quantize) and rule.treatment.leveled
     stored = float(np.float32(step))
     targets = (tensor.double() if tensor.dtype == torch.float64 else tensor.float()).numpy().ravel() / stored
-    if _extreme(targets * MAX_GAIN if leveled else targets, stored):
+    wanted = isinstance(rule.treatment, Quantize) and rule.treatment.leveled
+    leveled = wanted and not _extreme(targets * MAX_GAIN, stored)
+    if not leveled and _extreme(targets, stored):
         return _exact(entry, tensor, "range too wide for the step")
-    shift = _shift(float(np.abs(targets).mean()) / 2)
+    shift = _shift(_usual(targets) / 2)
     method = Leveled(stored, shift) if leveled else Trellis(stored, shift)
     return Prepared(Item(entry, method), targets.astype(np.float32), rule.reason)
 
@@ -128,7 +201,7 @@ def _bounded(entry: Entry, tensor: Tensor, treatment: Quantize, reason: str, err
         codes = np.rint(tensor.double().numpy().ravel() / stored) if stored else np.full(1, np.inf)
         if _extreme(codes, stored):
             break
-        method = Plain(stored, _shift(float(np.abs(codes).mean())))
+        method = Plain(stored, _shift(_usual(codes)))
         source = codes.astype(np.int32)
         back = dequantize(Item(entry, method), source, [])
         if float((back.double() - tensor.double()).abs().max()) <= error:
@@ -147,6 +220,12 @@ def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, bo
 
 def _extreme(codes: NDArray, step: float) -> bool:
     return not 0 < step < float("inf") or bool(np.abs(codes).max() >= MAX_CODE)
+
+
+def _usual(codes: NDArray) -> float:
+    """The magnitude of most codes: low bits are told for every code, so few large ones must not decide."""
+    some = np.abs(codes[:: -(-codes.size // SAMPLE)], dtype=np.float64)
+    return float(min(np.minimum(some, WINSOR * np.median(some)).mean(), 2 * np.median(some)))
 
 
 def _shift(mean: float) -> int:

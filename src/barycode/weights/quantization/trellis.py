@@ -78,7 +78,8 @@ def best_path(targets: NDArray[np.float32], classes: NDArray, prices: Prices) ->
     for t in range(time):
         choices[t], costs = _options(np.abs(targets[t]), classes[t], prices)
         total, origins[t] = _extend(total, costs)
-    return _trace_back(total, choices, origins) * np.sign(targets).astype(np.int32)
+    # A weight of zero may take an odd code too: the parities have to stay those of the path.
+    return np.where(targets < 0, -1, 1).astype(np.int32) * _trace_back(total, choices, origins)
 
 
 def _predecessors() -> NDArray[np.int64]:

@@ -85,7 +85,8 @@ Treatment = Keep | Round | Quantize | Cluster | Vectors
 class Rule:
     """A treatment for the tensors whose name matches a pattern (of `fnmatch`: * and ?).
 
-    `dimensions` and `entries`, where given, are the most that a tensor may have for the rule to apply.
+    `dimensions` and `entries`, where given, are the most that a tensor may have for the rule to apply. A rule
+    for `tables` is for constants only: whole numbers, smooth sequences, a few numbers (`allocation.measure`).
     """
 
     pattern: str
@@ -93,10 +94,12 @@ class Rule:
     reason: str
     dimensions: int | None = None
     entries: int | None = None
+    tables: bool = False
 
-    def applies(self, entry: Entry) -> bool:
+    def applies(self, entry: Entry, table: bool = False) -> bool:
         return (
             fnmatchcase(entry.name, self.pattern)
+            and (table or not self.tables)
             and (self.dimensions is None or len(entry.shape) <= self.dimensions)
             and (self.entries is None or entry.size <= self.entries)
         )
@@ -104,7 +107,9 @@ class Rule:
 
 NOT_FLOATS = Rule("*", Keep(), "not real floating-point numbers")
 WEIGHTS = Rule("*", Quantize(balanced=True), "weights")
+TABLES = Rule("*", Keep(), "a table or constants", tables=True)
 DEFAULT_RULES = (
+    TABLES,
     Rule("*", Round(6), "vectors (normalisation, biases) are few and sensitive", dimensions=1),
     Rule("*", Round(6), "hardly any entries", entries=256),
     Rule("*", Quantize(balanced=True, leveled=True), "a matrix", dimensions=2),
@@ -113,8 +118,8 @@ DEFAULT_RULES = (
 LOSSLESS_RULES = (Rule("*", Keep(), "lossless"),)
 
 
-def rule_for(entry: Entry, rules: Iterable[Rule]) -> Rule:
+def rule_for(entry: Entry, rules: Iterable[Rule], table: bool = False) -> Rule:
     """The first rule that applies; tensors that are not real floats are always kept."""
     if entry.dtype not in FLOATS:
         return NOT_FLOATS
-    return next((rule for rule in rules if rule.applies(entry)), WEIGHTS)
+    return next((rule for rule in rules if rule.applies(entry, table)), WEIGHTS)

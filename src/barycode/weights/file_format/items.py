@@ -1,0 +1,69 @@
+"""A tensor in a part: what it is, how it is coded, and what a decoder is told of that before the symbols."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from barycode.container import ByteReader, ByteWriter
+from barycode.errors import CorruptFileError
+from barycode.weights.file_format.aside import Aside, read_aside, write_aside
+from barycode.weights.file_format.directory import Entry
+from barycode.weights.file_format.methods import (
+    WITH_ASIDE,
+    Centers,
+    CodeVectors,
+    Exact,
+    Method,
+    read_method,
+    write_method,
+)
+from barycode.weights.file_format.number_formats import FLOATS, real_dtype
+
+
+@dataclass(frozen=True)
+class Item:
+    """A tensor (or block of one), the way it is coded, and the entries that are stored as they are."""
+
+    entry: Entry
+    method: Method
+    aside: Aside | None = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The shape, with a complex number as two."""
+        dtype = self.entry.dtype
+        return (*self.entry.shape, 2) if real_dtype(dtype) != dtype else self.entry.shape
+
+
+def write_item(writer: ByteWriter, item: Item) -> None:
+    """Entries aside if there are any, then the method."""
+    if item.aside is not None:
+        writer.u8(WITH_ASIDE)
+        write_aside(writer, item.aside)
+    write_method(writer, item.method)
+
+
+def read_item(reader: ByteReader, number: int, entry: Entry, books: Sequence[Tensor]) -> Item:
+    """What `write_item` wrote of a tensor; `number` is the byte that comes next, read already."""
+    aside = read_aside(reader, entry) if number == WITH_ASIDE else None
+    method = read_method(reader, reader.u8() if aside is not None else number)
+    quantized = not isinstance(method, Exact)
+    if quantized and (entry.dtype not in FLOATS or not entry.size):
+        raise CorruptFileError(
+            f"The tensor {entry.name!r}, {entry.dtype} of {entry.size} entries, is quantized: damaged file."
+        )
+    if aside is not None and not quantized:
+        raise CorruptFileError(f"The exact tensor {entry.name!r} has entries aside: the file is damaged.")
+    if isinstance(method, Centers | CodeVectors) and not _fits(method, entry, books):
+        raise CorruptFileError(f"The tensor {entry.name!r} has no codebook of its kind: damaged file.")
+    return Item(entry, method, aside)
+
+
+def _fits(method: Centers | CodeVectors, entry: Entry, books: Sequence[Tensor]) -> bool:
+    if method.book >= len(books):
+        return False
+    book = books[method.book]
+    if isinstance(method, Centers):
+        return book.ndim == 1 and book.dtype == entry.dtype
+    return tuple(book.shape) == (method.size, method.dimension)
