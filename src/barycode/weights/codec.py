@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
+from barycode.plain_torch import plain_torch
 from barycode.weights.allocation.measure import chosen_tables, measure
 from barycode.weights.allocation.rate_control import WRITES, SizeModel, fill
 from barycode.weights.allocation.report import Report, joined
@@ -89,6 +90,7 @@ def explain(
     return Compressed(stream.getvalue(), report)
 
 
+@plain_torch()
 def compress_to(
     stream: BinaryIO,
     source: Source,
@@ -111,6 +113,7 @@ def compress_to(
     return replace(report, limit=limit)
 
 
+@plain_torch()
 def decompress(data: bytes, *, limit: int | None = DEFAULT_LIMIT) -> dict[str, Tensor]:
     """The tensors of `.bary` bytes: names, order, shapes, dtypes and ties as they were.
 

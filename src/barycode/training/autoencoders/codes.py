@@ -11,6 +11,7 @@ from torch import Tensor
 
 from barycode.container import ByteReader, ByteWriter, Section, least_bytes, pack, require_within, unpack
 from barycode.errors import CorruptFileError, InvalidInputError
+from barycode.plain_torch import plain_torch
 from barycode.quantizers import Quantizer, SoftConvexQuantizer
 from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
 from barycode.rate.votes import pack_votes, unpack_votes
@@ -23,6 +24,7 @@ DIGIT_BITS = 3
 DIGIT = 1 << DIGIT_BITS
 
 
+@plain_torch()
 def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
     """A whole .bary file of indices: their shape, frequency tables counted on them, and the coded stream.
 
@@ -50,6 +52,7 @@ def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
     )
 
 
+@plain_torch()
 def unpack_codes(quantizer: Quantizer, data: bytes, limit: int | None = None) -> Int64[Tensor, "*shape"]:
     """The indices of a file that `pack_codes` wrote for this kind of quantizer; CorruptFileError if not.
 
