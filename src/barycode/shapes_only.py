@@ -13,7 +13,7 @@ _RANDOM = frozenset({torch.randn, torch.rand})
 
 class _WithoutNumbers(TorchFunctionMode):
     """Random starts, and scaling them, are skipped. On the meta device PyTorch runs them in Python, and
-    imports its compiler and sympy for it: more than its own import takes, where there are no numbers.
+    imports its compiler and sympy for it, although there are no numbers.
     """
 
     def __torch_function__(

@@ -23,15 +23,15 @@ class Outcome:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(monkeypatch, capsysbinary):
     """Run `barycode` with these arguments as a shell would."""
 
     def call(*arguments) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["barycode", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             main.run()
-        captured = capsys.readouterr()
-        return Outcome(exit_.value.code or 0, captured.out, captured.err)
+        out, err = (stream.decode(errors="backslashreplace") for stream in capsysbinary.readouterr())
+        return Outcome(exit_.value.code or 0, out, err)
 
     return call
 

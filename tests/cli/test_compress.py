@@ -7,6 +7,7 @@ import barycode.images
 from barycode.container import unpack
 from barycode.evaluation.metrics import ssimulacra2
 from barycode.images import BitsPerPixel, Likeness, Psnr, Size
+from barycode.progress import watched
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -188,3 +189,22 @@ def test_an_unforeseen_error_is_a_line_and_the_others_are_done(run, photos, monk
         .splitlines()[-1]
         .endswith(": error: unpack requires \\x1b[31m a buffer (--debug shows where)")
     )
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_large_file_shows_how_far_it_is(run, photos, monkeypatch, terminal, several):
+    inner = barycode.images.compress
+
+    def compress(image, **options):
+        for _ in watched("coding tiles", range(3)):
+            pass
+        return inner(image, **options)
+
+    monkeypatch.setattr(barycode.images, "compress", compress)
+    monkeypatch.setenv("TTY_COMPATIBLE", str(int(terminal)))
+    outcome = run("compress", photos if several else photos / "a.png")
+    assert outcome.code == 0
+    assert ("coding tiles" in outcome.err) == terminal
+    assert ("a.bary" in outcome.out) == (not several)
+    assert "coding tiles" not in outcome.out

@@ -125,6 +125,16 @@ def test_plugins_of_pillow_count(run, photos):
     assert (photos / "c.bary").is_file()
 
 
+def test_names_that_look_like_folders(run, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").mkdir()
+    run("compress", photo, "-o", "-")
+    assert list((tmp_path / "-").iterdir()) == []
+    outcome = run("compress", photo, "-o", ".bary")
+    assert outcome.code == 1
+    assert not (tmp_path / ".bary").exists()
+
+
 def test_frames_are_told(run, tmp_path):
     frames = [Image.new("RGB", (8, 8), c) for c in ("red", "blue")]
     frames[0].save(tmp_path / "p.mpo", "MPO", save_all=True, append_images=frames[1:])
@@ -208,3 +218,35 @@ def test_standard_input_and_output(tmp_path):
     assert refused.returncode == 1
     assert refused.stdout == b""
     assert b"compressed already" in refused.stderr
+
+
+def test_a_format_that_would_shrink_the_picture_is_refused(run, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (300, 20)).save(tmp_path / "p.png", exif=exif)
+    run("compress", tmp_path / "p.png")
+    outcome = run("decompress", tmp_path / "p.bary", "-o", tmp_path / "p.ico")
+    assert outcome.code == 1
+    assert "ICO files hold no pictures of 300 x 20" in outcome.err
+    assert not (tmp_path / "p.ico").exists()
+    outcome = run("decompress", tmp_path / "p.bary", "-o", tmp_path / "p.tif")
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.parametrize("name", ["-", "net.SAFETENSORS", "net.PT"])
+def test_a_network_is_what_its_bytes_and_its_name_in_any_case_say(run, tmp_path, name, monkeypatch):
+    import torch
+    from safetensors.torch import save
+
+    state = {"weight": torch.ones(8, 8)}
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    data = stream.getvalue() if name == "net.PT" else save(state)
+    if name == "-":
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    else:
+        (tmp_path / name).write_bytes(data)
+    source = name if name == "-" else tmp_path / name
+    outcome = run("compress", source, "-o", tmp_path / "net.bary", "--lossless")
+    assert outcome.code == 0, outcome.err
+    assert run("decompress", tmp_path / "net.bary", "-o", tmp_path / "back.safetensors").code == 0

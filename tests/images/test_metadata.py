@@ -70,10 +70,12 @@ def test_texts_cannot_pose_as_something_else(there_and_back):
     text = PngImagePlugin.PngInfo()
     text.add_text("transparency", "0")
     text.add_text("dpi", "72")
+    text.add_text("exif", "none to speak of")
     back = there_and_back(saved("PNG", pnginfo=text))
     assert "transparency" not in back.info
     assert "dpi" not in back.info
-    assert back.text == {"transparency": "0", "dpi": "72"}
+    assert "exif" not in back.info
+    assert back.text == {"transparency": "0", "dpi": "72", "exif": "none to speak of"}
 
 
 def test_a_resolution_that_pillow_makes_up_is_not_kept(there_and_back):

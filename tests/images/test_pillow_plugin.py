@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from barycode.errors import InvalidInputError
 from barycode.images import compress
-
-GOLDEN = Path(__file__).parent / "golden/v1-colour.bary"
 
 
 @pytest.fixture
@@ -78,5 +77,10 @@ def test_options_of_pillows_save(file, tiny, tmp_path):
     with Image.open(tmp_path / "y.bary") as image:
         assert "xmp" not in image.info
         assert image.info["dpi"] == (96, 96)
+    with pytest.raises(InvalidInputError, match="effort"):
+        image.save(tmp_path / "n.bary", model=tiny, effort=99)
+    assert not (tmp_path / "n.bary").exists()
+    deep = Image.new("I;16", (8, 8), 2**15)
+    deep.save(tmp_path / "d.bary", model=tiny, effort=0, flatten=True)
     with Image.open(tmp_path / "z.bary") as image:
         assert "xmp" not in image.info

@@ -110,7 +110,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         with streams.seekable(job.source) as source:
             kind = _kind(job.source, source)
             if kind in networks.SUFFIXES:
-                return networks.compress(job, source, target, keep or (), force)
+                return networks.compress(job, source, kind, target, keep or (), force)
             if of_networks:
                 raise InvalidInputError(f"{job.source} is not a network: pictures take --quality.")
             return _compress_picture(job, source, options, force)
@@ -153,7 +153,7 @@ def _kind(name: Path, content: Path) -> str:
 
 
 def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bool) -> str:
-    with pictures.open_picture(source) as image:
+    with pictures.open_picture(source, job.source_name) as image:
         from barycode.images import compress  # not before there is a picture
 
         notes = pictures.left_out(image)

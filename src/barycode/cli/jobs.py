@@ -26,6 +26,10 @@ class Job:
     target: Path
     refusal: str = ""
 
+    @property
+    def source_name(self) -> str:
+        return "standard input" if self.source == STANDARD else str(self.source)
+
 
 @dataclass(frozen=True)
 class Kinds:
@@ -63,10 +67,11 @@ def _below(source: Path, root: Path, output: Path | None) -> Path:
 
 def _names_a_file(output: Path, single: bool, kinds: Kinds) -> bool:
     """Whether the output is a file's name, and not a folder's; InvalidInputError if it cannot be either."""
-    if output.is_dir():
+    standard = output in _STANDARD_NAMES  # a folder of that name, too
+    if output.is_dir() and not standard:
         return False
-    special = output in _STANDARD_NAMES or (output.exists() and not output.is_file())
-    if not special and not output.is_file() and output.suffix.lower() not in kinds.files:
+    special = standard or output.exists()
+    if not special and not {output.suffix.lower(), output.name.lower()} & kinds.files:
         return single and bool(output.suffix)
     if not single:
         raise InvalidInputError(

@@ -42,14 +42,18 @@ def target_of(lossless: bool, bits: float | None, size: int | None, error: float
     return asked[0]
 
 
-def compress(job: Job, checkpoint: Path, target: "Target | None", keep: Sequence[str], force: bool) -> str:
-    """Compress the job's checkpoint, tensors that match `keep` exactly; the line to print."""
+def compress(
+    job: Job, checkpoint: Path, suffix: str, target: "Target | None", keep: Sequence[str], force: bool
+) -> str:
+    """Compress the job's checkpoint, a file of the type `suffix`, with tensors that match `keep` exactly;
+    the line to print.
+    """
     from barycode.weights import DEFAULT_RULES, Keep, Lossless, Rule, compress_to
     from barycode.weights.checkpoints.files import open_source
     from barycode.weights.codec import DEFAULT_TARGET
 
     rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
-    source = open_source(checkpoint)
+    source = open_source(checkpoint, suffix)
     if source.left_out and isinstance(target, Lossless):
         raise InvalidInputError(
             f"{job.source} has more than a state dict, and --lossless would lose it "

@@ -50,11 +50,11 @@ def _load_plugins() -> None:
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator["Image.Image"]:
-    """The picture in a file, as Pillow opens it; InvalidInputError, which names it, if it is none."""
+def open_picture(path: Path, name: str = "") -> Iterator["Image.Image"]:
+    """The picture in a file, as Pillow opens it; InvalidInputError, which calls it `name`, if it is none."""
     from PIL import Image
 
-    from barycode.images.codec import MAX_PIXELS
+    from barycode.container.bounds import MAX_PIXELS
 
     _load_plugins()
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS  # our own bound on what is allocated
@@ -65,7 +65,9 @@ def open_picture(path: Path) -> Iterator["Image.Image"]:
     except Exception as error:  # damaged pictures raise nearly everything in Pillow
         package = PLUGINS.get(path.suffix.lower())
         hint = f"; {path.suffix} needs pip install {package}" if package else ""
-        raise InvalidInputError(f"{path} is not a picture that Pillow can read ({error}{hint}).") from error
+        name = name or str(path)
+        why = str(error).replace(str(path), name)
+        raise InvalidInputError(f"{name} is not a picture that Pillow can read ({why}{hint}).") from error
     finally:
         Image.MAX_IMAGE_PIXELS = before
     with image:
@@ -96,7 +98,9 @@ def check_writable(suffix: str, mode: str) -> None:
         with Image.open(stream) as back:
             opaque = "A" not in back.mode and "transparency" not in back.info
     except Exception as error:
-        raise InvalidInputError(f"{suffix} files hold no {mode} pictures ({error}): name it .png.") from error
+        raise InvalidInputError(
+            f"Pillow writes no {mode} pictures into {suffix} files that it could read: name it .png."
+        ) from error
     if "A" in mode and opaque:
         raise InvalidInputError(f"{suffix} files keep no transparency: name the output .png or .webp.")
 
@@ -116,6 +120,11 @@ def picture_bytes(image: "Image.Image", suffix: str) -> tuple[bytes, list[str]]:
             f"The picture cannot be written as {name} ({error}): name the output .png, or pass --strip."
         ) from error
     with Image.open(stream) as back:
+        # Icons have a largest size, and Pillow makes others fit; some formats are turned when they are read.
+        if sorted(back.size) != sorted(image.size):
+            raise InvalidInputError(
+                f"{name} files hold no pictures of {image.width} x {image.height}: name the output .png."
+            )
         missing = [key for key in kept if key not in back.info and not (key == "exif" and back.getexif())]
         if text and not getattr(back, "text", None) and "comment" not in back.info:
             missing.append("text")

@@ -1,5 +1,7 @@
 """How every program runs and ends: an error is a line, and the exit code says whether there was one."""
 
+import contextlib
+import os
 import sys
 import traceback
 import warnings
@@ -12,7 +14,8 @@ import typer
 
 from barycode.cli.text import one_line
 
-INTERRUPTED = 130  # what a shell gives to a program that Ctrl-C ended
+# What a shell gives to a program that Ctrl-C ended, and to one whose reader has gone away.
+INTERRUPTED, NOBODY_READS = 130, 141
 
 _tracebacks = ContextVar("tracebacks", default=False)
 
@@ -32,24 +35,49 @@ def run_script(main: Callable[..., Any]) -> NoReturn:
 
 def run_program(program: Callable[[], Any], name: str) -> NoReturn:
     """Run a program and exit: 0; 1 with a one-line error that starts with its name; 2 for wrong usage; 130
-    after Ctrl-C.
+    after Ctrl-C; 141, and in silence, where what it prints is read no longer, as in `| head`.
     """
     _tracebacks.set(False)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # no name stops a message, whatever the encoding
+    code = _code_of(program, f"{name}: ")
+    sys.exit(_code_of(_flush, f"{name}: ") or code)
+
+
+def _code_of(program: Callable[[], Any], prefix: str) -> Any:
+    """Run what may fail; its exit code, after its one line."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")  # what matters of them is an error or a note
             program()
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # so end typer and rich
+            return _unheard(NOBODY_READS)
         if end.code == INTERRUPTED:
-            typer.echo(f"{name}: interrupted", err=True)
-        raise
+            typer.echo(f"{prefix}interrupted", err=True)
+        return end.code
+    except BrokenPipeError:
+        return _unheard(NOBODY_READS)
     except Exception as error:
-        tell(error, f"{name}: ")
-        sys.exit(1)
-    sys.exit(0)
+        tell(error, prefix)
+        return _unheard(1) if isinstance(error, OSError) else 1
+    return 0
+
+
+def _unheard(code: int) -> int:
+    """The exit code, once what waits to be printed, and can be no more, is thrown away."""
+    try:
+        _flush()
+    except OSError:
+        with contextlib.suppress(OSError):  # it is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # closed by whoever started us
+        sys.stdout.flush()
 
 
 def tell(error: BaseException, prefix: str) -> None:

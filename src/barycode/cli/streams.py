@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from barycode.cli.jobs import STANDARD, Job
 from barycode.errors import InvalidInputError
+
+NAMES_OF_OPEN_FILES = Path("/proc/self/fd")  # of Linux
 
 
 class AlreadyDoneError(Exception):
@@ -23,20 +26,36 @@ def seekable(path: Path) -> Iterator[Path]:
     if path != STANDARD and (path.is_file() or path.is_dir()):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="barycode-") as folder:
-        copy = Path(folder) / "standard-input"
-        with copy.open("wb") as file:
-            if path == STANDARD:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            else:
-                with path.open("rb") as stream:
-                    shutil.copyfileobj(stream, file)
+    with _nameless_file() as (file, copy):
+        if path == STANDARD:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        else:
+            with path.open("rb") as stream:
+                shutil.copyfileobj(stream, file)
+        file.flush()
         yield copy
+
+
+@contextmanager
+def _nameless_file() -> Iterator[tuple[BinaryIO, Path]]:
+    """A temporary file and where to open it again; where the system can, nothing is left of it when its
+    process is killed.
+    """
+    if NAMES_OF_OPEN_FILES.is_dir():
+        with tempfile.TemporaryFile() as file:
+            yield file, NAMES_OF_OPEN_FILES / str(file.fileno())
+    else:
+        with tempfile.TemporaryDirectory(prefix="barycode-") as folder:
+            path = Path(folder) / "standard-input"
+            with path.open("wb") as file:
+                yield file, path
 
 
 def check_target(job: Job, force: bool, skip_existing: bool = False) -> None:
     """Stop before the work is done, not after, where the target may not be written."""
     if job.target == STANDARD:
+        if sys.stdout is None:
+            raise InvalidInputError("Standard output is closed: send it into a file or a program.")
         if sys.stdout.isatty():
             raise InvalidInputError("Standard output is a terminal: send it into a file or a program.")
         return
@@ -58,14 +77,22 @@ def check_target(job: Job, force: bool, skip_existing: bool = False) -> None:
 def write(job: Job, data: bytes | Iterable[bytes], force: bool) -> int:
     """Write a whole target or nothing, as private as its source, making the folders it needs; its bytes."""
     if job.target == STANDARD:
-        return sum(map(sys.stdout.buffer.write, [data] if isinstance(data, bytes) else data))
+        size = sum(map(sys.stdout.buffer.write, [data] if isinstance(data, bytes) else data))
+        sys.stdout.buffer.flush()  # here, where it is known what could not be written
+        return size
     from barycode.container import write_atomic
     from barycode.container.atomic import USUAL_MODE
 
     job.target.parent.mkdir(parents=True, exist_ok=True)
     regular = job.source != STANDARD and job.source.is_file()
     mode = stat.S_IMODE(job.source.stat().st_mode) if regular else USUAL_MODE
-    write_atomic(job.target, data, force=force, mode=mode)
+    try:
+        write_atomic(job.target, data, force=force, mode=mode)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # A full disk names no file, and others a temporary one.
+        raise OSError(error.errno, error.strerror, str(job.target)) from error
     return job.target.stat().st_size
 
 

@@ -1,5 +1,6 @@
 """Names and messages as text for a terminal: nothing in them can move the cursor or colour the screen."""
 
+import os
 import unicodedata
 
 # Control, format (right-to-left marks among them), surrogate, line and paragraph separators.
@@ -15,6 +16,8 @@ def one_line(error: BaseException) -> str:
     """An error's message as one printable line; its type's name where it has none, or is no error of ours."""
     from barycode.errors import BarycodeError
 
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return printable(f"{os.fspath(error.filename)}: {error.strerror}")
     message = printable(" ".join(str(error).split()))
     if isinstance(error, BarycodeError | OSError) and message:
         return message

@@ -3,6 +3,7 @@
 from barycode.container.atomic import write_atomic
 from barycode.container.bounds import least_bytes, require_within
 from barycode.container.container import Container, pack, unpack
+from barycode.container.deflate import inflate
 from barycode.container.describe import Share, describe
 from barycode.container.fields import ByteReader, ByteWriter
 from barycode.container.framing import KINDS, MAGIC, VERSION, Section
@@ -20,6 +21,7 @@ __all__ = [
     "Section",
     "Share",
     "describe",
+    "inflate",
     "least_bytes",
     "pack",
     "require_within",

@@ -6,6 +6,8 @@ the caller's `limit` allows what comes out, and whether the file is large enough
 
 from barycode.errors import LimitError
 
+MAX_PIXELS = 2**28  # of a picture, of those that are read to be compressed too
+
 
 def require_within(limit: int | None, needed: int, what: str) -> None:
     """Raise LimitError where `what` decodes to more than `limit` bytes; None allows everything."""

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from barycode.container import ByteReader, ByteWriter, Container, Section, pack, require_within, unpack
+from barycode.container.bounds import MAX_PIXELS
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images import metadata
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
@@ -30,7 +31,6 @@ from barycode.rate import require_least
 
 KIND = "imag"
 LAYOUT = f"HEAD TILE+ ALPH? {metadata.LAYOUT}"
-MAX_PIXELS = 2**28
 
 
 @dataclass(frozen=True)

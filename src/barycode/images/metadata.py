@@ -130,7 +130,8 @@ def _unless_edited(image: Image.Image) -> bytes:
     and where it is no EXIF but the tags of a TIFF.
     """
     raw = image.info.get("exif") or b""
-    if isinstance(raw, str):
+    named = _png_texts(image).get("exif")
+    if isinstance(raw, str) or (named is not None and raw == named.encode("latin-1", "replace")):
         return b""  # a PNG's text that is called so
     now = image.getexif()
     if raw:
@@ -228,8 +229,7 @@ def _read_dpi(data: bytes | None) -> tuple[float, float] | None:
 
 def _text(image: Image.Image) -> dict[str, str]:
     """PNG's texts, save those that hold what has a section of its own; the comment of a JPEG or GIF."""
-    found = getattr(image, "text", None)
-    text = dict(found) if isinstance(found, Mapping) else {}
+    text = _png_texts(image)
     for elsewhere in ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp"):
         text.pop(elsewhere, None)
     comment = image.info.get(COMMENT)
@@ -237,6 +237,11 @@ def _text(image: Image.Image) -> dict[str, str]:
         text[COMMENT] = comment.decode(errors="replace") if isinstance(comment, bytes) else str(comment)
     # Lone surrogates are no Unicode.
     return {str(k): str(v) for k, v in text.items() if _is_unicode(f"{k}{v}")}
+
+
+def _png_texts(image: Image.Image) -> dict[str, str]:
+    found = getattr(image, "text", None)
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def _is_unicode(text: str) -> bool:

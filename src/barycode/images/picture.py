@@ -7,18 +7,22 @@ that you decide how.
 """
 
 import io
+import re
+import struct
 from dataclasses import dataclass, field
 from typing import Unpack
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from barycode.container import inflate
 from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError
 from barycode.images.metadata import Explicit, Metadata, metadata_of
 from barycode.images.source import bits_of, check_representable
 
 MODES = ("L", "LA", "RGB", "RGBA")
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ def pack_alpha(alpha: np.ndarray) -> bytes:
 
 
 def unpack_alpha(data: bytes, width: int, height: int) -> np.ndarray:
+    """The plane of `pack_alpha`; CorruptFileError for anything else."""
+    _require_plain_png(data, width, height)
     try:
         # Not Image.open, which refuses what is larger than its own idea of a bomb: the size is known.
         with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
@@ -146,3 +152,17 @@ def unpack_alpha(data: bytes, width: int, height: int) -> np.ndarray:
         raise
     except Exception as error:  # damaged chunks raise nearly everything in Pillow
         raise CorruptFileError("The alpha plane cannot be read: the file is damaged.") from error
+
+
+def _require_plain_png(data: bytes, width: int, height: int) -> None:
+    """Header, all pixels and end mark are all there is: what describes a picture has sections of its own."""
+    names, deflated, place = [], [], len(_PNG)
+    while data.startswith(_PNG) and place < len(data):
+        length, name = struct.unpack_from(">I4s", data.ljust(place + 8, b"\0"), place)
+        names.append(name)
+        if name == b"IDAT":
+            deflated.append(data[place + 8 : place + 8 + length])
+        place += length + 12
+    if place != len(data) or not re.fullmatch(b"IHDR(IDAT)+IEND", b"".join(names)):
+        raise CorruptFileError("The alpha plane is no PNG of pixels alone: the file is damaged.")
+    inflate(b"".join(deflated), (width + 1) * height, "The alpha plane")

@@ -12,7 +12,7 @@ from barycode.images.metadata import Explicit, Metadata
 
 FORMAT = "BARY"
 EXTENSION = ".bary"
-OPTIONS = ("quality", "model")
+OPTIONS = ("quality", "effort", "model")
 
 
 class UnreadablePictureError(BarycodeError, OSError):
@@ -67,6 +67,8 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     explicit: Explicit = {}
     if given.get("strip"):
         explicit["strip"] = True
+    if given.get("flatten"):
+        explicit["flatten"] = True
     for name in ("exif", "icc_profile", "xmp"):
         if name in given:
             explicit[name] = given[name] or b""  # None removes, as in Pillow's own formats

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from barycode.container.deflate import inflate
 from barycode.errors import CorruptFileError, InvalidInputError
 
 PRECISION = 24  # a row sums to 2**24, so that forty symbols which never occur cost 4e-6 bits, not 1e-3
@@ -81,9 +82,9 @@ class FrequencyTables:
                 raise CorruptFileError(
                     f"The frequency tables claim {tables} x {symbols} entries: beyond the limit."
                 )
-            planes = _inflate(data[_HEADER.size :], 4 * tables * symbols)
-        except (struct.error, zlib.error) as error:
-            raise CorruptFileError("The frequency tables are truncated or damaged.") from error
+        except struct.error as error:
+            raise CorruptFileError("The frequency tables are truncated: the file is damaged.") from error
+        planes = inflate(data[_HEADER.size :], 4 * tables * symbols, "The frequency tables")
         entries = np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<u4").astype(np.int64) + 1
         counts = entries.reshape(tables, symbols)
         fault = (
@@ -127,14 +128,3 @@ def _apportion(weights: NDArray[np.int64]) -> NDArray[np.int64]:
     missing = budget - shares.sum(1, keepdims=True)
     ranks = np.argsort(np.argsort(-remainders, axis=1, kind="stable"), axis=1, kind="stable")
     return np.where(small, 1, shares + (ranks < missing))
-
-
-def _inflate(data: bytes, size: int) -> bytes:
-    """Exactly `size` bytes of a complete deflate stream, never more."""
-    inflater = zlib.decompressobj()
-    plain = inflater.decompress(data, size + 1)
-    if len(plain) != size or not inflater.eof or inflater.unused_data:
-        raise CorruptFileError(
-            "The frequency tables do not have the size that they claim: the file is damaged."
-        )
-    return plain

@@ -32,16 +32,17 @@ _DTYPES = {name: getattr(torch, dtype) for name, dtype in _SAFETENSORS.items() i
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
-def open_source(path: str | Path) -> Source:
+def open_source(path: str | Path, suffix: str = "") -> Source:
     """The tensors of a .safetensors file, a sharded checkpoint (its .index.json), or a PyTorch state dict.
 
+    `suffix` says which, where the name does not.
     PyTorch files are read with `weights_only=True`: tensors, nothing that could run. Raises CorruptFileError
     and UnsupportedFileError.
     """
     file = Path(path)
     if file.name.endswith(INDEX):
         return _sharded(file)
-    if file.suffix == ".safetensors":
+    if (suffix or file.suffix.lower()) == ".safetensors":
         return SafetensorsSource([file])
     return _torch_file(file)
 

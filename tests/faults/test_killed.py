@@ -1,0 +1,53 @@
+"""kill -9: whatever has its name is whole, and the same command again finishes and cleans up."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from barycode.images import decompress
+from faults.programs import FAULTY, MODEL, QUICK, hidden, run, start
+
+
+@pytest.mark.parametrize(("moment", "done"), [("before", 1), ("after", 2)])
+def test_in_the_middle_of_a_folder(pictures: Path, tmp_path: Path, moment: str, done: int) -> None:
+    out = tmp_path / "out"
+    command = ("compress", pictures, "-o", out, *QUICK)
+    assert run(moment, 2, *command, program=FAULTY)[0] == -9
+    whole = {path: path.read_bytes() for path in out.glob("*.bary")}
+    assert len(whole) == done
+    assert len(hidden(out)) == 1
+    code, printed, told = run(*command, "--skip-existing")
+    assert code == 0, told
+    assert f"{5 - done} of 5 files done, {done} were there already" in printed
+    assert sorted(path.name for path in out.iterdir()) == [f"{seed}.bary" for seed in range(5)]
+    for path in out.iterdir():
+        assert path.read_bytes() == whole.get(path, path.read_bytes())
+        assert decompress(path.read_bytes(), model=MODEL).size == (56, 48)
+
+
+@pytest.mark.parametrize(("moment", "done"), [("decoding", 1), ("before", 1)])
+def test_in_the_middle_of_a_decode(compressed: Path, tmp_path: Path, moment: str, done: int) -> None:
+    out = tmp_path / "out"
+    command = ("decompress", compressed, "-o", out, "--model", MODEL)
+    assert run(moment, 2, *command, program=FAULTY)[0] == -9
+    assert len(list(out.glob("*.png"))) == done
+    code, _, told = run(*command, "--skip-existing")
+    assert code == 0, told
+    assert sorted(path.name for path in out.iterdir()) == ["0.png", "1.png", "2.png"]
+    for path in out.iterdir():
+        with Image.open(path) as image:
+            image.load()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs names of open files")
+def test_nothing_is_left_of_standard_input(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    data = (pictures / "0.ppm").read_bytes() * 20  # more than a pipe holds: some of it has been read
+    own = {"TMPDIR": str(tmp_path / "temporary")}
+    with start("compress", "-", "-o", tmp_path / "o.bary", *QUICK, environment=own) as process:
+        assert process.stdin is not None
+        process.stdin.write(data)
+        process.kill()
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not (tmp_path / "o.bary").exists()
