@@ -65,6 +65,10 @@ def test_targets_on_the_command_line(folder, run):
     assert 8 * small.stat().st_size <= 6 * entries
     assert run("compress", source, "--size", "5000", "-f").code == 0
     assert small.stat().st_size <= 5000
+    assert run("compress", source, "--relative-error", "0.02", "-f").code == 0
+    by_default = small.read_bytes()
+    assert run("compress", source, "-f").code == 0
+    assert small.read_bytes() == by_default
     assert run("compress", source, "--max-error", "0.01", "--keep", "linear.*", "-f").code == 0
     after = decompress(small.read_bytes())
     assert same(after["linear.weight"], before["linear.weight"])
@@ -132,6 +136,24 @@ def test_empty_tensors_and_every_dtype_of_safetensors_files(tmp_path):
     save_file(tensors, tmp_path / "net.safetensors")
     source = open_source(tmp_path / "net.safetensors")
     assert all(same(source.load(name), tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.skipif(not hasattr(torch, "float4_e2m1fn_x2"), reason="a type of newer PyTorch")
+def test_numbers_of_half_a_byte(tmp_path, run):
+    pairs = torch.arange(48, dtype=torch.uint8).reshape(6, 8).view(torch.float4_e2m1fn_x2)
+    save_file({"packed": pairs, "scale": torch.randn(6)}, tmp_path / "a.safetensors")
+    assert run("compress", tmp_path / "a.safetensors", "--lossless").code == 0
+    assert run("decompress", tmp_path / "a.bary", "-o", tmp_path / "b.safetensors").code == 0
+    with safe_open(tmp_path / "b.safetensors", "pt") as file:
+        assert file.get_slice("packed").get_shape() == [6, 16]
+        assert same(file.get_tensor("packed"), pairs)
+
+
+def test_a_type_that_pytorch_lacks_is_named(tmp_path):
+    header = b'{"a": {"dtype": "F6_E2M3", "shape": [4], "data_offsets": [0, 3]}}'
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(3))
+    with pytest.raises(UnsupportedFileError, match=r"'a' .*F6_E2M3.*uint8"):
+        open_source(tmp_path / "a.safetensors")
 
 
 def test_a_file_that_shrinks_while_it_is_read(folder):

@@ -16,6 +16,7 @@ from barycode.weights import (
     Lossless,
     MaxError,
     Quantize,
+    RelativeError,
     Rule,
     Step,
     Vectors,
@@ -30,6 +31,8 @@ TARGETS = {
     "v2-step": Step(0.02),
     "v2-error": MaxError(0.004),
     "v2-vectors": Step(0.02),  # with balanced and leveled steps
+    "v2-aside": RelativeError(0.05),
+    "v2-blocks": RelativeError(0.05),
 }
 RULES = {
     "v2-step": (
@@ -44,6 +47,8 @@ DIGESTS = {
     "v2-step": "078edcd83f28dba70c02fc4966ae92e8f4d7fa3f016ba1c04df705ccedf78215",
     "v2-error": "7e8742b320fc11637ecd36c0549bcdc2e3adbf14e86c9ae85dbd55c59581a479",
     "v2-vectors": "d6a0281edd8621e36ee0df7a3d6b2d40329b83d3df1d4fef0ad920cff2625d58",
+    "v2-aside": "580b42e84bbc042da4fd5ab223f7ab7f5cf7bd627f4226539f1eb9ea3910474f",
+    "v2-blocks": "83a150b96b625b86c30823a9bc4ee14f533cb05c8b03c28269cb2d1d91fdd345",
 }
 
 
@@ -71,8 +76,40 @@ def _larger_state() -> dict[str, torch.Tensor]:
     return _state() | {"linear.weight": matrix.reshape(40, 32)}
 
 
+def _state_with_asides() -> dict[str, torch.Tensor]:
+    """With outliers, what is not finite, tables, and types without arithmetic."""
+    state = _larger_state()
+    matrix = state["linear.weight"].clone()
+    matrix[3, 5], matrix[7, 1], matrix[39, 31] = 1e30, torch.inf, torch.nan
+    counts = (torch.arange(60 * 20) * 40503 % 977 % 7).reshape(60, 20)
+    bytes_ = (torch.arange(480) * 97 % 251).to(torch.uint8)
+    return state | {
+        "linear.weight": matrix,
+        "counts": counts.float(),
+        "timesteps": torch.arange(999.0, -1.0, -1.0),
+        "scales": bytes_.view(torch.float8_e8m0fnu),
+        "pairs": bytes_.reshape(24, 20).view(torch.float4_e2m1fn_x2),
+    }
+
+
+def _state_of_several_parts() -> dict[str, torch.Tensor]:
+    """Large, and small in a file: an index, a tensor cut by rows, another behind it."""
+    places = torch.arange(1200 * 1024)
+    return _larger_state() | {
+        "large": (places // 4096).to(torch.int16).reshape(1200, 4, 256),
+        "after": _larger_state()["linear.weight"] * 3,
+    }
+
+
+STATES = {
+    "v2-vectors": _larger_state,
+    "v2-aside": _state_with_asides,
+    "v2-blocks": _state_of_several_parts,
+}
+
+
 def _states(name: str) -> dict[str, torch.Tensor]:
-    return _state() if "vectors" not in name else _larger_state()
+    return STATES.get(name, _state)()
 
 
 def _hardened() -> dict[str, Hardened]:

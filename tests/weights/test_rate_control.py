@@ -49,6 +49,14 @@ def _heavy(generator: torch.Generator) -> torch.Tensor:
     return torch.randn(256, 64, generator=generator).pow(3) * 30
 
 
+def _sparse(generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(128, 128, generator=generator) * (torch.rand(128, 128, generator=generator) < 0.05)
+
+
+def _cauchy(generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(128, 96, generator=generator) / torch.randn(128, 96, generator=generator)
+
+
 def _kernel(generator: torch.Generator) -> torch.Tensor:
     return (torch.randn(32, 32, 3, 3, generator=generator) * 0.03).bfloat16()
 
@@ -57,7 +65,7 @@ def _zeros(_: torch.Generator) -> torch.Tensor:
     return torch.zeros(64, 64)
 
 
-KINDS = [_embedding, _lora, _outlier, _not_finite, _mask, _counts, _heavy, _kernel, _zeros]
+KINDS = [_embedding, _lora, _outlier, _not_finite, _mask, _counts, _heavy, _kernel, _zeros, _sparse, _cauchy]
 
 
 def _state(kinds: list, seed: int) -> dict[str, torch.Tensor]:
@@ -66,7 +74,7 @@ def _state(kinds: list, seed: int) -> dict[str, torch.Tensor]:
     return state | {"base": torch.randn(300, 200, generator=generator) * 0.04}
 
 
-@given(st.lists(st.sampled_from(KINDS), max_size=5), st.sampled_from([2.5, 4.0, 6.0]), st.integers(0, 9))
+@given(st.lists(st.sampled_from(KINDS), max_size=5), st.sampled_from([2.5, 4.0, 6.0, 7.5]), st.integers(0, 9))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_mixture_fills_its_size_in_few_writes(monkeypatch, kinds, bits, seed):
     state, writes = _state(kinds, seed), []

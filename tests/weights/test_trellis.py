@@ -46,6 +46,16 @@ def test_no_other_path_is_cheaper(prices):
         assert cost(paths[:, lane].tolist(), *column) == pytest.approx(least, rel=1e-5)
 
 
+def test_weights_of_zero_keep_the_path(prices):
+    """A zero that takes an odd code leads to the state that was planned: what follows stays as near."""
+    targets = np.random.default_rng(2).normal(0, 2.5, (64, 40)).astype(np.float32)
+    targets[::3] = 0
+    free = Prices(np.zeros_like(prices.bits), 0, 0.0)
+    codes = best_path(targets, np.zeros((64, 40), np.uint8), free)
+    assert (codes[::3] != 0).any()
+    assert np.abs(points(codes, grids_along(codes)) - targets).max() < 1.6
+
+
 def test_both_grids_have_zero_and_interleave():
     codes = np.arange(-3, 4)
     assert points(codes, np.zeros(7, int)).tolist() == [-6, -4, -2, 0, 2, 4, 6]

@@ -52,8 +52,19 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Networks: every bit of every tensor.")
     ] = False,
+    relative_error: Annotated[
+        float | None,
+        typer.Option(
+            help="Networks: errors of this share of every tensor's size (root mean squares). Default: 0.02, "
+            "safe for networks that nobody measured."
+        ),
+    ] = None,
     bits_per_weight: Annotated[
-        float | None, typer.Option(help="Networks: at most so many bits per weight. Default: 4.")
+        float | None,
+        typer.Option(
+            help="Networks: at most so many bits per weight, whatever becomes of them; small networks "
+            "suffer below 6, large ones below 3."
+        ),
     ] = None,
     max_error: Annotated[
         float | None, typer.Option(help="Networks: no weight is off by more than this.")
@@ -92,7 +103,9 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode compress - -o - < photo.png > photo.bary`
 
-    - `barycode compress model.safetensors --bits-per-weight 3` (also .pt, or a sharded .index.json)
+    - `barycode compress model.safetensors` (also .pt, .pth, .bin, .ckpt, or a sharded .index.json)
+
+    - `barycode compress model.safetensors --bits-per-weight 3`, or `--size 5MB`: measure the network then
 
     - `barycode compress model.safetensors --lossless`
     """
@@ -100,8 +113,9 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     # Before anything that loads PyTorch: most of what is refused is refused here.
     jobs = plan(inputs, output, Kinds(pictures.suffixes, COMPRESSED, files))
     limit = None if size is None else read_size(size)
-    target = networks.target_of(lossless, bits_per_weight, limit, max_error)
-    of_networks = lossless or bits_per_weight is not None or max_error is not None or bool(keep)
+    target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error)
+    errors = (bits_per_weight, max_error, relative_error)
+    of_networks = lossless or bool(keep) or any(asked is not None for asked in errors)
     options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)
 
     def act(job: Job) -> str:

@@ -23,21 +23,25 @@ CHUNK = 2**20
 HEADINGS = ("tensor", "shape", "dtype", "coded as", "bits", "per weight")
 
 
-def target_of(lossless: bool, bits: float | None, size: int | None, error: float | None) -> "Target | None":
+def target_of(
+    lossless: bool, bits: float | None, size: int | None, error: float | None, relative: float | None
+) -> "Target | None":
     """The one target that was asked for, or None."""
-    if not lossless and bits is None and size is None and error is None:
+    if not lossless and all(asked is None for asked in (bits, size, error, relative)):
         return None  # and nothing to wait for: a picture, or a call that is refused
-    from barycode.weights import BitsPerWeight, Lossless, MaxError, Size
+    from barycode.weights import BitsPerWeight, Lossless, MaxError, RelativeError, Size
 
     asked: list[Target] = [
         *([Lossless()] if lossless else []),
         *([BitsPerWeight(bits)] if bits is not None else []),
         *([Size(size)] if size is not None else []),
         *([MaxError(error)] if error is not None else []),
+        *([RelativeError(relative)] if relative is not None else []),
     ]
     if len(asked) > 1:
         raise InvalidInputError(
-            "Give one of --lossless, --bits-per-weight, --size and --max-error, not several."
+            "Give one of --lossless, --relative-error, --bits-per-weight, --size and --max-error, "
+            "not several."
         )
     return asked[0]
 
@@ -121,13 +125,12 @@ def rows(file: Path) -> Iterator[tuple[str, ...]]:
 
     with file.open("rb") as stream:
         reader = NetworkReader(stream)
-        for item, bits in reader.shares():
-            entry = item.entry
+        for entry, words, bits in reader.shares():
             yield (
                 entry.name,
                 "x".join(map(str, entry.shape)) or "scalar",
                 str(entry.dtype).removeprefix("torch."),
-                item.method.words,
+                words,
                 f"{bits:,.0f}",
                 f"{bits / max(entry.size, 1):.3f}",
             )

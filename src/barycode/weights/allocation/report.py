@@ -99,13 +99,11 @@ class Report:
 
 def compared(item: Item, reason: str, before: Tensor, after: Tensor, bits: float) -> TensorReport:
     """The report of a tensor that was `before` and comes back as `after`. Entries aside are no signal."""
-    words = item.method.words
     if item.aside is not None:
-        words += f", {len(item.aside.places)} aside"
         before, after = item.aside.without(before), item.aside.without(after)
     off, noise, signal = _errors(before, after)
     entry = item.entry
-    return TensorReport(entry.name, entry.size, words, reason, bits, off, noise, signal)
+    return TensorReport(entry.name, entry.size, item.words, reason, bits, off, noise, signal)
 
 
 def joined(blocks: Iterable[TensorReport]) -> tuple[TensorReport, ...]:

@@ -30,6 +30,7 @@ _SAFETENSORS = {
 }  # fmt: skip
 _DTYPES = {name: getattr(torch, dtype) for name, dtype in _SAFETENSORS.items() if hasattr(torch, dtype)}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_IN_PAIRS = frozenset({"F4"})  # two numbers a byte: an entry of PyTorch's type holds both
 
 
 def open_source(path: str | Path, suffix: str = "") -> Source:
@@ -95,12 +96,19 @@ class SafetensorsSource:
 
 def _entry(path: Path, file: Any, name: str) -> Entry:
     part = file.get_slice(name)
-    if part.get_dtype() not in _DTYPES:
-        raise UnsupportedFileError(f"The tensor {name!r} of {path} has the unknown type {part.get_dtype()}.")
-    shape = tuple(part.get_shape())
+    kind, shape = part.get_dtype(), tuple(part.get_shape())
+    if kind not in _DTYPES:
+        raise UnsupportedFileError(
+            f"The tensor {name!r} of {path} has the type {kind}, which this PyTorch does not know: "
+            "store its bytes as a tensor of uint8."
+        )
+    if kind in _IN_PAIRS:
+        if not shape or shape[-1] % 2:
+            raise UnsupportedFileError(f"The tensor {name!r} of {path} has half a pair of {kind} in a row.")
+        shape = (*shape[:-1], shape[-1] // 2)
     if prod(max(extent, 1) for extent in shape) > MAX_ENTRIES:
         raise CorruptFileError(f"The tensor {name!r} of {path} claims the shape {shape}: expected less.")
-    return Entry(name, shape, _DTYPES[part.get_dtype()])
+    return Entry(name, shape, _DTYPES[kind])
 
 
 def _offsets(path: Path) -> dict[str, int]:
@@ -225,15 +233,18 @@ def _layout(directory: Directory) -> tuple[bytes, int, dict[str, int]]:
                 "A tensor is called '__metadata__', which safetensors files cannot have: "
                 "decompress to a .pt file."
             )
-        if entry.dtype not in _NAMES:
+        shape, kind = list(entry.shape), _NAMES.get(entry.dtype)
+        if kind is None or (kind in _IN_PAIRS and not shape):
             raise InvalidInputError(
                 f"The tensor {entry.name!r} is {entry.dtype}, which safetensors files do not hold: "
                 "decompress to a .pt file."
             )
         end = offset + entry.size * element_bytes(entry.dtype)
+        if kind in _IN_PAIRS:
+            shape[-1] *= 2
         header[entry.name] = {
-            "dtype": _NAMES[entry.dtype],
-            "shape": list(entry.shape),
+            "dtype": kind,
+            "shape": shape,
             "data_offsets": [offset, end],
         }
         places[entry.name], offset = offset, end

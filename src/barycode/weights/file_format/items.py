@@ -30,6 +30,11 @@ class Item:
     aside: Aside | None = None
 
     @property
+    def words(self) -> str:
+        """How it is coded, for people."""
+        return self.method.words + (f", {len(self.aside.places)} aside" if self.aside is not None else "")
+
+    @property
     def numbers(self) -> tuple[int, ...]:
         """The shape, with a complex number as two."""
         dtype = self.entry.dtype

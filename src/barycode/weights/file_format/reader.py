@@ -68,10 +68,17 @@ class NetworkReader:
         origins = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
         return {name: tensors[origin] for name, origin in origins.items()}
 
-    def shares(self) -> Iterator[tuple[Item, float]]:
-        """Every tensor (or block), how it is coded, and its bits: the file is decoded for it."""
-        for _, items, _, bits in self._parts(metered=True):
-            yield from zip(items, bits, strict=True)
+    def shares(self) -> Iterator[tuple[Entry, str, float]]:
+        """Every tensor that is not tied, how it is coded, and its bits: the file is decoded for it."""
+        ways: list[str] = []
+        spent = 0.0
+        for blocks, items, _, bits in self._parts(metered=True):
+            for block, item, own in zip(blocks, items, bits, strict=True):
+                ways.append(item.words)
+                spent += own
+                if block.last:
+                    yield block.entry, " / ".join(dict.fromkeys(ways)), spent
+                    ways, spent = [], 0.0
 
     def _parts(self, metered: bool) -> Iterator[tuple[list[Block], list[Item], list[NDArray], list[float]]]:
         waiting = parts_of(self.directory.entries)
