@@ -149,6 +149,13 @@ def test_numbers_of_half_a_byte(tmp_path, run):
         assert same(file.get_tensor("packed"), pairs)
 
 
+def test_metadata_keep_their_order(tmp_path):
+    texts = {f"key {number * 7 % 31}": str(number) for number in range(31)}
+    header = json.dumps({"__metadata__": texts}).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    assert list(open_source(tmp_path / "a.safetensors").directory.metadata.items()) == list(texts.items())
+
+
 def test_a_type_that_pytorch_lacks_is_named(tmp_path):
     header = b'{"a": {"dtype": "F6_E2M3", "shape": [4], "data_offsets": [0, 3]}}'
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(3))

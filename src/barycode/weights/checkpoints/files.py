@@ -63,8 +63,8 @@ class SafetensorsSource:
         for path in paths:
             try:
                 file = safe_open(path, framework="pt")
-                metadata |= file.metadata() or {}
-                offsets = _offsets(path)
+                offsets, texts = _described(path)
+                metadata |= texts
                 for name in file.offset_keys():
                     entries.append(_entry(path, file, name))
                     self._add(name, path, offsets[name])
@@ -111,13 +111,16 @@ def _entry(path: Path, file: Any, name: str) -> Entry:
     return Entry(name, shape, _DTYPES[kind])
 
 
-def _offsets(path: Path) -> dict[str, int]:
-    """Where each tensor of a file that safetensors accepts starts."""
+def _described(path: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """Where each tensor of a file that safetensors accepts starts, and its metadata in the file's order.
+
+    (safe_open gives them in an order that changes from run to run.)
+    """
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    return {name: 8 + length + described["data_offsets"][0] for name, described in header.items()}
+    metadata = header.pop("__metadata__", None) or {}
+    return {name: 8 + length + described["data_offsets"][0] for name, described in header.items()}, metadata
 
 
 def _sharded(index: Path) -> Source:
