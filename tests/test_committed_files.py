@@ -87,4 +87,4 @@ def network_of(monkeypatch):
     monkeypatch.syspath_prepend(str(RESNET))
     for module in ("network", "pictures"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    yield importlib.import_module("network").from_state
+    return importlib.import_module("network").from_state
