@@ -10,8 +10,9 @@ from weights.networks import network
 GUIDE = (DOCS / "weights.md").read_text()
 
 
-def test_snippets(capsys):
-    run_snippets("weights.md", 4)
+def test_snippets(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_snippets("weights.md", 5)
     assert "the first layer, at half the step" in capsys.readouterr().out
 
 

@@ -112,6 +112,11 @@ class ContainerReader:
                 )
             yield self._section(number, first)
 
+    def section_at(self, number: int, offset: int) -> Section:
+        """The section of that number, which starts at that byte of a seekable stream, checked alike."""
+        self._stream.seek(offset)
+        return self._section(number, self._read(1, f"section {number}"))
+
     def _section(self, number: int, first: bytes) -> Section:
         tag = first + self._read(TAG_BYTES - 1, f"the tag of section {number}")
         if not is_tag(tag):

@@ -4,6 +4,8 @@ from barycode.weights.allocation.report import Report, TensorReport
 from barycode.weights.calibration import Calibration, calibrate
 from barycode.weights.codec import Compressed, compress, compress_to, decompress, explain
 from barycode.weights.hardened import Hardened
+from barycode.weights.loading import load, load_into
+from barycode.weights.network_file import NetworkFile, TensorSlice, open
 from barycode.weights.request.rules import DEFAULT_RULES, Cluster, Keep, Quantize, Round, Rule, Vectors
 from barycode.weights.request.targets import (
     BitsPerWeight,
@@ -25,6 +27,7 @@ __all__ = [
     "Keep",
     "Lossless",
     "MaxError",
+    "NetworkFile",
     "Quantize",
     "RelativeError",
     "Report",
@@ -34,10 +37,14 @@ __all__ = [
     "Step",
     "Target",
     "TensorReport",
+    "TensorSlice",
     "Vectors",
     "calibrate",
     "compress",
     "compress_to",
     "decompress",
     "explain",
+    "load",
+    "load_into",
+    "open",
 ]

@@ -1,0 +1,98 @@
+"""Compressed networks as a whole: into a state dict, or straight into a module."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from barycode.errors import InvalidInputError
+from barycode.weights.file_format.reader import DEFAULT_LIMIT
+from barycode.weights.network_file import NetworkFile, Where, open
+
+
+def load(
+    path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: Where = "cpu",
+    limit: int | None = DEFAULT_LIMIT,
+) -> dict[str, Tensor]:
+    """All tensors of a compressed network by name, in order; tied ones are the same object. See `open`."""
+    with open(path, dtype=dtype, device=device, limit=limit) as file:
+        entries = file.directory.entries
+        tensors: dict[str, Tensor] = {}
+        for entry in entries:
+            known = None if entry.tied_to is None else entries[entry.tied_to].name
+            tensors[entry.name] = file.get_tensor(entry.name) if known is None else tensors[known]
+        return tensors
+
+
+def load_into(
+    module: nn.Module,
+    path: str | Path,
+    *,
+    strict: bool = True,
+    device: Where = "cpu",
+    limit: int | None = DEFAULT_LIMIT,
+) -> tuple[list[str], list[str]]:
+    """Read a compressed network straight into a module; the names that the file lacks, and those too many.
+
+    Parameters and buffers keep their types, devices and ties and are filled block by block, so that the
+    network is never in memory twice; those on the meta device get memory on `device`. Everything is compared
+    first: InvalidInputError, and a module as it was, where a shape differs or, if `strict`, a name.
+    """
+    with open(path, limit=limit) as file:
+        wanted = {
+            name: tensor
+            for name, tensor in module.state_dict(keep_vars=True).items()
+            if isinstance(tensor, Tensor)
+        }
+        missing = [name for name in wanted if name not in file]
+        unexpected = [name for name in file if name not in wanted]
+        if strict and (missing or unexpected):
+            raise InvalidInputError(
+                f"{path} and the module differ: {_named(missing)} not in the file, {_named(unexpected)} not "
+                "in the module. Pass strict=False to load what both have."
+            )
+        shared = [name for name in wanted if name in file]
+        for name in shared:
+            shape = tuple(file.get_slice(name).get_shape())
+            if shape != tuple(wanted[name].shape):
+                raise InvalidInputError(
+                    f"{name!r} has the shape {shape} in {path} and {tuple(wanted[name].shape)} in the module."
+                )
+        _fill(module, file, {name: wanted[name] for name in shared}, torch.device(device))
+    return missing, unexpected
+
+
+def _fill(module: nn.Module, file: NetworkFile, tensors: dict[str, Tensor], device: torch.device) -> None:
+    made: dict[int, Tensor] = {}
+    for name, tensor in tensors.items():
+        known = made.get(id(tensor))
+        target = _with_memory(tensor, device) if known is None else known
+        if known is None:
+            file.read_into(name, target.data)
+            made[id(tensor)] = target
+        if target is not tensor:
+            _replace(module, name, target)
+
+
+def _with_memory(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor itself or, for one on the meta device, one that can hold it."""
+    if not tensor.is_meta:
+        return tensor
+    real = torch.empty_like(tensor, device=device)
+    return nn.Parameter(real, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else real
+
+
+def _replace(module: nn.Module, name: str, tensor: Tensor) -> None:
+    path, _, own = name.rpartition(".")
+    owner = module.get_submodule(path)
+    slots: dict[str, Any] = owner._parameters if isinstance(tensor, nn.Parameter) else owner._buffers
+    slots[own] = tensor
+
+
+def _named(names: list[str], most: int = 3) -> str:
+    shown = ", ".join(repr(name) for name in names[:most]) + (" ..." if len(names) > most else "")
+    return f"{len(names)} names ({shown})" if names else "nothing"
