@@ -115,7 +115,7 @@ def test_two_files_never_become_one(run, photos):
         (["compress", "nowhere.png"], "nowhere.png does not exist"),
         (["compress", "net.safetensors"], "is not a readable safetensors file"),
         (["compress", "x.bary"], "is compressed already"),
-        (["compress", "empty"], "holds no files that end in"),
+        (["compress", "empty"], "holds no pictures"),
         (["decompress", "net.safetensors"], ""),
         (["decompress", "x.bary"], ""),
         (["info", "x.bary"], ""),

@@ -250,3 +250,30 @@ def test_a_network_is_what_its_bytes_and_its_name_in_any_case_say(run, tmp_path,
     outcome = run("compress", source, "-o", tmp_path / "net.bary", "--lossless")
     assert outcome.code == 0, outcome.err
     assert run("decompress", tmp_path / "net.bary", "-o", tmp_path / "back.safetensors").code == 0
+
+
+def test_info_of_a_damaged_file_names_it_and_says_nothing_else(run, tmp_path, monkeypatch):
+    from barycode.container import Section, pack
+
+    cut = pack("wght", [Section("HEAD", b"not deflated")])
+    for data in (b"", b"text", cut):
+        (tmp_path / "x.bary").write_bytes(data)
+        outcome = run("info", tmp_path / "x.bary")
+        assert (outcome.code, outcome.out) == (1, "")
+        assert outcome.err.startswith(f"barycode: {tmp_path / 'x.bary'}: Th")
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert run("info", "-").err.startswith("barycode: standard input: Th")
+
+
+def test_standard_input_comes_alone_and_into_a_file(run, photo, tmp_path):
+    assert "comes alone" in run("compress", photo, "-", "-o", tmp_path / "new").err
+    assert "no name to have in the folder" in run("compress", "-", "-o", tmp_path).err
+    assert "no name to have in the folder" in run("decompress", "-", "-o", tmp_path / "new").err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_of_other_files(run, tmp_path):
+    for name in ("a.safetensors", "b.safetensors", "c.pt"):
+        (tmp_path / name).touch()
+    line = f"barycode: {tmp_path} holds no pictures, only 2 .safetensors, 1 .pt: name files of other kinds"
+    assert run("compress", tmp_path).err.startswith(line)

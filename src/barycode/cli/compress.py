@@ -9,7 +9,7 @@ from barycode.cli import networks, pictures, streams
 from barycode.cli.batch import run_jobs
 from barycode.cli.jobs import COMPRESSED, STANDARD, Job, Kinds, plan
 from barycode.cli.picture_options import PictureOptions, Wanted
-from barycode.cli.sizes import read_size, shown_size
+from barycode.cli.sizes import GREW, read_size, shown_change
 from barycode.errors import InvalidInputError
 
 
@@ -111,7 +111,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     """
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     # Before anything that loads PyTorch: most of what is refused is refused here.
-    jobs = plan(inputs, output, Kinds(pictures.suffixes, COMPRESSED, files))
+    jobs = plan(inputs, output, Kinds("pictures", pictures.suffixes, COMPRESSED, files))
     limit = None if size is None else read_size(size)
     target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error)
     errors = (bits_per_weight, max_error, relative_error)
@@ -126,7 +126,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
             if kind in networks.SUFFIXES:
                 return networks.compress(job, source, kind, target, keep or (), force)
             if of_networks:
-                raise InvalidInputError(f"{job.source} is not a network: pictures take --quality.")
+                raise InvalidInputError(f"{job.source_name} is not a network: pictures take --quality.")
             return _compress_picture(job, source, options, force)
 
     run_jobs(jobs, act)
@@ -184,9 +184,6 @@ def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bo
     after = len(data)
     streams.write(job, data, force)
     if after > before:
-        notes.append("larger than it was: keep the original")
+        notes.append(GREW)
     told = "".join(f" ({note})" for note in notes)
-    return (
-        f"{job.source} {shown_size(before)} -> {job.target} {shown_size(after)}, {before / after:.1f}x, "
-        f"{bpp:.2f} bpp{told}"
-    )
+    return f"{shown_change(job, before, after)}, {before / after:.1f}x, {bpp:.2f} bpp{told}"

@@ -9,7 +9,7 @@ import typer
 from barycode.cli import networks, pictures, streams
 from barycode.cli.batch import run_jobs
 from barycode.cli.jobs import COMPRESSED, Job, Kinds, plan
-from barycode.cli.sizes import read_size, shown_size
+from barycode.cli.sizes import read_size, shown_change
 from barycode.errors import InvalidInputError, UnsupportedFileError
 
 SUFFIXES = {"imag": ".png", networks.KIND: ".safetensors"}
@@ -57,7 +57,7 @@ def main(
     """
     options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing)
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
-    kinds = Kinds(lambda: frozenset({COMPRESSED}), UNKNOWN, files)
+    kinds = Kinds(".bary files", lambda: frozenset({COMPRESSED}), UNKNOWN, files)
     run_jobs(plan(inputs, output, kinds), lambda job: _decompress(job, options))
 
 
@@ -77,7 +77,7 @@ def _decompress(job: Job, options: Options) -> str:
         kind = _kind(source)
         if kind not in SUFFIXES:
             raise UnsupportedFileError(
-                f"{job.source} holds {kind!r}, which this version of Barycode does not decompress."
+                f"{job.source_name} holds {kind!r}, which this version of Barycode does not decompress."
             )
         if job.target.suffix == UNKNOWN:
             job = streams.with_suffix(job, SUFFIXES[kind])
@@ -114,7 +114,5 @@ def _decompress_picture(job: Job, source: Path, options: Options) -> str:
     decoded, notes = pictures.picture_bytes(image, suffix)
     streams.write(job, decoded, options.force)
     told = "".join(f" ({note})" for note in notes)
-    return (
-        f"{job.source} {shown_size(len(data))} -> {job.target} {shown_size(len(decoded))}, "
-        f"{image.width}x{image.height} {image.mode}{told}"
-    )
+    change = shown_change(job, len(data), len(decoded))
+    return f"{change}, {image.width}x{image.height} {image.mode}{told}"

@@ -12,7 +12,7 @@ from rich.text import Text
 from barycode.cli import networks, streams
 from barycode.cli.jobs import STANDARD
 from barycode.cli.text import printable
-from barycode.errors import InvalidInputError, MissingDataError
+from barycode.errors import BarycodeError, InvalidInputError, MissingDataError
 
 if TYPE_CHECKING:
     from barycode.container import ContainerReader
@@ -31,6 +31,10 @@ MEANINGS = {
     "XMPD": "XMP",
     "DPIS": "resolution",
     "TEXT": "texts with their keywords",
+    "SHAP": "shape of the indices",
+    "TABL": "frequency tables of the codes",
+    "CODE": "codes of vectors",
+    "VOTE": "sparse convex codes of vectors",
 }
 
 
@@ -50,28 +54,33 @@ def main(
     if file != STANDARD and not file.exists():
         raise MissingDataError(f"{file} does not exist.")
     with streams.seekable(file) as content:
-        _explain(content)
+        try:
+            explained = list(_explain(content))
+        except BarycodeError as error:
+            raise type(error)(f"{'standard input' if file == STANDARD else file}: {error}") from error
+    console = Console()
+    for part in explained:
+        console.print(part, highlight=False, markup=False)
 
 
-def _explain(file: Path) -> None:
+def _explain(file: Path) -> Iterator[str | Table]:
     from barycode.container import ContainerReader, describe
 
-    console, size = Console(), file.stat().st_size
     with file.open("rb") as stream:
         reader = ContainerReader(stream)
         shares = describe(reader, MEANINGS)
-    for line in _facts(file, reader, size):
-        console.print(printable(line), highlight=False, markup=False)
+    yield from map(printable, _facts(file, reader, file.stat().st_size))
     rows = [(s.tag, f"{s.sections or ''}", f"{s.bits:,}", f"{s.fraction:.1%}", s.meaning) for s in shares]
-    console.print(_table(("section", "count", "bits", "share", "what it holds"), rows))
+    yield _table(("section", "count", "bits", "share", "what it holds"), rows)
     if reader.kind == networks.KIND:
-        console.print(_table(networks.HEADINGS, networks.rows(file)))
+        yield _table(networks.HEADINGS, networks.rows(file))
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """What does not fit goes on in the next line: a name is worth it."""
     table = Table()
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in NUMBERS else "left")
+        table.add_column(heading, justify="right" if heading in NUMBERS else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table

@@ -30,13 +30,18 @@ class Job:
     def source_name(self) -> str:
         return "standard input" if self.source == STANDARD else str(self.source)
 
+    @property
+    def target_name(self) -> str:
+        return "standard output" if self.target == STANDARD else str(self.target)
+
 
 @dataclass(frozen=True)
 class Kinds:
-    """What a command takes from folders (`suffixes`, asked only then) and what its results are called
-    (`suffix`); names of files of any kind, for an output that cannot be a folder.
+    """What a command takes from folders (`what`, with `suffixes`, asked only then) and what its results are
+    called (`suffix`); names of files of any kind, for an output that cannot be a folder.
     """
 
+    what: str
     suffixes: Callable[[], frozenset[str]]
     suffix: str
     files: frozenset[str]
@@ -49,9 +54,13 @@ def plan(inputs: Sequence[str], output: Path | None, kinds: Kinds) -> list[Job]:
     named like their sources, beside them, or below the folder `output` as they lay below their input folder.
     With a single input file, `output` may be the target itself, or "-".
     """
+    if "-" in inputs and len(inputs) > 1:
+        raise InvalidInputError("Standard input (-) comes alone, not with other inputs.")
     found = [(source, root) for text in inputs for source, root in _expand(text, kinds)]
     if output is not None and _names_a_file(output, len(found) == 1 and not Path(inputs[0]).is_dir(), kinds):
         return [Job(found[0][0], STANDARD if output in _STANDARD_NAMES else output)]
+    if output is not None and found[0][0] == STANDARD:
+        raise InvalidInputError(f"Standard input has no name to have in the folder {output}: name a file.")
     jobs = [
         Job(source, _below(source, root, output).with_suffix(kinds.suffix))
         if source != STANDARD
@@ -85,7 +94,7 @@ def _expand(text: str, kinds: Kinds) -> list[tuple[Path, Path]]:
     if text == "-":
         return [(STANDARD, STANDARD)]
     if path.is_dir():
-        return _inside(path, kinds.suffixes())
+        return _inside(path, kinds)
     if path.exists():
         return [(path, path.parent)]
     if path.is_symlink():
@@ -97,18 +106,18 @@ def _expand(text: str, kinds: Kinds) -> list[tuple[Path, Path]]:
     return found
 
 
-def _inside(folder: Path, suffixes: frozenset[str]) -> list[tuple[Path, Path]]:
-    """The files below a folder that end so; how many others there are is told."""
+def _inside(folder: Path, kinds: Kinds) -> list[tuple[Path, Path]]:
+    """The files below a folder that are of the command's kinds; how many others there are is told."""
+    suffixes = kinds.suffixes()
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     found = [(file, folder) for file in files if file.suffix.lower() in suffixes]
+    counts = Counter(f.suffix.lower() for f in files if f.suffix.lower() not in {*suffixes, COMPRESSED})
+    others = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in counts.most_common(5))
     if not found:
-        raise MissingDataError(f"{folder} holds no files that end in {', '.join(sorted(suffixes))}.")
-    others = Counter(f.suffix.lower() for f in files if f.suffix.lower() not in {*suffixes, COMPRESSED})
+        instead = f", only {others}: name files of other kinds one by one" if others else ""
+        raise MissingDataError(f"{folder} holds no {kinds.what}{instead}.")
     if others and COMPRESSED not in suffixes:
-        kinds = ", ".join(
-            f"{count} {suffix or 'without a suffix'}" for suffix, count in others.most_common(5)
-        )
-        typer.echo(printable(f"{folder}: left alone what is no picture: {kinds}"), err=True)
+        typer.echo(printable(f"{folder}: left alone what is no picture: {others}"), err=True)
     return found
 
 

@@ -1,5 +1,6 @@
 """Networks on the command line: which target was asked for, and files in and out."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from barycode.cli import streams
 from barycode.cli.jobs import STANDARD, Job
+from barycode.cli.sizes import GREW, shown_change, shown_size
 from barycode.cli.text import printable
 from barycode.errors import InvalidInputError
 
@@ -60,19 +62,20 @@ def compress(
     source = open_source(checkpoint, suffix)
     if source.left_out and isinstance(target, Lossless):
         raise InvalidInputError(
-            f"{job.source} has more than a state dict, and --lossless would lose it "
+            f"{job.source_name} has more than a state dict, and --lossless would lose it "
             f"({_names(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
         )
     with tempfile.TemporaryFile() as file:
         report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules)
         streams.write(job, _chunks(file), force)
-    error = f", largest error {report.max_error:.3g}" if report.max_error else ", lossless"
+    error = f"largest error {report.max_error:.3g}" if report.max_error else "lossless"
+    grew = f" ({GREW})" if report.size > max(report.original_size, checkpoint.stat().st_size) else ""
     notes = [f"left out: {_names(source.left_out)}."] if source.left_out else []
     for note in (*notes, *report.warnings):
-        typer.echo(f"barycode: {printable(job.source)}: {printable(note)}", err=True)
+        typer.echo(f"barycode: {printable(job.source_name)}: {printable(note)}", err=True)
     return (
-        f"{job.source} -> {job.target}  {report.size:,} bytes, {report.ratio:.2f} times smaller, "
-        f"{report.bits_per_weight:.3f} bits per weight{error}"
+        f"{shown_change(job, report.original_size, report.size)}, {report.ratio:.1f}x, "
+        f"{report.bits_per_weight:.3f} bits per weight, {error}{grew}"
     )
 
 
@@ -87,8 +90,9 @@ def decompress(job: Job, packed: Path, force: bool, limit: int | None) -> str:
     writer = write_pytorch if job.target.suffix.lower() in PYTORCH else write_safetensors
     with packed.open("rb") as stream, tempfile.TemporaryFile() as file:
         count = writer(file, NetworkReader(stream, limit))
+        size = file.seek(0, os.SEEK_END)
         streams.write(job, _chunks(file), force)
-    return f"{job.source} -> {job.target}  {count} tensors"
+    return f"{shown_change(job, packed.stat().st_size, size)}, {count} tensors"
 
 
 def check_suffix(target: Path) -> None:
@@ -114,7 +118,7 @@ def fact(file: Path, size: int) -> str:
     weights = sum(entry.size for entry in own)
     before = sum(entry.size * element_bytes(entry.dtype) for entry in own)
     return (
-        f"network of {len(entries)} tensors, {weights:,} weights, {before / size:.2f} times smaller, "
+        f"network of {len(entries)} tensors, {weights:,} weights, {shown_size(before)} before, "
         f"{8 * size / max(weights, 1):.4f} bits per weight"
     )
 

@@ -1,8 +1,11 @@
-"""Sizes as people write them."""
+"""Sizes as people write them, and what became of them."""
 
 import re
 
+from barycode.cli.jobs import Job
 from barycode.errors import InvalidInputError
+
+GREW = "larger than it was: keep the original"
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
@@ -16,6 +19,11 @@ def shown_size(size: int) -> str:
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" or value >= 9.95 else f"{value:.1f} {unit}"
+
+
+def shown_change(job: Job, before: int, after: int) -> str:
+    """`photo.jpg 2.1 MB -> photo.bary 310 kB`, of bytes."""
+    return f"{job.source_name} {shown_size(before)} -> {job.target_name} {shown_size(after)}"
 
 
 def read_size(text: str) -> int:

@@ -74,12 +74,12 @@ def check_target(job: Job, force: bool, skip_existing: bool = False) -> None:
         checked_target(job.target, force)
 
 
-def write(job: Job, data: bytes | Iterable[bytes], force: bool) -> int:
-    """Write a whole target or nothing, as private as its source, making the folders it needs; its bytes."""
+def write(job: Job, data: bytes | Iterable[bytes], force: bool) -> None:
+    """Write a whole target or nothing, as private as its source, making the folders it needs."""
     if job.target == STANDARD:
-        size = sum(map(sys.stdout.buffer.write, [data] if isinstance(data, bytes) else data))
+        sys.stdout.buffer.writelines([data] if isinstance(data, bytes) else data)
         sys.stdout.buffer.flush()  # here, where it is known what could not be written
-        return size
+        return
     from barycode.container import write_atomic
     from barycode.container.atomic import USUAL_MODE
 
@@ -93,7 +93,6 @@ def write(job: Job, data: bytes | Iterable[bytes], force: bool) -> int:
             raise
         # A full disk names no file, and others a temporary one.
         raise OSError(error.errno, error.strerror, str(job.target)) from error
-    return job.target.stat().st_size
 
 
 def with_suffix(job: Job, suffix: str) -> Job:
