@@ -18,7 +18,9 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).parents[1]
 DESCRIBED = re.compile(r"(\w+(?:, \w+)*): (?=\S)(.*)")
 FOLDER_LINK = re.compile(r"(?<=\]\()([^)#:\s]+?)/?(#[^)\s]*)?(?=\))")
-SHAPED = re.compile(r"(?:~?jaxtyping\.)?\b(Float|Int64|Bool)\[(?:~?torch\.)?Tensor, ['\"]([^'\"]*)['\"]\]")
+SHAPED = re.compile(
+    r"(?:~?jaxtyping\.)?\b(Float|Int64|Int16|UInt8|Bool)\[(?:~?torch\.)?Tensor, ['\"]([^'\"]*)['\"]\]"
+)
 
 
 def readable_shapes(annotation: str) -> str:
