@@ -1,5 +1,6 @@
 import struct
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -208,3 +209,37 @@ def test_a_large_file_shows_how_far_it_is(run, photos, monkeypatch, terminal, se
     assert ("coding tiles" in outcome.err) == terminal
     assert ("a.bary" in outcome.out) == (not several)
     assert "coding tiles" not in outcome.out
+
+
+@pytest.mark.parametrize("name", ["x.onnx", "x.GGUF", "weights.h5", "arrays.npz"])
+def test_checkpoints_of_other_programs_are_named(run, tmp_path, name):
+    (tmp_path / name).write_bytes(b"GGUF")
+    told = run("compress", tmp_path / name).err
+    assert "which is not read: save its tensors as .safetensors" in told
+
+
+def test_what_is_for_pictures_is_not_ignored_for_a_network(run, tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"a": np.ones(3, np.float32)}, tmp_path / "a.safetensors")
+    for option in (
+        ("-q", "3"),
+        ("--psnr", "30"),
+        ("--bpp", "1"),
+        ("--ssimulacra2", "50"),
+        ("--strip",),
+        ("--flatten",),
+    ):
+        outcome = run("compress", tmp_path / "a.safetensors", *option)
+        assert outcome.code == 1
+        assert "is a network: --" in outcome.err
+    assert not (tmp_path / "a.bary").exists()
+
+
+def test_the_index_of_a_sharded_checkpoint_names_its_file(run, tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"a": np.ones(3, np.float32)}, tmp_path / "model-1.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-1.safetensors"}}')
+    assert run("compress", tmp_path / "model.safetensors.index.json").code == 0
+    assert (tmp_path / "model.bary").is_file()

@@ -169,3 +169,10 @@ def test_a_file_that_shrinks_while_it_is_read(folder):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptFileError, match="shorter"):
         source.load(source.directory.entries[-1].name)
+
+
+def test_a_state_dict_with_something_else_in_it(tmp_path):
+    torch.save(network() | {"step": 5, "name": "x"}, tmp_path / "net.pt")
+    source = open_source(tmp_path / "net.pt")
+    assert source.left_out == ("step", "name")
+    assert {entry.name for entry in source.directory.entries} == set(network())

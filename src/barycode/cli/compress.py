@@ -120,10 +120,12 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     def act(job: Job) -> str:
         _check_names(job)
+        networks.refuse_foreign(job)
         streams.check_target(job, force, skip_existing)
         with streams.seekable(job.source) as source:
             kind = _kind(job.source, source)
             if kind in networks.SUFFIXES:
+                options.refuse_network(job.source_name)
                 return networks.compress(job, source, kind, target, keep or (), force)
             if of_networks:
                 raise InvalidInputError(f"{job.source_name} is not a network: pictures take --quality.")

@@ -1,6 +1,7 @@
 """Which files a command works on, and where the results go; decided, and refused, before any work."""
 
 import glob
+import re
 import sys
 import unicodedata
 from collections import Counter
@@ -62,7 +63,7 @@ def plan(inputs: Sequence[str], output: Path | None, kinds: Kinds) -> list[Job]:
     if output is not None and found[0][0] == STANDARD:
         raise InvalidInputError(f"Standard input has no name to have in the folder {output}: name a file.")
     jobs = [
-        Job(source, _below(source, root, output).with_suffix(kinds.suffix))
+        Job(source, _renamed(_below(source, root, output), kinds.suffix))
         if source != STANDARD
         else Job(source, STANDARD)
         for source, root in found
@@ -72,6 +73,11 @@ def plan(inputs: Sequence[str], output: Path | None, kinds: Kinds) -> list[Job]:
 
 def _below(source: Path, root: Path, output: Path | None) -> Path:
     return output / source.relative_to(root) if output else source
+
+
+def _renamed(path: Path, suffix: str) -> Path:
+    """With another suffix; the index of a sharded checkpoint has three of them."""
+    return path.with_name(re.sub(r"\.\w+\.index\.json$", ".json", path.name)).with_suffix(suffix)
 
 
 def _names_a_file(output: Path, single: bool, kinds: Kinds) -> bool:

@@ -12,7 +12,7 @@ from barycode.cli import streams
 from barycode.cli.jobs import STANDARD, Job
 from barycode.cli.sizes import GREW, shown_change, shown_size
 from barycode.cli.text import printable
-from barycode.errors import InvalidInputError
+from barycode.errors import InvalidInputError, UnsupportedFileError
 
 if TYPE_CHECKING:
     from barycode.weights.request.targets import Target
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".json"})
 PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
 WRITTEN = PYTORCH | {".safetensors"}
+FOREIGN = frozenset(
+    {
+        ".onnx",
+        ".gguf",
+        ".ggml",
+        ".npz",
+        ".npy",
+        ".h5",
+        ".hdf5",
+        ".keras",
+        ".tflite",
+        ".pb",
+        ".msgpack",
+        ".pkl",
+    }
+)
 KIND = "wght"
 CHUNK = 2**20
 HEADINGS = ("tensor", "shape", "dtype", "coded as", "bits", "per weight")
@@ -93,6 +109,15 @@ def decompress(job: Job, packed: Path, force: bool, limit: int | None) -> str:
         size = file.seek(0, os.SEEK_END)
         streams.write(job, _chunks(file), force)
     return f"{shown_change(job, packed.stat().st_size, size)}, {count} tensors"
+
+
+def refuse_foreign(job: Job) -> None:
+    """Raise UnsupportedFileError for the checkpoints of other programs."""
+    if (suffix := job.source.suffix.lower()) in FOREIGN:
+        raise UnsupportedFileError(
+            f"{job.source} is a {suffix} file, which is not read: save its tensors as .safetensors, or the "
+            "state dict as .pt."
+        )
 
 
 def check_suffix(target: Path) -> None:

@@ -54,3 +54,11 @@ class PictureOptions:
     model: str
     strip: bool
     flatten: bool
+
+    def refuse_network(self, name: str) -> None:
+        """Raise InvalidInputError where something was asked for that a network does not have."""
+        asked = vars(self.wanted) | {"strip": self.strip or None, "flatten": self.flatten or None}
+        if pictures_only := [
+            f"--{key}" for key, value in asked.items() if value is not None and key != "size"
+        ]:
+            raise InvalidInputError(f"{name} is a network: {' and '.join(pictures_only)} are for pictures.")

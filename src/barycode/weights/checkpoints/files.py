@@ -160,9 +160,9 @@ def _unpickled(path: Path) -> Any:
             zipped = file.read(2) == b"PK"
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # PyTorch raises whatever its unpickler meets
-        reason = str(error).split("\n")[0]
         raise UnsupportedFileError(
-            f"{path} does not load as plain tensors (weights_only): {reason}"
+            f"{path} does not load as plain tensors (weights_only=True): save model.state_dict(), "
+            "and nothing that would have to run code."
         ) from error
 
 
@@ -177,7 +177,7 @@ def state_dict_of(content: Any, path: Path) -> tuple[Mapping[str, Tensor], tuple
         raise UnsupportedFileError(
             f"{path} is not a state dict of names and tensors: save model.state_dict()."
         )
-    inside = [key for key, value in content.items() if value and _is_state_dict(value)]
+    inside = [key for key, value in content.items() if _is_state_dict(value) and value]
     named = [key for key in USUAL_KEYS if key in inside]
     chosen = named[:1] or (inside if len(inside) == 1 else [])
     if chosen:
