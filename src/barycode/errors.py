@@ -29,6 +29,10 @@ class MissingDataError(BarycodeError):
     """A data set, model or optional package is not there; the message says how to get it."""
 
 
+class WorkerError(BarycodeError):
+    """A worker of a corpus, or the cluster it runs on, could not go on; what is finished is kept."""
+
+
 class ConvergenceError(BarycodeError):
     """A solver did not reach the tolerance that was asked for."""
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from barycode.cli import networks, pictures, streams
+from barycode.cli import corpora, networks, pictures, streams
 from barycode.cli.batch import run_jobs
 from barycode.cli.jobs import COMPRESSED, STANDARD, Job, Kinds, plan
 from barycode.cli.picture_options import PictureOptions, Wanted
@@ -86,6 +86,21 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         bool, typer.Option("--skip-existing", help="Leave out what has been compressed before.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
+    engine: Annotated[
+        corpora.EngineName | None,
+        typer.Option(help="Corpora: work in processes of this machine, or on a Ray cluster."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Corpora: of the Ray cluster, such as auto. Default: start one."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Corpora: so many at a time. Default: one a CPU.")
+    ] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="Corpora: at most so many files a shard.")] = 1000,
+    column: Annotated[
+        str, typer.Option(help="Corpora: the column of Parquet files to compress. Default: that of bytes.")
+    ] = "",
 ) -> None:
     """Compress pictures and networks into .bary files.
 
@@ -108,15 +123,22 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     - `barycode compress model.safetensors --bits-per-weight 3`, or `--size 5MB`: measure the network then
 
     - `barycode compress model.safetensors --lossless`
+
+    - `barycode compress photos/ train.tar more.parquet list.txt --engine local -o shards/` takes all CPUs
+    and writes WebDataset shards; the same command goes on where it stopped
     """
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     # Before anything that loads PyTorch: most of what is refused is refused here.
-    jobs = plan(inputs, output, Kinds("pictures", pictures.suffixes, COMPRESSED, files))
+    jobs = [] if engine else plan(inputs, output, Kinds("pictures", pictures.suffixes, COMPRESSED, files))
     limit = None if size is None else read_size(size)
     target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error)
     errors = (bits_per_weight, max_error, relative_error)
     of_networks = lossless or bool(keep) or any(asked is not None for asked in errors)
     options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)
+    who = corpora.Workers(engine, address, workers, shard_size, column)
+    if engine:
+        encoder = corpora.Encoder(options, target, tuple(keep or ()), of_networks)
+        return corpora.compress_corpus(inputs, output, encoder, who, force)
 
     def act(job: Job) -> str:
         _check_names(job)
@@ -131,7 +153,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
                 raise InvalidInputError(f"{job.source_name} is not a network: pictures take --quality.")
             return _compress_picture(job, source, options, force)
 
-    run_jobs(jobs, act)
+    return run_jobs(jobs, act)
 
 
 def _check_names(job: Job) -> None:
@@ -170,17 +192,8 @@ def _kind(name: Path, content: Path) -> str:
 
 def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bool) -> str:
     with pictures.open_picture(source, job.source_name) as image:
-        from barycode.images import compress  # not before there is a picture
-
         notes = pictures.left_out(image)
-        data = compress(
-            image,
-            quality=options.wanted.resolve(),
-            effort=options.effort,
-            model=options.model,
-            strip=options.strip,
-            flatten=options.flatten,
-        )
+        data = options.compress(image)
         bpp = 8 * len(data) / (image.width * image.height)
     before = source.stat().st_size
     after = len(data)

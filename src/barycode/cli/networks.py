@@ -15,6 +15,7 @@ from barycode.cli.text import printable
 from barycode.errors import InvalidInputError, UnsupportedFileError
 
 if TYPE_CHECKING:
+    from barycode.weights.allocation.report import Report
     from barycode.weights.request.targets import Target
 
 SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".json"})
@@ -70,29 +71,43 @@ def compress(
     """Compress the job's checkpoint, a file of the type `suffix`, with tensors that match `keep` exactly;
     the line to print.
     """
-    from barycode.weights import DEFAULT_RULES, Keep, Lossless, Rule, compress_to
-    from barycode.weights.checkpoints.files import open_source
-    from barycode.weights.codec import DEFAULT_TARGET
-
-    rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
-    source = open_source(checkpoint, suffix)
-    if source.left_out and isinstance(target, Lossless):
-        raise InvalidInputError(
-            f"{job.source_name} has more than a state dict, and --lossless would lose it "
-            f"({_names(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
-        )
     with tempfile.TemporaryFile() as file:
-        report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules)
+        report, left_out = write_compressed(file, checkpoint, job.source_name, target, keep, suffix)
         streams.write(job, _chunks(file), force)
     error = f"largest error {report.max_error:.3g}" if report.max_error else "lossless"
     grew = f" ({GREW})" if report.size > max(report.original_size, checkpoint.stat().st_size) else ""
-    notes = [f"left out: {_names(source.left_out)}."] if source.left_out else []
+    notes = [f"left out: {_names(left_out)}."] if left_out else []
     for note in (*notes, *report.warnings):
         typer.echo(f"barycode: {printable(job.source_name)}: {printable(note)}", err=True)
     return (
         f"{shown_change(job, report.original_size, report.size)}, {report.ratio:.1f}x, "
         f"{report.bits_per_weight:.3f} bits per weight, {error}{grew}"
     )
+
+
+def write_compressed(
+    file: BinaryIO,
+    checkpoint: Path,
+    name: str,
+    target: "Target | None",
+    keep: Sequence[str],
+    suffix: str | None = None,
+) -> tuple["Report", Sequence[str]]:
+    """Write a checkpoint, which messages call `name`, into a seekable file; what is told of it, and the names
+    of what it has beside tensors.
+    """
+    from barycode.weights import DEFAULT_RULES, Keep, Lossless, Rule, compress_to
+    from barycode.weights.checkpoints.files import open_source
+    from barycode.weights.codec import DEFAULT_TARGET
+
+    rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
+    source = open_source(checkpoint, suffix or checkpoint.suffix.lower())
+    if source.left_out and isinstance(target, Lossless):
+        raise InvalidInputError(
+            f"{name} has more than a state dict, and --lossless would lose it "
+            f"({_names(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
+        )
+    return compress_to(file, source, target or DEFAULT_TARGET, rules=rules), source.left_out
 
 
 def decompress(job: Job, packed: Path, force: bool, limit: int | None) -> str:

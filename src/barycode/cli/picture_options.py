@@ -7,6 +7,8 @@ from barycode.cli.extras import extra
 from barycode.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from barycode.images import Target
 
 DEFAULT_QUALITY = 3.0
@@ -62,3 +64,16 @@ class PictureOptions:
             f"--{key}" for key, value in asked.items() if value is not None and key != "size"
         ]:
             raise InvalidInputError(f"{name} is a network: {' and '.join(pictures_only)} are for pictures.")
+
+    def compress(self, image: "Image.Image") -> bytes:
+        """The picture as the bytes of a .bary file."""
+        from barycode.images import compress
+
+        return compress(
+            image,
+            quality=self.wanted.resolve(),
+            effort=self.effort,
+            model=self.model,
+            strip=self.strip,
+            flatten=self.flatten,
+        )

@@ -1,0 +1,152 @@
+"""`barycode compress --engine`: a corpus into shards, with processes of this machine or on a Ray cluster."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from barycode.cli import networks, pictures
+from barycode.cli.batch import progress_bar
+from barycode.cli.picture_options import PictureOptions
+from barycode.cli.sizes import shown_size
+from barycode.cli.text import printable
+from barycode.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from barycode.corpora.records import Record
+    from barycode.corpora.run import CorpusRun, Engine
+    from barycode.corpora.work import Work
+    from barycode.weights.request.targets import Target
+
+IN_FOLDERS = networks.WRITTEN - {".bin"}  # networks among pictures; .bin may be anything
+
+
+class EngineName(StrEnum):
+    """Who works."""
+
+    local = "local"
+    ray = "ray"
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who works, where, and on how much at a time."""
+
+    engine: EngineName | None
+    address: str | None
+    count: int | None
+    shard_size: int
+    column: str
+
+    def __post_init__(self) -> None:
+        if self.engine is None and (self.address or self.count or self.column):
+            raise InvalidInputError(
+                "--address, --workers and --column are for corpora: add --engine local or --engine ray."
+            )
+        if self.address and self.engine != EngineName.ray:
+            raise InvalidInputError("--address is that of a Ray cluster: add --engine ray.")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A file of a corpus into the bytes of a .bary file, by what its name says it is."""
+
+    pictures: PictureOptions
+    target: "Target | None"
+    keep: tuple[str, ...]
+    only_networks: bool
+
+    def __call__(self, path: Path, name: str) -> bytes:
+        if path.suffix.lower() in networks.SUFFIXES:
+            with tempfile.TemporaryFile() as file:
+                networks.write_compressed(file, path, name, self.target, self.keep)
+                file.seek(0)
+                return file.read()
+        with pictures.open_picture(path, name) as image:
+            return self.pictures.compress(image)
+
+    def suffixes(self) -> frozenset[str]:
+        """Of the files that are taken from folders."""
+        return networks.WRITTEN if self.only_networks else pictures.suffixes() | IN_FOLDERS
+
+    def suffixes_in_shards(self) -> frozenset[str]:
+        """Of the parts of samples that are compressed: what else is called .pt there is nobody's network."""
+        return networks.WRITTEN if self.only_networks else pictures.suffixes()
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides the bytes, as JSON can hold it."""
+        settings: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {**settings, "target": None if self.target is None else repr(self.target)}
+
+
+def compress_corpus(
+    inputs: list[str], output: Path | None, encoder: Encoder, workers: Workers, force: bool
+) -> None:
+    """Compress into the folder `output`, and go on there where it was left."""
+    from barycode.corpora.folder import CorpusFolder
+    from barycode.corpora.listing import list_inputs
+    from barycode.corpora.plan import Cut
+    from barycode.corpora.products import CompressedFiles
+    from barycode.corpora.run import CorpusRun
+    from barycode.corpora.work import Work
+
+    if output is None:
+        raise InvalidInputError("--engine writes shards into a folder: name it with --output.")
+    suffixes = encoder.suffixes()
+    listing = list_inputs(inputs, suffixes, output)
+    folder = CorpusFolder(output.absolute(), ".tar")
+    with folder.alone():
+        folder.begin(encoder.settings(), force)
+        work = Work(folder, CompressedFiles(encoder, encoder.suffixes_in_shards()))
+        with _engine(work, workers) as (engine, count):
+            run = CorpusRun.open(folder, listing, Cut(count, workers.shard_size, workers.column))
+            _go(run, engine, output)
+
+
+@contextmanager
+def _engine(work: "Work", workers: Workers) -> Iterator[tuple["Engine", int]]:
+    """What does the work, and how many tasks at a time."""
+    if workers.engine == EngineName.local:
+        from barycode.corpora.engines.processes import run_processes
+
+        count = workers.count or len(os.sched_getaffinity(0))
+        yield partial(run_processes, work, workers=count), count
+        return
+    from barycode.corpora.engines.ray_data import ray_cluster, run_on_ray
+
+    with ray_cluster(workers.address, workers.count) as cpus:
+        yield partial(run_on_ray, work, workers=workers.count), workers.count or cpus
+
+
+def _go(run: "CorpusRun", engine: "Engine", output: Path) -> None:
+    before = len(run.done)
+    if before:
+        typer.echo(f"{before} of {len(run.portions)} shards are there already", err=True)
+    with progress_bar() as bar:
+        task = bar.add_task("shards", total=len(run.portions), completed=before)
+        for _ in run.go(engine):
+            bar.update(task, advance=1, description=_told([*run.done.values()]))
+    records = list(run.done.values())
+    typer.echo(f"{printable(output)}: {_told(records)} in {sum(r.size > 0 for r in records)} shards")
+    failures = run.failures()
+    for failure in failures[:5]:
+        typer.echo(f"barycode: {printable(failure.name)}: {printable(failure.reason)}", err=True)
+    if failures:
+        typer.echo(f"barycode: {len(failures)} failed: {printable(output / 'errors.jsonl')}", err=True)
+        raise typer.Exit(1)
+
+
+def _told(records: "list[Record]") -> str:
+    """How much it is so far."""
+    before, after = sum(r.bytes_in for r in records), sum(r.bytes_out for r in records)
+    ratio = f", {before / after:.1f}x" if after else ""
+    samples = sum(r.samples for r in records)
+    return f"{samples:,} samples, {shown_size(before)} -> {shown_size(after)}{ratio}"

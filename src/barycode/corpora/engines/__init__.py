@@ -1,0 +1,1 @@
+"""Who works: processes of this machine, or a Ray cluster."""

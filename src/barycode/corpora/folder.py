@@ -1,0 +1,127 @@
+"""The folder that a corpus goes into: its settings, its plan, shards and their records.
+
+corpus.json        the settings, which stay
+plan.jsonl         a portion a line; the number of the line is the number of its shard
+shard-000000.tar   appears whole
+shard-000000.json  its record, which appears after it: the portion is done
+errors.jsonl       what could not be compressed, with the reason
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from barycode.container import write_atomic
+from barycode.corpora.portions import Portion
+from barycode.corpora.records import Failure, Record
+from barycode.errors import CorruptFileError, InvalidInputError
+
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True)
+class CorpusFolder:
+    """suffix: of the shards, ".tar"."""
+
+    path: Path
+    suffix: str
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within: no other run works in this folder; InvalidInputError if one does already."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidInputError(f"{self.path} is a file: a corpus needs a folder as --output.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InvalidInputError(f"Another run is writing into {self.path}: wait for it.") from None
+            yield
+
+    def begin(self, settings: Mapping[str, Any], force: bool) -> None:
+        """Settle what the corpus is made with, or see that it is still the same; `force` begins anew."""
+        file = self.path / "corpus.json"
+        if force:
+            self._clear()
+        if not file.exists():
+            write_atomic(file, json.dumps(dict(settings), indent=2).encode())
+            return
+        before = _read_json(file)
+        different = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
+        if different:
+            told = "; ".join(f"{key} was {before.get(key)}, now {settings.get(key)}" for key in different)
+            raise InvalidInputError(
+                f"{self.path} was made with other settings ({told}): choose another --output, or begin anew "
+                "with --force."
+            )
+
+    def shard(self, number: int) -> Path:
+        return self.path / f"shard-{number:06d}{self.suffix}"
+
+    def journal(self, number: int) -> Path:
+        return self.path / f".shard-{number:06d}.journal"
+
+    def portions(self) -> list[Portion]:
+        file = self.path / "plan.jsonl"
+        if not file.exists():
+            return []
+        try:
+            return [Portion.from_json(json.loads(line)) for line in file.read_text().splitlines()]
+        except MALFORMED as error:
+            raise CorruptFileError(f"{file} is not the plan of a corpus ({error}).") from error
+
+    def plan(self, portions: Sequence[Portion]) -> None:
+        lines = ((json.dumps(portion.to_json()) + "\n").encode() for portion in portions)
+        write_atomic(self.path / "plan.jsonl", lines, force=True)
+
+    def record(self, number: int) -> Record | None:
+        """The record of a portion that is done: its shard is there, too."""
+        file, shard = self._record(number), self.shard(number)
+        if not file.exists():
+            return None
+        try:
+            record = Record.from_json(_read_json(file))
+        except MALFORMED as error:
+            raise CorruptFileError(f"{file} is not the record of a shard ({error}).") from error
+        there = shard.stat().st_size if shard.exists() else 0
+        return record if record.size == there else None
+
+    def commit(self, record: Record) -> None:
+        """The last step of a portion."""
+        write_atomic(self._record(record.number), json.dumps(record.to_json()).encode(), force=True)
+        self.journal(record.number).unlink(missing_ok=True)
+
+    def write_failures(self, failures: Sequence[Failure]) -> Path:
+        file = self.path / "errors.jsonl"
+        lines = "".join(json.dumps({"file": f.name, "error": f.reason}) + "\n" for f in failures)
+        if failures:
+            write_atomic(file, lines.encode(), force=True)
+        else:
+            file.unlink(missing_ok=True)
+        return file
+
+    def _record(self, number: int) -> Path:
+        return self.path / f"shard-{number:06d}.json"
+
+    def _clear(self) -> None:
+        """Remove the corpus that is there, the plan last: a run that is killed meanwhile begins anew, too."""
+        digits = "[0-9]" * 6
+        for pattern in (f"shard-{digits}.*", f".shard-{digits}.journal", "errors.jsonl", "plan.jsonl"):
+            for file in self.path.glob(pattern):
+                file.unlink()
+        (self.path / "corpus.json").unlink(missing_ok=True)
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise CorruptFileError(f"{file} is damaged ({error}): remove it.") from error
+    if not isinstance(value, dict):
+        raise CorruptFileError(f"{file} is damaged (a {type(value).__name__}): remove it.")
+    return value

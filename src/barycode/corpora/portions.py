@@ -1,0 +1,40 @@
+"""Portions: what one worker does at a time, and what one shard comes of."""
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Kind = Literal["files", "tar", "table"]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Files, samples `first` to `last` of a tar, or row groups `first` to `last` of a Parquet file.
+
+    paths are absolute; stamps tell the version of each. Keys of files are relative to `root`; `column` holds
+    the files of a table. `last` is exclusive; None for all.
+    """
+
+    kind: Kind
+    paths: tuple[str, ...]
+    stamps: tuple[str, ...]
+    root: str = ""
+    first: int = 0
+    last: int | None = None
+    column: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Portion":
+        return cls(**{**value, "paths": tuple(value["paths"]), "stamps": tuple(value["stamps"])})
+
+
+def stamp(path: str) -> str:
+    """The version of a file: its size and when it was changed last; "missing" where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (millions of them)
+    except OSError:
+        return "missing"
+    return f"{found.st_size}-{found.st_mtime_ns}"

@@ -1,0 +1,90 @@
+"""`barycode compress --engine local`, with the real codecs."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from barycode import weights
+from barycode.images import compress
+
+
+def members(folder):
+    found = {}
+    for shard in sorted(folder.glob("shard-*.tar")):
+        with tarfile.open(shard) as tar:
+            found |= {member.name: tar.extractfile(member).read() for member in tar}
+    return found
+
+
+def test_a_folder_becomes_shards_of_what_compress_gives(run, photos, tmp_path):
+    (photos / "damaged.png").write_bytes(b"no picture")
+    call = ("compress", photos, "--engine", "local", "--workers", 2, "-q", 2, "-e", 0, "-o", tmp_path / "out")
+    outcome = run(*call)
+    assert outcome.code == 1
+    assert "2 samples" in outcome.out
+    assert "damaged.png is not a picture" in outcome.err
+    with Image.open(photos / "a.png") as image:
+        expected = compress(image, quality=2, effort=0)
+    assert members(tmp_path / "out")["a.bary"] == expected
+    assert set(members(tmp_path / "out")) == {"a.bary", "deep/b.bary"}
+    again = run(*call)
+    assert again.code == 1
+    assert "shards are there already" in again.err
+    other = run(*call[:-3], "--lossless", *call[-2:])
+    assert other.code == 1
+    assert "was made with other settings" in other.err
+
+
+def test_checkpoints_and_pictures_of_a_shard(run, tmp_path):
+    (tmp_path / "nets" / "one").mkdir(parents=True)
+    save_file({"w": torch.arange(12.0).reshape(3, 4)}, tmp_path / "nets" / "one" / "model.safetensors")
+    torch.save({"w": torch.ones(2)}, tmp_path / "nets" / "two.pt")
+    outcome = run(
+        "compress", tmp_path / "nets", "--lossless", "--engine", "local", "--workers", 1, "-o", tmp_path / "o"
+    )
+    assert outcome.code == 0, outcome.err
+    found = members(tmp_path / "o")
+    assert torch.equal(weights.decompress(found["one/model.bary"])["w"], torch.arange(12.0).reshape(3, 4))
+    assert torch.equal(weights.decompress(found["two.bary"])["w"], torch.ones(2))
+
+
+def test_settings_are_written_down(run, photos, tmp_path):
+    run("compress", photos / "a.png", "--engine", "local", "--workers", 1, "-e", 0, "-o", tmp_path / "out")
+    settings = json.loads((tmp_path / "out" / "corpus.json").read_text())
+    assert settings["pictures"]["effort"] == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--engine", "local"], "name it with --output"),
+        (["--engine", "local", "-o", "out", "--address", "auto"], "add --engine ray"),
+        (["--engine", "local", "-o", "FILE"], "is a file"),
+        (["--address", "auto"], "--engine"),
+        (["--workers", "2"], "--engine"),
+    ],
+)
+def test_wrong_calls_are_refused_in_a_sentence(more, message, run, photos):
+    outcome = run("compress", photos, *[str(photos / "a.png") if word == "FILE" else word for word in more])
+    assert outcome.code == 1
+    assert message in outcome.err
+
+
+def test_a_parquet_file_with_pictures(run, tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra corpora")
+    from pyarrow import parquet
+
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(stream, "PNG")
+    parquet.write_table(arrow.table({"img": [stream.getvalue()], "label": [3]}), tmp_path / "t.parquet")
+    outcome = run(
+        "compress", tmp_path / "t.parquet", "--engine", "local", "--workers", 1, "-e", 0, "-o", tmp_path / "o"
+    )
+    assert outcome.code == 0, outcome.err
+    assert set(members(tmp_path / "o")) == {"t-000000000.bary", "t-000000000.json"}

@@ -1,0 +1,55 @@
+"""The same corpora on a real Ray cluster of this machine."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from barycode.corpora.engines.processes import run_processes
+from barycode.corpora.engines.ray_data import ray_cluster, run_on_ray
+from barycode.errors import WorkerError
+from encoders import Backwards  # noqa: F401 (what the workers import)
+
+ray = pytest.importorskip("ray", reason="Ray comes with the extra corpora")
+pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's, about itself
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two CPUs; workers find what the tests import."""
+    with pytest.MonkeyPatch.context() as patch:
+        tests = str(Path(__file__).parents[1])
+        patch.setenv("PYTHONPATH", os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]))
+        with ray_cluster(None, 2) as cpus:
+            yield cpus
+
+
+def test_ray_writes_the_same_bytes_and_survives_a_worker_killed_in_the_middle(cluster, corpus, photos):
+    assert cluster == 2
+    folder = photos(*(b"%d" % n for n in range(5)), b"ONCE", b"BAD", b"KILL", b"last")
+    run = corpus.run(folder, engine=run_on_ray, workers=2, size=2)
+    assert (corpus.where / "died").exists()
+    calls = corpus.encoder.calls()
+    others = {f"{n}.png" for n in (0, 1, 2, 3, 4, 6, 8)}
+    assert {name for name in others if calls.count(name) != 1} == set()
+    assert calls.count("7.png") == 3
+    assert [Path(failure.name).name for failure in run.failures()] == ["6.png", "7.png"]
+    shards = {path.name: path.read_bytes() for path in corpus.out.glob("*.tar")}
+    corpus.run(folder, engine=run_on_ray)
+    assert corpus.encoder.calls() == calls  # nothing is done again
+    corpus.run(folder, engine=run_processes, force=True, workers=2, size=2)
+    assert {path.name: path.read_bytes() for path in corpus.out.glob("*.tar")} == shards
+
+
+def test_work_that_cannot_go_on_ends_a_run_on_ray_with_a_sentence(cluster, corpus, photos):
+    corpus.out.mkdir()
+    (corpus.out / "shard-000000.tar").mkdir()
+    with pytest.raises(WorkerError, match=r"shard 0: .*is a folder"):
+        corpus.run(photos(b"a"), engine=run_on_ray)
+
+
+def test_a_cluster_that_is_not_there_is_told():
+    if ray.is_initialized():
+        pytest.skip("the cluster of the other tests is still there")
+    with pytest.raises(WorkerError, match="no Ray cluster at"), ray_cluster("127.0.0.1:1", None):
+        pass
