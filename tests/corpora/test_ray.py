@@ -46,10 +46,3 @@ def test_work_that_cannot_go_on_ends_a_run_on_ray_with_a_sentence(cluster, corpu
     (corpus.out / "shard-000000.tar").mkdir()
     with pytest.raises(WorkerError, match=r"shard 0: .*is a folder"):
         corpus.run(photos(b"a"), engine=run_on_ray)
-
-
-def test_a_cluster_that_is_not_there_is_told():
-    if ray.is_initialized():
-        pytest.skip("the cluster of the other tests is still there")
-    with pytest.raises(WorkerError, match="no Ray cluster at"), ray_cluster("127.0.0.1:1", None):
-        pass

@@ -66,6 +66,7 @@ class Encoder:
 
     def __call__(self, path: Path, name: str) -> bytes:
         if path.suffix.lower() in networks.SUFFIXES:
+            self.pictures.refuse_network(name)
             with tempfile.TemporaryFile() as file:
                 networks.write_compressed(file, path, name, self.target, self.keep)
                 file.seek(0)
@@ -75,7 +76,9 @@ class Encoder:
 
     def suffixes(self) -> frozenset[str]:
         """Of the files that are taken from folders."""
-        return networks.WRITTEN if self.only_networks else pictures.suffixes() | IN_FOLDERS
+        if self.only_networks:
+            return networks.WRITTEN
+        return pictures.suffixes() if self.pictures.asked() else pictures.suffixes() | IN_FOLDERS
 
     def suffixes_in_shards(self) -> frozenset[str]:
         """Of the parts of samples that are compressed: what else is called .pt there is nobody's network."""

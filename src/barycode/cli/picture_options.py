@@ -59,11 +59,13 @@ class PictureOptions:
 
     def refuse_network(self, name: str) -> None:
         """Raise InvalidInputError where something was asked for that a network does not have."""
-        asked = vars(self.wanted) | {"strip": self.strip or None, "flatten": self.flatten or None}
-        if pictures_only := [
-            f"--{key}" for key, value in asked.items() if value is not None and key != "size"
-        ]:
-            raise InvalidInputError(f"{name} is a network: {' and '.join(pictures_only)} are for pictures.")
+        if asked := self.asked():
+            raise InvalidInputError(f"{name} is a network: {' and '.join(asked)} are for pictures.")
+
+    def asked(self) -> list[str]:
+        """The options that were given and are for pictures only."""
+        given = vars(self.wanted) | {"strip": self.strip or None, "flatten": self.flatten or None}
+        return [f"--{key}" for key, value in given.items() if value is not None and key != "size"]
 
     def compress(self, image: "Image.Image") -> bytes:
         """The picture as the bytes of a .bary file."""
