@@ -36,7 +36,7 @@ def test_a_folder_becomes_shards_of_what_compress_gives(run, photos, tmp_path):
     again = run(*call)
     assert again.code == 1
     assert "shards are there already" in again.err
-    other = run(*call, "--lossless")
+    other = run(*call, "-q", 3)
     assert other.code == 1
     assert "was made with other settings" in other.err
 
