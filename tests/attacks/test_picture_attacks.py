@@ -119,3 +119,8 @@ def test_an_alpha_plane_by_hand_is_read(sections, tiny: ImageModel) -> None:
     data = MARK + HEADER + PIXELS + END
     changed = [Section(s.tag, data if s.tag == "ALPH" else s.payload) for s in sections["alpha"]]
     assert decompress(pack("imag", changed), model=tiny).getchannel("A").getextrema() == (0, 0)
+
+
+@pytest.mark.parametrize("tag", ["EXIF", "ICCP", "XMPD", "DPIS", "TEXT"])
+def test_empty_descriptions(tag: str, sections, tiny: ImageModel) -> None:
+    refuse(tiny, [*sections["colour"], Section(tag, b"")], match="is empty")

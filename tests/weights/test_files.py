@@ -80,6 +80,7 @@ def test_targets_on_the_command_line(folder, run):
 
 def test_info_shows_bits_of_every_tensor(folder, run):
     run("compress", folder / "net.safetensors", "--max-error", "0.01")
+    assert "more than the limit of 1,000" in run("info", folder / "net.bary", "--limit", "1kB").err
     shown = run("info", folder / "net.bary").out
     assert "10 tensors" in shown
     for word in ("conv1.weight", "24x16x3x3", "uniform grid", "bfloat16", "PART"):

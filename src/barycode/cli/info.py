@@ -11,6 +11,7 @@ from rich.text import Text
 
 from barycode.cli import networks, streams
 from barycode.cli.jobs import STANDARD
+from barycode.cli.sizes import read_size
 from barycode.cli.text import printable
 from barycode.errors import BarycodeError, InvalidInputError, MissingDataError
 
@@ -40,6 +41,9 @@ MEANINGS = {
 
 def main(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .bary file, or - for standard input.")],
+    limit: Annotated[
+        str | None, typer.Option(help="Refuse networks that decode to more bytes, such as 2GB.")
+    ] = None,
 ) -> None:
     """Explain a .bary file in bits: section by section and, for a network, tensor by tensor.
 
@@ -55,7 +59,7 @@ def main(
         raise MissingDataError(f"{file} does not exist.")
     with streams.seekable(file) as content:
         try:
-            explained = list(_explain(content))
+            explained = list(_explain(content, read_size(limit) if limit else None))
         except BarycodeError as error:
             raise type(error)(f"{'standard input' if file == STANDARD else file}: {error}") from error
     console = Console()
@@ -63,17 +67,17 @@ def main(
         console.print(part, highlight=False, markup=False)
 
 
-def _explain(file: Path) -> Iterator[str | Table]:
+def _explain(file: Path, limit: int | None) -> Iterator[str | Table]:
     from barycode.container import ContainerReader, describe
 
     with file.open("rb") as stream:
         reader = ContainerReader(stream)
         shares = describe(reader, MEANINGS)
-    yield from map(printable, _facts(file, reader, file.stat().st_size))
+    yield from map(printable, _facts(file, reader))
     rows = [(s.tag, f"{s.sections or ''}", f"{s.bits:,}", f"{s.fraction:.1%}", s.meaning) for s in shares]
     yield _table(("section", "count", "bits", "share", "what it holds"), rows)
     if reader.kind == networks.KIND:
-        yield _table(networks.HEADINGS, networks.rows(file))
+        yield _table(networks.HEADINGS, networks.rows(file, limit))
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -86,7 +90,8 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     return table
 
 
-def _facts(file: Path, reader: "ContainerReader", size: int) -> Iterator[str]:
+def _facts(file: Path, reader: "ContainerReader") -> Iterator[str]:
+    size = file.stat().st_size
     yield f"kind {reader.kind}, version {reader.version}, {size:,} bytes = {8 * size:,} bits"
     if reader.kind == networks.KIND:
         yield networks.fact(file, size)

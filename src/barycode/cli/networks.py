@@ -163,12 +163,12 @@ def fact(file: Path, size: int) -> str:
     )
 
 
-def rows(file: Path) -> Iterator[tuple[str, ...]]:
-    """A row for every tensor, for HEADINGS. The whole file is decoded for it."""
+def rows(file: Path, limit: int | None) -> Iterator[tuple[str, ...]]:
+    """A row for every tensor, for HEADINGS. The whole file is decoded for it; `limit` in bytes of tensors."""
     from barycode.weights.file_format.reader import NetworkReader
 
     with file.open("rb") as stream:
-        reader = NetworkReader(stream)
+        reader = NetworkReader(stream, limit)
         for entry, words, bits in reader.shares():
             yield (
                 entry.name,

@@ -90,6 +90,8 @@ class Metadata:
         exif, icc, xmp, dpi, text = (
             container.optional(tag) for tag in ("EXIF", "ICCP", "XMPD", "DPIS", "TEXT")
         )
+        if b"" in (exif, icc, xmp, dpi, text):
+            raise CorruptFileError("A section that describes the picture is empty: the file is damaged.")
         if exif is not None:
             _check_exif(exif)
         return cls(exif or b"", icc or b"", xmp or b"", _read_dpi(dpi), _read_text(text))

@@ -17,6 +17,7 @@ from barycode.weights.file_format.codebooks import book_from_bytes, vectors_from
 from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.index import TAG, TAGS, read_index
 from barycode.weights.file_format.items import Item, read_item
+from barycode.weights.file_format.methods import Centers, CodeVectors
 from barycode.weights.file_format.part import PartCoder
 from barycode.weights.file_format.writer import KIND, MAX_GROWTH, padding
 from barycode.weights.quantization.dequantize import dequantize
@@ -43,6 +44,7 @@ class NetworkReader:
         require_within(limit, self.directory.nbytes, "The network")
         self._seen = [(first.tag, len(first.payload))]
         self._books: list[Tensor] = []
+        self._used_books = 0
 
     def tensors(self) -> Iterator[tuple[Entry, Tensor]]:
         """The tensors that are not tied to another, in order; then the file has been read to its end."""
@@ -98,6 +100,7 @@ class NetworkReader:
                 if blocks is None:
                     raise CorruptFileError("A part follows the last tensor: the file is damaged.")
                 items, data = open_part(section.payload, blocks, self._books)
+                self._require_used_books(items)
                 results, bits = decode_part(items, data, metered)
                 yield blocks, items, results, bits
             else:
@@ -109,6 +112,17 @@ class NetworkReader:
         if (missing := next(waiting, None)) is not None:
             raise CorruptFileError(
                 f"The file ends before the tensor {missing[0].entry.name!r}: it is damaged."
+            )
+        self._require_used_books([])
+
+    def _require_used_books(self, items: Sequence[Item]) -> None:
+        """Raise CorruptFileError unless codebooks come in the order of their first uses, before that part."""
+        for item in items:
+            if isinstance(item.method, Centers | CodeVectors) and item.method.book == self._used_books:
+                self._used_books += 1
+        if self._used_books != len(self._books):
+            raise CorruptFileError(
+                "A codebook is not used, or does not come where it is first used: the file is damaged."
             )
 
 
