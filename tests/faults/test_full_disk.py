@@ -2,6 +2,7 @@
 
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from barycode.training.checkpoints import Checkpoints
 from faults.programs import MODEL, QUICK, run
 from scenes import scene
 
@@ -62,6 +64,26 @@ def test_a_file_that_was_there_stays(compressed: Path, tmp_path: Path) -> None:
     assert run(*command, preexec_fn=limited)[0] == 1
     assert (tmp_path / "p.png").read_bytes() == b"precious"
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
+
+
+def test_of_a_checkpoint(tmp_path: Path) -> None:
+    """The one before stays, and is the newest sound one."""
+    script = """
+import sys, torch
+from pathlib import Path
+from barycode.cli.program import run_script
+from barycode.training.checkpoints import Checkpoints
+def main(folder: Path) -> None:
+    Checkpoints(folder).save(2, {"x": torch.zeros(4096)})
+run_script(main)
+"""
+    Checkpoints(tmp_path).save(1, {"x": torch.ones(3)})
+    code, _, told = run("-c", script, tmp_path, program=(sys.executable,), preexec_fn=limited)
+    assert code == 1
+    (line,) = told.splitlines()
+    assert "step-00000002.safetensors cannot be written" in line
+    assert "File too large" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.safetensors"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")

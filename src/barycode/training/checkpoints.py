@@ -56,11 +56,17 @@ class Checkpoints:
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a nested state as one safetensors file: tensors, and the JSON that holds them as metadata."""
+    """Write a nested state as one safetensors file: tensors, and the JSON that holds them as metadata.
+
+    OSError where the disk does not take it; what was there before stays.
+    """
     tensors: dict[str, Tensor] = {}
     skeleton = json.dumps(_take_apart(state, tensors))
     with replacing(path, force=True) as partial:
-        save_file(tensors, partial, metadata={SKELETON: skeleton})
+        try:
+            save_file(tensors, partial, metadata={SKELETON: skeleton})
+        except safetensors.SafetensorError as error:
+            raise OSError(f"{path} cannot be written ({error}).") from error
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -4,12 +4,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
+
+from barycode.training.progress import tell
 
 
 class Interrupt:
     """Whether Ctrl-C has been pressed."""
 
     asked = False
+
+    def stop(self, place: str) -> NoReturn:
+        """Raise the KeyboardInterrupt that was asked for, once the state at `place` is saved."""
+        tell(f"saved at {place}: the same command goes on from there")
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from barycode.training.checkpoints import Checkpoints
+from barycode.training.interrupts import deferred_interrupt
 from barycode.training.progress import RunningMean, TrainingLog, training_bar
 
 POINTS = 20  # of the validation curve, and checkpoints of a run
@@ -39,7 +40,7 @@ class Loop:
 
     def __init__(self, task: Task, steps: int, folder: Path) -> None:
         self.task, self.steps, self.folder = task, steps, folder
-        self.checkpoints = Checkpoints(folder, keep=1)
+        self.checkpoints = Checkpoints(folder)
         self.log = TrainingLog(folder / "log.jsonl")
         self.done, self.seconds = 0, 0.0
 
@@ -57,11 +58,11 @@ class Loop:
 
     def run(self, deadline: float = math.inf) -> bool:
         """Go to the end, or to the first checkpoint after `deadline` (as `time.time()`); whether it came to
-        the end.
+        the end. Ctrl-C saves first.
         """
         mean = RunningMean()
         every = max(1, self.steps // POINTS)
-        with training_bar(self.folder.name, self.steps, self.done) as bar:
+        with deferred_interrupt() as interrupt, training_bar(self.folder.name, self.steps, self.done) as bar:
             while self.done < self.steps:
                 begun = time.perf_counter()
                 smooth = mean.update(self.task.step())
@@ -73,6 +74,9 @@ class Loop:
                     self._save()
                     if time.time() > deadline:
                         break
+                if interrupt.asked:
+                    self._save()
+                    interrupt.stop(f"step {self.done} of {self.folder.name}")
         return self.done >= self.steps
 
     def curve(self, figure: str) -> list[tuple[int, float]]:

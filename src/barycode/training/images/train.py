@@ -136,8 +136,7 @@ class _StageRun:
                     self.log.write(self.done, **loss)
                     self._save(crops)
                 if interrupt.asked:
-                    tell(f"saved at step {self.done} of {title}: the same command goes on from there")
-                    raise KeyboardInterrupt
+                    interrupt.stop(f"step {self.done} of {title}")
         self.model.load_state_dict(self.average)
 
     def _step(self, crops: Crops) -> dict[str, float]:
