@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save
 
 from barycode.container import ContainerReader, Section, pack, require_within
-from barycode.errors import InvalidInputError, LimitError
+from barycode.errors import BarycodeError, InvalidInputError, LimitError
 from barycode.images.codec import compress as compress_picture
 from barycode.images.codec import decompress as decompress_picture
 from barycode.images.model import ImageModel
@@ -27,10 +27,11 @@ from barycode.quantizers import VectorQuantizer
 from barycode.rate.votes import pack_votes, unpack_votes
 from barycode.training.autoencoders.codes import pack_codes, unpack_codes
 from barycode.training.checkpoints import load_state, save_state
-from barycode.weights import DEFAULT_RULES, Lossless, Quantize, Rule, Step, Vectors
+from barycode.weights import DEFAULT_RULES, Lossless, NetworkFile, Quantize, Rule, Step, Vectors
 from barycode.weights import compress as compress_network
 from barycode.weights import decompress as decompress_network
 from barycode.weights.checkpoints.files import open_source
+from barycode.weights.file_format.blocks import PART_TENSORS
 
 TINY = Path(__file__).parents[1] / "tests" / "images" / "golden" / "tiny.safetensors"
 SCRATCH = Path(tempfile.mkdtemp(prefix="barycode-fuzz-"))
@@ -88,8 +89,45 @@ def _networks() -> list[bytes]:
         compress_network(_state(), Lossless(), metadata={"made": "here"}),
         compress_network(_state(), Step(0.02), rules=steps),
         compress_network(_state(), Step(0.02), rules=vectors),
+        compress_network(_state() | {"aside": _with_outliers()}),
         compress_network({}, Lossless()),
     ]
+
+
+def _with_outliers() -> torch.Tensor:
+    """Entries that are stored aside: infinite, not a number, far from the others."""
+    matrix = torch.randn(16, 16, generator=torch.Generator().manual_seed(0)) / 8
+    matrix[0, 0], matrix[3, 5], matrix[7, 7] = torch.inf, torch.nan, 1e30
+    return matrix
+
+
+def _indexed_networks() -> list[bytes]:
+    """More tensors than a part takes, so that there are two parts and their index."""
+    many = {f"t{number}": torch.empty(0) for number in range(PART_TENSORS)} | {"last": torch.ones(3)}
+    return [compress_network(many, Lossless()), compress_network(_state(), Lossless())]
+
+
+def _read_by_index(data: bytes) -> int:
+    """What the reader of whole files accepts, that of single tensors gives as well."""
+    try:
+        whole = decompress_network(data, limit=LIMIT)
+    except BarycodeError:
+        whole = None
+    try:
+        with NetworkFile(io.BytesIO(data), limit=LIMIT) as file:
+            tensors = {name: file.get_tensor(name) for name in file}
+    except BarycodeError as error:
+        if whole is not None:
+            raise AssertionError("only the reader of single tensors refuses it") from error
+        raise
+    if whole is not None:
+        assert list(whole) == list(tensors)
+        assert all(torch.equal(_bits(whole[name]), _bits(tensors[name])) for name in whole)
+    return _bytes_of(tensors)
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous().flatten().view(torch.uint8)
 
 
 def _bytes_of(tensors: dict[str, torch.Tensor]) -> int:
@@ -197,6 +235,7 @@ TARGETS = {
     "votes": Target(_votes, mutations.container, _read_votes),
     "codes": Target(_codes, mutations.container, lambda data: unpack_codes(_quantizer(), data, LIMIT).nbytes),
     "network": Target(_networks, mutations.container, lambda data: _bytes_of(decompress_network(data))),
+    "network-by-index": Target(_indexed_networks, mutations.container, _read_by_index),
     "picture": Target(_pictures, mutations.container, _read_picture_file),
     "model": Target(
         lambda: [TINY.read_bytes()],
