@@ -21,6 +21,7 @@ from barycode.evaluation.barycode_codec import barycode_codec
 from barycode.evaluation.rate_distortion import Codec, Picture, Row, measure_into, pictures_of
 from barycode.evaluation.report import Comparison, bd_cell, bd_table, slug, write_report
 from barycode.experiments.document_tables import fill_table
+from barycode.images.refinement import DEFAULT_EFFORT
 from barycode.images.shelf import find_model
 from barycode.training.datasets import data_folder, open_pictures
 
@@ -33,6 +34,7 @@ SETS = {
     "kinds": ("Other kinds", "kinds.tar"),
 }
 MODELS = {"photo": "Barycode", "photo-msssim": "Barycode MS-SSIM"}
+EFFORTS = (DEFAULT_EFFORT, 0, 9)
 MANY_PICTURES = 50
 SOURCE = "experiments/kodak/run.py"  # what the comments around the README's table say
 NOTE = """\
@@ -63,6 +65,9 @@ def main(
     models: Annotated[
         str, typer.Option(help="Comma-separated shipped models or model files; empty: anchors only.")
     ] = ",".join(MODELS),
+    efforts: Annotated[
+        str, typer.Option(help="Comma-separated efforts of our models; the first is the one tables begin with.")
+    ] = ",".join(map(str, EFFORTS)),
     anchors: Annotated[
         str,
         typer.Option(help="Comma-separated anchors to measure, or all; rows of others are used as they are."),

@@ -18,7 +18,7 @@ from barycode.images import ImageModel, ModelConfig
 def jpeg_inside(monkeypatch):
     """Our codec becomes a JPEG of the quality 16 times ours, so that it has a curve."""
 
-    def compress(image, *, quality, model):
+    def compress(image, *, quality, effort, model):
         return JPEG.encode(image, 16 * quality)
 
     def decompress(data, *, model):
@@ -44,7 +44,7 @@ def pictures(tmp_path):
 @pytest.mark.usefixtures("jpeg_inside")
 def test_evaluate_prints_and_writes_a_report(run, pictures, tmp_path):
     outcome = run(
-        "evaluate", pictures, "--anchors", "jpeg,webp", "--qualities", "1,2,4,5", "-o", tmp_path / "report"
+        "evaluate", pictures, "--against", "jpeg,webp", "--qualities", "1,2,4,5", "-o", tmp_path / "report"
     )
     assert outcome.code == 0, outcome.err
     assert "BD-rate in PSNR against JPEG" in outcome.out
@@ -58,9 +58,11 @@ def test_evaluate_prints_and_writes_a_report(run, pictures, tmp_path):
     assert names >= {
         "report.json",
         "report.md",
-        "rows.json",
+        "rows",
+        "index.html",
         "psnr.png",
         "ms-ssim.png",
+        "ssimulacra2.png",
         "bd-rate-barycode.png",
     }
 
@@ -69,7 +71,7 @@ def test_evaluate_prints_and_writes_a_report(run, pictures, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--anchors", "gif"], "there is no anchor 'gif'"),
+        (["--against", "gif"], "there is no anchor 'gif'"),
         (["--qualities", "high"], "--qualities takes numbers"),
     ],
 )

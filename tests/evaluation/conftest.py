@@ -22,7 +22,7 @@ def small_picture() -> Picture:
     return Picture("small", smooth_picture(48, 40))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def codec():
     """Make a codec of that name which is only described, never run."""
     return lambda name: Codec(
@@ -30,7 +30,7 @@ def codec():
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def curve():
     """Make four rows of a codec on a picture, at some factor times 0.1, 0.2, 0.4 and 0.8 bpp."""
 

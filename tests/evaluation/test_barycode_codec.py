@@ -26,6 +26,16 @@ def test_a_model_file_is_measured_like_any_codec(model_file, small_picture):
     assert low.mse > high.mse
 
 
+def test_effort_reaches_the_encoder(model_file, small_picture):
+    files = {}
+    for effort in (0, 4):
+        codec = barycode_codec(model_file, settings=(3,), effort=effort)
+        assert f"effort {effort}" in codec.description
+        files[effort] = codec.encode(small_picture.image, 3)
+        assert files[effort] == compress(small_picture.image, quality=3, effort=effort, model=model_file)
+    assert files[0] != files[4]
+
+
 def test_the_description_names_the_model_but_no_folder(model_file):
     description = barycode_codec(model_file).description
     assert "untrained.safetensors" in description

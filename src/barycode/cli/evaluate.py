@@ -1,5 +1,8 @@
 """`barycode evaluate`: rate-distortion on the user's own pictures, against codecs that everyone has."""
 
+import hashlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,77 +19,102 @@ if TYPE_CHECKING:
     from barycode.evaluation.report import Comparison
 
 DEFAULT_OUTPUT = Path("evaluation")
+PAGE = "index.html"
 
 
 def main(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="A folder of pictures, one picture, or a .tar of them.")
     ],
-    anchors: Annotated[
+    against: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: jpeg, jpeg2000, webp, avif, heic; or all. The last two are slow."
+            help="Comma-separated: jpeg, jpeg2000, webp, heic, avif, avif-slow, jxl; or all. heic and avif "
+            "stand for several settings; one of them alone is avif-444-psnr, heic-444 ..."
         ),
-    ] = "jpeg",
+    ] = "jpeg,webp,avif",
     qualities: Annotated[str, typer.Option(help="Our quality settings, comma-separated.")] = "1,2,3,4,5",
     model: Annotated[str, typer.Option(help="A shipped model or a model file of your own.")] = "photo",
+    effort: Annotated[
+        int, typer.Option("--effort", "-e", min=0, max=9, help="Ours: 0 (quick) to 9 (smallest files).")
+    ] = 3,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the report and its plots.")
+        Path, typer.Option("--output", "-o", help="Folder for the page, the report and its rows.")
     ] = DEFAULT_OUTPUT,
+    shown: Annotated[int, typer.Option(min=0, help="How many pictures the page holds to look at.")] = 6,
+    fresh: Annotated[bool, typer.Option(help="Measure again what is measured already.")] = False,
 ) -> None:
-    """Measure rate and distortion on your pictures, beside JPEG or other codecs.
+    """Measure rate and distortion on your pictures, beside other codecs, and write a page to look at.
 
     Every figure comes from whole files and from pixels decoded from them. BD-rates are taken picture by
-    picture and then averaged; negative means that our files are smaller at equal quality.
+    picture and then averaged; negative means that our files are smaller at equal quality. The page is one
+    file that needs no network. Interrupt the command at any time: it goes on from the last picture.
 
     For example:
 
     - `barycode evaluate photos/`
 
-    - `barycode evaluate photos/ --anchors jpeg,webp,heic --qualities 1,2,3,4,5 -o report/`
+    - `barycode evaluate photos/ --against jpeg,jpeg2000,webp,heic,avif,jxl -o report/`
     """
     with extra("evaluation"):
-        from barycode.evaluation.rate_distortion import pictures_of, save_rows
+        from barycode.evaluation.anchors import anchors_of
+        from barycode.evaluation.html_report import write_html
+        from barycode.evaluation.rate_distortion import pictures_of
         from barycode.evaluation.report import Comparison, write_report
         from barycode.training.datasets import open_pictures
-    ours, others = _ours(qualities, model), _anchors(anchors)
+    ours, others = _ours(qualities, model, effort), anchors_of(against)
     pictures = pictures_of(open_pictures(folder))
-    rows = _measure([ours, *others], pictures)
-    comparison = Comparison(f"{len(pictures)} pictures of {folder.name}", rows, [ours], others)
-    save_rows(output / "rows.json", rows)
-    report = write_report(comparison, output)
+    cache = output / "rows"
+    rows = _measure([ours, *others], pictures, cache, _digest(pictures, model), fresh)
+    comparison = Comparison(f"{len(pictures)} pictures of {folder.resolve().name}", rows, [ours], others)
+    write_report(comparison, output)
+    looked_at = pictures[:shown]
+    with batch.progress_bar() as progress:
+        task = progress.add_task("page", total=len(looked_at))
+        page = write_html(comparison, looked_at, output / PAGE, lambda: progress.advance(task))
     _print(comparison)
-    typer.echo(f"report: {report}")
+    typer.echo(f"page: {page}")
 
 
-def _ours(qualities: str, model: str) -> "Codec":
+def _ours(qualities: str, model: str, effort: int) -> "Codec":
     from barycode.evaluation.barycode_codec import barycode_codec
 
     try:
-        settings = tuple(float(text) for text in qualities.split(","))
+        settings = tuple(sorted({float(text) for text in qualities.split(",")}))
     except ValueError:
         raise InvalidInputError(
             f"--qualities takes numbers between 1 and 5 with commas, got {qualities!r}."
         ) from None
-    return barycode_codec(model, settings)
+    return barycode_codec(model, settings, effort=effort)
 
 
-def _anchors(names: str) -> "list[Codec]":
-    from barycode.evaluation.anchors import ANCHORS, anchor
+def _digest(pictures: "Sequence[Picture]", model: str) -> str:
+    """What rows depend on besides the codec: pixels and a model of one's own."""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(f"{picture.name} {picture.image.size}".encode())
+        digest.update(picture.image.tobytes())
+    if Path(model).is_file():
+        digest.update(Path(model).read_bytes())
+    return digest.hexdigest()
 
-    return list(ANCHORS.values()) if names == "all" else [anchor(name) for name in names.split(",")]
 
-
-def _measure(codecs: "list[Codec]", pictures: "list[Picture]") -> "list[Row]":
-    from barycode.evaluation.rate_distortion import rate_distortion
+def _measure(
+    codecs: "Sequence[Codec]", pictures: "Sequence[Picture]", cache: Path, inputs: str, fresh: bool
+) -> "list[Row]":
+    """The rows of all codecs; those that an earlier run measured on the same pictures are read."""
+    from barycode.evaluation.rate_distortion import measure_into
+    from barycode.evaluation.report import slug
 
     rows = []
     with batch.progress_bar() as progress:
+        tasks = {codec.name: progress.add_task(codec.name, total=len(pictures)) for codec in codecs}
         for codec in codecs:
-            steps = len(pictures) * len(codec.settings)
-            rows += list(
-                progress.track(rate_distortion(codec, pictures), total=steps, description=codec.name)
-            )
+            key = hashlib.sha256(f"{inputs} {codec.name} {codec.description}".encode()).hexdigest()[:12]
+            path = cache / f"{slug(codec.name)}-{key}.json"
+            if fresh:
+                path.unlink(missing_ok=True)
+            rows += measure_into(path, codec, pictures, partial(progress.advance, tasks[codec.name]))
     return rows
 
 
@@ -96,7 +124,7 @@ def _print(comparison: "Comparison") -> None:
 
     console = Console()
     table = Table(title=f"Means over {comparison.title}")
-    for heading in ("codec", "setting", "bpp", "PSNR dB", "MS-SSIM", "encode s", "decode s"):
+    for heading in ("codec", "setting", "bpp", "PSNR dB", "MS-SSIM", "SSIMULACRA2", "encode s", "decode s"):
         table.add_column(heading, justify="left" if heading == "codec" else "right")
     for mean in means(comparison.rows):
         table.add_row(*mean_cells(mean))

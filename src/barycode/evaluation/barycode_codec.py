@@ -6,6 +6,7 @@ from PIL import Image
 
 from barycode.evaluation.rate_distortion import Codec
 from barycode.images import compress, decompress, shipped_models
+from barycode.images.refinement import DEFAULT_EFFORT
 
 # Half steps, so that every picture's curve passes 0.1 and 1 bpp, whatever it shows.
 QUALITIES = (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5)
@@ -13,7 +14,10 @@ DEFAULT_MODEL = "photo"
 
 
 def barycode_codec(
-    model: str | Path = DEFAULT_MODEL, settings: tuple[float, ...] = QUALITIES, name: str = "Barycode"
+    model: str | Path = DEFAULT_MODEL,
+    settings: tuple[float, ...] = QUALITIES,
+    name: str = "Barycode",
+    effort: int = DEFAULT_EFFORT,
 ) -> Codec:
     """The picture codec with a shipped model or a model file, as a Codec; settings are qualities."""
     # A file names its shipped model itself; a model of the user's own has to be handed over.
@@ -24,8 +28,8 @@ def barycode_codec(
 
     return Codec(
         name=name,
-        description=f"the model {Path(model).name!r}, whole .bary files; setting = quality",
+        description=f"the model {Path(model).name!r} at effort {effort}, whole .bary files; setting = quality",
         settings=settings,
-        encode=lambda image, quality: compress(image, quality=quality, model=model),
+        encode=lambda image, quality: compress(image, quality=quality, effort=effort, model=model),
         decode=decode,
     )

@@ -1,6 +1,7 @@
 """Rate-distortion curves and per-picture BD-rates, drawn for people."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,35 @@ AXIS = {
     "SSIMULACRA2": "SSIMULACRA2 (100: identical)",
 }
 LARGEST_BPP = 1.6
+MARKERS = "x+1"  # of published curves
 
 
-def plot_curves(rows: Sequence[Row], measure: str, title: str, path: Path) -> None:
+@dataclass(frozen=True)
+class PublishedCurve:
+    """Means that others report of a codec nobody ran here: drawn dashed, never among measured figures.
+
+    points: measure of AXIS -> (bits per pixel, quality). source: where they stand, for the legend of a report.
+    """
+
+    name: str
+    source: str
+    points: Mapping[str, Sequence[tuple[float, float]]]
+
+
+def plot_curves(
+    rows: Sequence[Row], measure: str, title: str, path: Path, published: Sequence[PublishedCurve] = ()
+) -> None:
     """Draw the mean curve of every codec in one of the measures of AXIS, a point a setting."""
     figure = _figure(8, 5.5)
     axes = figure.add_subplot()
     for codec, points in _mean_points(rows, measure).items():
         width = 2.4 if "Barycode" in codec else 1.3
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3.5, linewidth=width, label=codec)
+    for curve in published:
+        known = [point for point in curve.points.get(measure, ()) if point[0] <= LARGEST_BPP]
+        if known:
+            axes.plot(*zip(*known, strict=True), "--", color="0.45", marker=MARKERS[published.index(curve) % 3],
+                      markersize=4, linewidth=1.1, label=f"{curve.name} (published)")
     axes.set(xlabel="bits per pixel (whole files)", ylabel=AXIS[measure], title=f"{title}: {measure}")
     axes.grid(alpha=0.3)
     if axes.lines:

@@ -7,19 +7,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from barycode.evaluation.bd_rate import BDRate
-from barycode.evaluation.plots import plot_bd_rates, plot_curves
+from barycode.evaluation.plots import PublishedCurve, plot_bd_rates, plot_curves
 from barycode.evaluation.rate_distortion import Codec, Row
 from barycode.evaluation.summary import QUALITIES, Mean, bd_rates, means
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of the codecs under test and of anchors on one set of pictures."""
+    """Rows of the codecs under test and of anchors on one set of pictures; `published` is drawn beside them."""
 
     title: str
     rows: Sequence[Row]
     tested: Sequence[Codec]
     anchors: Sequence[Codec]
+    published: Sequence[PublishedCurve] = ()
 
     def figures(self, tested: Codec) -> dict[str, dict[str, BDRate]]:
         """BD-rates of one of the tested codecs: measure -> anchor -> BDRate."""
@@ -45,7 +46,8 @@ def write_report(comparison: Comparison, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(as_json(comparison), indent=1) + "\n")
     for measure in comparison.measures:
-        plot_curves(comparison.rows, measure, comparison.title, folder / f"{measure.lower()}.png")
+        path = folder / f"{measure.lower()}.png"
+        plot_curves(comparison.rows, measure, comparison.title, path, comparison.published)
     for tested in comparison.tested:
         plot_bd_rates(
             comparison.figures(tested),
@@ -98,6 +100,7 @@ def markdown(comparison: Comparison) -> str:
     parts += [
         f"- **{codec.name}**: {codec.description}." for codec in [*comparison.tested, *comparison.anchors]
     ]
+    parts += [f"- **{curve.name}** (published, not run here): {curve.source}." for curve in comparison.published]
     return "\n".join(parts) + "\n"
 
 
