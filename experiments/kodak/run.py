@@ -3,7 +3,8 @@
     python experiments/kodak/run.py --data FOLDER
 
 Rows are kept in rows/, so that an interrupted run goes on where it stopped and anchors are measured once.
-Rows of our own models have the model's identity in their file's name; pass --fresh when the encoder changed.
+Rows of our own models have the effort and the model's identity in their file's name; pass --fresh when the
+encoder changed. The Kodak figure also shows what others published of their codecs; see published.py.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from published import published_curves
 
 from barycode.cli.batch import progress_bar
 from barycode.cli.program import run_script
@@ -66,7 +68,8 @@ def main(
         str, typer.Option(help="Comma-separated shipped models or model files; empty: anchors only.")
     ] = ",".join(MODELS),
     efforts: Annotated[
-        str, typer.Option(help="Comma-separated efforts of our models; the first is the one tables begin with.")
+        str,
+        typer.Option(help="Comma-separated efforts of our models; the first is the one tables begin with."),
     ] = ",".join(map(str, EFFORTS)),
     anchors: Annotated[
         str,
@@ -77,9 +80,10 @@ def main(
     """Measure, report, and fill the table of the README."""
     folder = data_folder(data)
     ours = {
-        name: barycode_codec(name, name=MODELS.get(name, f"Barycode {Path(name).stem}"))
-        for name in models.split(",")
-        if name
+        (model, effort): _codec(model, effort)
+        for effort in _numbers(efforts)
+        for model in models.split(",")
+        if model
     }
     comparisons = [compare(key, folder, ours, anchors_of(anchors), fresh) for key in sets.split(",")]
     if ours:
@@ -87,8 +91,21 @@ def main(
         fill_table(README, readme_table(comparisons[0]), SOURCE)
 
 
+def _numbers(efforts: str) -> list[int]:
+    try:
+        return [int(text) for text in efforts.split(",")]
+    except ValueError:
+        raise InvalidInputError(f"--efforts takes numbers with commas, got {efforts!r}.") from None
+
+
+def _codec(model: str, effort: int) -> Codec:
+    name = MODELS.get(model, f"Barycode {Path(model).stem}")
+    suffix = "" if effort == DEFAULT_EFFORT else f", effort {effort}"
+    return barycode_codec(model, name=name + suffix, effort=effort)
+
+
 def compare(
-    key: str, folder: Path, ours: dict[str, Codec], chosen: Sequence[Codec], fresh: bool
+    key: str, folder: Path, ours: dict[tuple[str, int], Codec], chosen: Sequence[Codec], fresh: bool
 ) -> Comparison:
     """Measure all codecs on one test set and write its report."""
     if key not in SETS:
@@ -99,11 +116,12 @@ def compare(
         codec for codec in ANCHORS.values() if codec in chosen or _path(key, slug(codec.name)).exists()
     ]
     anchors = [_grid(anchor, len(pictures)) for anchor in present]
-    tested = {name: _grid(codec, len(pictures)) for name, codec in ours.items()}
+    tested = {which: _grid(codec, len(pictures)) for which, codec in ours.items()}
     rows = [row for anchor in anchors for row in _measure(_path(key, slug(anchor.name)), anchor, pictures)]
-    for name, codec in tested.items():
-        rows += _measure(_our_path(key, name, fresh), codec, pictures)
-    comparison = Comparison(title, rows, list(tested.values()), anchors)
+    for (model, effort), codec in tested.items():
+        rows += _measure(_our_path(key, model, effort, fresh), codec, pictures)
+    published = published_curves() if key == "kodak" else []
+    comparison = Comparison(title, rows, list(tested.values()), anchors, published)
     write_report(comparison, HERE / key)
     return comparison
 
@@ -119,10 +137,10 @@ def _path(key: str, name: str) -> Path:
     return HERE / "rows" / key / f"{name}.json"
 
 
-def _our_path(key: str, model: str, fresh: bool) -> Path:
+def _our_path(key: str, model: str, effort: int, fresh: bool) -> Path:
     """Where our rows are, after deleting those of other versions of the model, and all of them if `fresh`."""
     identity = find_model(model).fingerprint.hex()
-    stem = f"barycode-{Path(model).stem}"
+    stem = f"barycode-{Path(model).stem}" + ("" if effort == DEFAULT_EFFORT else f"-effort-{effort}")
     path = _path(key, f"{stem}-{identity}")
     for old in path.parent.glob(f"{stem}-{'[0-9a-f]' * len(identity)}.json"):
         if fresh or old != path:
@@ -150,8 +168,9 @@ def summary(comparisons: list[Comparison]) -> str:
 
 
 def readme_table(comparison: Comparison) -> str:
-    """BD-rates of all our models on one set: a row an anchor, two columns a model."""
-    figures = {codec.name: comparison.figures(codec) for codec in comparison.tested}
+    """BD-rates of all our models at the default effort on one set: a row an anchor, a column a measure."""
+    shown = [codec for codec in comparison.tested if codec.name in MODELS.values()]
+    figures = {codec.name: comparison.figures(codec) for codec in shown}
     headings = [f"{name}: {measure}" for name, measures in figures.items() for measure in measures]
     lines = [["size against", *headings], ["---"] * (len(headings) + 1)]
     for anchor in comparison.anchors:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from barycode import __version__
 from barycode.cli import batch
 from barycode.cli.extras import extra
 from barycode.errors import InvalidInputError
@@ -42,13 +43,13 @@ def main(
         Path, typer.Option("--output", "-o", help="Folder for the page, the report and its rows.")
     ] = DEFAULT_OUTPUT,
     shown: Annotated[int, typer.Option(min=0, help="How many pictures the page holds to look at.")] = 6,
-    fresh: Annotated[bool, typer.Option(help="Measure again what is measured already.")] = False,
 ) -> None:
     """Measure rate and distortion on your pictures, beside other codecs, and write a page to look at.
 
     Every figure comes from whole files and from pixels decoded from them. BD-rates are taken picture by
     picture and then averaged; negative means that our files are smaller at equal quality. The page is one
-    file that needs no network. Interrupt the command at any time: it goes on from the last picture.
+    file that needs no network. Interrupt the command at any time: it goes on from the last picture, whose
+    rows are in the output's folder rows; delete that folder to measure everything again.
 
     For example:
 
@@ -65,7 +66,7 @@ def main(
     ours, others = _ours(qualities, model, effort), anchors_of(against)
     pictures = pictures_of(open_pictures(folder))
     cache = output / "rows"
-    rows = _measure([ours, *others], pictures, cache, _digest(pictures, model), fresh)
+    rows = _measure([ours, *others], pictures, cache, _digest(pictures, model))
     comparison = Comparison(f"{len(pictures)} pictures of {folder.resolve().name}", rows, [ours], others)
     write_report(comparison, output)
     looked_at = pictures[:shown]
@@ -89,8 +90,8 @@ def _ours(qualities: str, model: str, effort: int) -> "Codec":
 
 
 def _digest(pictures: "Sequence[Picture]", model: str) -> str:
-    """What rows depend on besides the codec: pixels and a model of one's own."""
-    digest = hashlib.sha256()
+    """What rows depend on besides the codec's settings: pixels, this version, a model of one's own."""
+    digest = hashlib.sha256(__version__.encode())
     for picture in pictures:
         digest.update(f"{picture.name} {picture.image.size}".encode())
         digest.update(picture.image.tobytes())
@@ -100,7 +101,7 @@ def _digest(pictures: "Sequence[Picture]", model: str) -> str:
 
 
 def _measure(
-    codecs: "Sequence[Codec]", pictures: "Sequence[Picture]", cache: Path, inputs: str, fresh: bool
+    codecs: "Sequence[Codec]", pictures: "Sequence[Picture]", cache: Path, inputs: str
 ) -> "list[Row]":
     """The rows of all codecs; those that an earlier run measured on the same pictures are read."""
     from barycode.evaluation.rate_distortion import measure_into
@@ -112,8 +113,6 @@ def _measure(
         for codec in codecs:
             key = hashlib.sha256(f"{inputs} {codec.name} {codec.description}".encode()).hexdigest()[:12]
             path = cache / f"{slug(codec.name)}-{key}.json"
-            if fresh:
-                path.unlink(missing_ok=True)
             rows += measure_into(path, codec, pictures, partial(progress.advance, tasks[codec.name]))
     return rows
 

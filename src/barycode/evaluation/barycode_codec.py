@@ -26,9 +26,10 @@ def barycode_codec(
     def decode(data: bytes) -> Image.Image:
         return decompress(data, model=at_decoder).convert("RGB")
 
+    which = f"the model {Path(model).name!r} at effort {effort}"
     return Codec(
         name=name,
-        description=f"the model {Path(model).name!r} at effort {effort}, whole .bary files; setting = quality",
+        description=f"{which}, whole .bary files; setting = quality",
         settings=settings,
         encode=lambda image, quality: compress(image, quality=quality, effort=effort, model=model),
         decode=decode,

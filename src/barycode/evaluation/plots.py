@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ MARKERS = "x+1"  # of published curves
 class PublishedCurve:
     """Means that others report of a codec nobody ran here: drawn dashed, never among measured figures.
 
-    points: measure of AXIS -> (bits per pixel, quality). source: where they stand, for the legend of a report.
+    points: measure of AXIS -> (bits per pixel, quality). source: where they stand, for the report.
     """
 
     name: str
@@ -42,11 +43,13 @@ def plot_curves(
     for codec, points in _mean_points(rows, measure).items():
         width = 2.4 if "Barycode" in codec else 1.3
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3.5, linewidth=width, label=codec)
-    for curve in published:
+    for curve, marker in zip(published, cycle(MARKERS), strict=False):
         known = [point for point in curve.points.get(measure, ()) if point[0] <= LARGEST_BPP]
         if known:
-            axes.plot(*zip(*known, strict=True), "--", color="0.45", marker=MARKERS[published.index(curve) % 3],
-                      markersize=4, linewidth=1.1, label=f"{curve.name} (published)")
+            label = f"{curve.name} (published)"
+            axes.plot(
+                *zip(*known, strict=True), "--", color="0.45", marker=marker, linewidth=1.1, label=label
+            )
     axes.set(xlabel="bits per pixel (whole files)", ylabel=AXIS[measure], title=f"{title}: {measure}")
     axes.grid(alpha=0.3)
     if axes.lines:

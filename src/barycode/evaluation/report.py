@@ -14,7 +14,7 @@ from barycode.evaluation.summary import QUALITIES, Mean, bd_rates, means
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of the codecs under test and of anchors on one set of pictures; `published` is drawn beside them."""
+    """Rows of the codecs under test and of anchors on one set of pictures; `published` is drawn too."""
 
     title: str
     rows: Sequence[Row]
@@ -100,7 +100,9 @@ def markdown(comparison: Comparison) -> str:
     parts += [
         f"- **{codec.name}**: {codec.description}." for codec in [*comparison.tested, *comparison.anchors]
     ]
-    parts += [f"- **{curve.name}** (published, not run here): {curve.source}." for curve in comparison.published]
+    parts += [
+        f"- **{curve.name}** (published, not run here): {curve.source}." for curve in comparison.published
+    ]
     return "\n".join(parts) + "\n"
 
 
