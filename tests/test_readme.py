@@ -61,8 +61,9 @@ def test_every_link_leads_somewhere():
 
 
 @pytest.fixture
-def script():
-    """experiments/kodak/run.py as a module."""
+def script(monkeypatch):
+    """experiments/kodak/run.py as a module, with its neighbours in reach as when it is run."""
+    monkeypatch.syspath_prepend(ROOT / "experiments/kodak")
     spec = importlib.util.spec_from_file_location("kodak_run", ROOT / "experiments/kodak/run.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
