@@ -33,6 +33,8 @@ TARGETS = {
     "v2-vectors": Step(0.02),  # with balanced and leveled steps
     "v2-aside": RelativeError(0.05),
     "v2-blocks": RelativeError(0.05),
+    "v2-fields": Lossless(),
+    "v2-planes": Lossless("quick"),
 }
 RULES = {
     "v2-step": (
@@ -49,6 +51,8 @@ DIGESTS = {
     "v2-vectors": "d6a0281edd8621e36ee0df7a3d6b2d40329b83d3df1d4fef0ad920cff2625d58",
     "v2-aside": "580b42e84bbc042da4fd5ab223f7ab7f5cf7bd627f4226539f1eb9ea3910474f",
     "v2-blocks": "83a150b96b625b86c30823a9bc4ee14f533cb05c8b03c28269cb2d1d91fdd345",
+    "v2-fields": "3d15ab272cdcd5004ac6c5f6563022d6ce73a5b9a759d8ff0ad6ecb848afee3d",
+    "v2-planes": "3d15ab272cdcd5004ac6c5f6563022d6ce73a5b9a759d8ff0ad6ecb848afee3d",
 }
 
 
@@ -101,7 +105,19 @@ def _state_of_several_parts() -> dict[str, torch.Tensor]:
     }
 
 
+def _state_of_many_floats() -> dict[str, torch.Tensor]:
+    """Enough of each type for tables of its own, zeros and far exponents among them; integers and bytes."""
+    places = torch.arange(130 * 131).reshape(130, 131)
+    values = ((places * 40503 % 65521) / 65521 - 0.5) * 2.0 ** (places % 7)
+    values[::13, 5], values[3, ::17] = 0, 1e-30
+    state = {str(dtype): values.to(dtype) for dtype in (torch.float32, torch.bfloat16, torch.float16)}
+    codes = (places * 97 % 251 - 125).to(torch.int8)
+    return _state() | state | {"codes": codes, "flags": codes > 20}
+
+
 STATES = {
+    "v2-fields": _state_of_many_floats,
+    "v2-planes": _state_of_many_floats,
     "v2-vectors": _larger_state,
     "v2-aside": _state_with_asides,
     "v2-blocks": _state_of_several_parts,

@@ -20,7 +20,7 @@ def test_command_lines(tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     save_file(network(), "model.safetensors")
     lines = re.findall(r"^    barycode (.*?)(?:  +#.*)?$", GUIDE, re.MULTILINE)
-    assert len(lines) == 8
+    assert len(lines) == 9
     for line in lines:
         arguments = line.split()
         force = [] if arguments[0] == "info" else ["--force"]

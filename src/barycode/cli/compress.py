@@ -52,6 +52,13 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Networks: every bit of every tensor.")
     ] = False,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help='With --lossless: "dense" takes the least bytes (the default), "quick" the least time, for '
+            "about 1 % more bytes."
+        ),
+    ] = None,
     relative_error: Annotated[
         float | None,
         typer.Option(
@@ -131,7 +138,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     # Before anything that loads PyTorch: most of what is refused is refused here.
     jobs = [] if engine else plan(inputs, output, Kinds("pictures", pictures.suffixes, COMPRESSED, files))
     limit = None if size is None else read_size(size)
-    target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error)
+    target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error, level)
     errors = (bits_per_weight, max_error, relative_error)
     of_networks = lossless or bool(keep) or any(asked is not None for asked in errors)
     options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)

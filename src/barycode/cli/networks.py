@@ -43,15 +43,23 @@ HEADINGS = ("tensor", "shape", "dtype", "coded as", "bits", "per weight")
 
 
 def target_of(
-    lossless: bool, bits: float | None, size: int | None, error: float | None, relative: float | None
+    lossless: bool,
+    bits: float | None,
+    size: int | None,
+    error: float | None,
+    relative: float | None,
+    level: str | None = None,
 ) -> "Target | None":
     """The one target that was asked for, or None."""
+    if level is not None and not lossless:
+        raise InvalidInputError("--level says how to keep every bit: it goes with --lossless.")
     if not lossless and all(asked is None for asked in (bits, size, error, relative)):
         return None  # and nothing to wait for: a picture, or a call that is refused
     from barycode.weights import BitsPerWeight, Lossless, MaxError, RelativeError, Size
+    from barycode.weights.request.targets import LEVELS
 
     asked: list[Target] = [
-        *([Lossless()] if lossless else []),
+        *([Lossless(level or LEVELS[0])] if lossless else []),
         *([BitsPerWeight(bits)] if bits is not None else []),
         *([Size(size)] if size is not None else []),
         *([MaxError(error)] if error is not None else []),

@@ -127,7 +127,7 @@ def _settings(
     target: Target, rules: Sequence[Rule], hardened: Mapping[str, Hardened], source: Source
 ) -> Settings:
     if isinstance(target, Lossless):
-        return Settings(Budget(1.0), LOSSLESS_RULES, hardened)
+        return Settings(Budget(1.0), LOSSLESS_RULES, hardened, quick=target.level == "quick")
     entries = [entry for entry in source.directory.entries if entry.tied_to is None]
     measured, limit = measure(source), _limit(source, target)
     bits = TYPICAL_BITS if limit is None else 8 * limit / max(sum(entry.size for entry in entries), 1)

@@ -5,6 +5,7 @@ lane, and the tables learn between calls. On the trellis, the grid of a code is 
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ _QUARTERS = (65536, 77936, 92682, 110218)  # 2**(n/4), 16 bits behind the point
 _ONE = 1 << 16
 
 
+@cache
 def _prior() -> NDArray[np.int64]:
     """Rows (FAMILIES * CLASSES, 2 LIMIT + 1): two-sided geometric, of the classes' mean magnitudes."""
     table = np.empty((CLASSES, 2 * LIMIT + 1), np.int64)

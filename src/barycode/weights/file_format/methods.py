@@ -1,7 +1,7 @@
 """The ways a tensor can be in a file, as values: what a decoder is told before the symbols."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError
@@ -24,6 +24,21 @@ class Table(Exact):
     """Every bit, since the tensor holds constants and not weights."""
 
     words = "exact: a table or constants"
+
+
+@dataclass(frozen=True)
+class Fields(Exact):
+    """Every bit, of a float: exponents and leading bits in lanes; such tensors of a part are one group."""
+
+    words = "exact"
+
+
+@dataclass(frozen=True)
+class Planes(Exact):
+    """Every bit, in planes of bytes; `level` is how hard their writer tries."""
+
+    level: int = field(default=1, compare=False)
+    words = "exact, by bytes"
 
 
 @dataclass(frozen=True)
@@ -78,8 +93,12 @@ class CodeVectors:
     words = "code vectors"
 
 
-Method = Exact | Table | Plain | Trellis | Centers | TableCenters | Leveled | CodeVectors
-_NUMBERS: tuple[type, ...] = (Exact, Plain, Trellis, Centers, Leveled, CodeVectors, Table, TableCenters)
+Method = Exact | Table | Fields | Planes | Plain | Trellis | Centers | TableCenters | Leveled | CodeVectors
+_NUMBERS: tuple[type, ...] = (
+    *(Exact, Plain, Trellis, Centers, Leveled, CodeVectors, Table, TableCenters),
+    *(Fields, Planes),
+)
+_EXACT: dict[type, Method] = {type(way): way for way in (Exact(), Table(), Fields(), Planes())}
 WITH_ASIDE = 255  # before a method: some entries follow it as they are
 
 
@@ -103,8 +122,8 @@ def read_method(reader: ByteReader, number: int) -> Method:
     if number >= len(_NUMBERS):
         raise CorruptFileError(f"A tensor is coded by method {number}, which does not exist: damaged file.")
     kind = _NUMBERS[number]
-    if kind is Exact or kind is Table:
-        return Table() if kind is Table else Exact()
+    if kind in _EXACT:
+        return _EXACT[kind]
     if kind is Centers or kind is TableCenters:
         place, shift = reader.varint(), _shift(reader)
         return TableCenters(place, shift) if kind is TableCenters else Centers(place, shift)

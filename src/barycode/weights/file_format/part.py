@@ -1,7 +1,8 @@
 """A part of a file: some tensors under one coder, whose tables learn from one tensor for the next.
 
 In the stream: the exact tensors in order, the scales of all others in order, then their codes; tensors of the
-same kind of method and the same shift are one sequence.
+same kind of method and the same shift are one sequence. Beside it: the groups, bytes of their own for exact
+tensors that are large or quick.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from barycode.weights.entropy_coding.adaptive_tables import AdaptiveTables, flat
 from barycode.weights.entropy_coding.channel_scales import Grid, ScaleCoder, Scales
+from barycode.weights.entropy_coding.float_fields import FloatScales, pack_floats, unpack_floats
+from barycode.weights.entropy_coding.float_planes import pack_planes, unpack_planes
 from barycode.weights.entropy_coding.lossless import Bits, FloatCoder, IntegerCoder, code_learning
 from barycode.weights.entropy_coding.quantized import CLASSES, PIECE, ZERO_CLASS, CodeCoder
 from barycode.weights.entropy_coding.symbol_costs import Metered
 from barycode.weights.entropy_coding.symbol_stream import Exchange
 from barycode.weights.file_format.items import Item
-from barycode.weights.file_format.methods import CodeVectors, Exact, Leveled, Trellis
+from barycode.weights.file_format.methods import CodeVectors, Exact, Fields, Leveled, Planes, Trellis
 from barycode.weights.file_format.number_formats import FLOATS, element_bytes, real_dtype
 from barycode.weights.quantization.curvature import Curvature, Matrix, placed
 
@@ -30,11 +33,15 @@ class PartCoder:
     in, points out, times their gains if leveled.
     """
 
-    def __init__(self, exchange: Exchange, meter: Metered | None = None) -> None:
+    def __init__(
+        self, exchange: Exchange, meter: Metered | None = None, groups: Sequence[bytes] = ()
+    ) -> None:
+        self.groups = list(groups)  # those written, or those that are still to be read
         self._exchange = exchange if meter is None else meter
         self._meter = meter
-        self.bits: dict[int, float] = {}  # of each item so far, where there is a meter
+        self._bits: list[float] = []  # of each item so far
         self._floats: dict[torch.dtype, FloatCoder] = {}
+        self._group_scales: dict[torch.dtype, FloatScales] = {}
         self._integers = IntegerCoder()
         self._scales = ScaleCoder()
         self._codes = CodeCoder()
@@ -47,12 +54,16 @@ class PartCoder:
         curvatures: Mapping[int, Curvature] | None = None,
     ) -> list[NDArray]:
         """The results of all items; `sources` while writing, with the curvatures of some of them."""
+        self._bits = [0.0] * len(items)
         results: dict[int, NDArray] = {}
         scales: dict[int, Scales] = {}
+        for members in grouped(items):
+            results |= self._group(items, members, sources)
         for kind, coded in ((Exact, self._exact), (CodeVectors, self._runs)):
             for i in (i for i, item in enumerate(items) if isinstance(item.method, kind)):
-                results[i] = coded(items[i], None if sources is None else sources[i])
-                self._charge([i], [1])
+                if i not in results:
+                    results[i] = coded(items[i], None if sources is None else sources[i])
+                    self._charge([i], [1])
         for i in sorted(set(range(len(items))) - set(results)):
             scales[i] = self._measured(items[i], None if sources is None else sources[i])
             self._charge([i], [1])
@@ -69,6 +80,10 @@ class PartCoder:
                 results[i] = own * scales[i].gains() if isinstance(items[i].method, Leveled) else own
         return [results[i] for i in range(len(items))]
 
+    def costs(self) -> list[float]:
+        """The bits of every item, where there is a meter; else those of the groups alone."""
+        return self._bits
+
     def _charge(self, members: Sequence[int], sizes: Sequence[int]) -> None:
         """Share the bits spent since the last time among items: all to one, or by the codes of a sequence."""
         if self._meter is None:
@@ -77,7 +92,39 @@ class PartCoder:
         ends = np.cumsum(sizes)
         parts = [spent] if len(members) == 1 else np.split(_by_code(spent, int(ends[-1])), ends[:-1])
         for member, part in zip(members, parts, strict=True):
-            self.bits[member] = self.bits.get(member, 0.0) + float(part.sum(dtype=np.float64))
+            self._bits[member] += float(part.sum(dtype=np.float64))
+
+    def _group(
+        self, items: Sequence[Item], members: Sequence[int], sources: Sequence[NDArray] | None
+    ) -> dict[int, Bits]:
+        """Exact tensors whose bits are one group of bytes, by their places."""
+        dtype = real_dtype(items[members[0]].entry.dtype)
+        grids = [Grid.of(items[i].numbers) for i in members]
+        own = None if sources is None else [sources[i] for i in members]
+        method = items[members[0]].method
+        if isinstance(method, Planes):
+            width, form = element_bytes(dtype), FLOATS.get(dtype)
+            data = self._beside(None if own is None else pack_planes(own[0], form, method.level))
+            bits = own[0] if own is not None else unpack_planes(data, grids[0].size, width, form)
+        else:
+            classes = self._float_scales(dtype).code(self._exchange, grids, own)
+            joined = None if own is None else np.concatenate(own)
+            data = self._beside(None if joined is None else pack_floats(joined, classes, FLOATS[dtype]))
+            bits = joined if joined is not None else unpack_floats(data, classes, FLOATS[dtype])
+        sizes = [grid.size for grid in grids]
+        told = 0.0 if self._meter is None else float(self._meter.take().sum())
+        for i, size in zip(members, sizes, strict=True):
+            self._bits[i] += (told + 8 * len(data)) * size / sum(sizes)
+        return dict(zip(members, np.split(bits, np.cumsum(sizes)[:-1]), strict=True))
+
+    def _beside(self, data: bytes | None) -> bytes:
+        if data is None:
+            return self.groups.pop(0)
+        self.groups.append(data)
+        return data
+
+    def _float_scales(self, dtype: torch.dtype) -> FloatScales:
+        return self._group_scales.setdefault(dtype, FloatScales(FLOATS[dtype]))
 
     def _exact(self, item: Item, bits: Bits | None) -> Bits:
         dtype = real_dtype(item.entry.dtype)
@@ -104,6 +151,18 @@ class PartCoder:
         if source is not None:
             scales = Scales.measure(np.abs(source) * np.float32(1 / unit), grid)
         return self._scales.code(self._exchange, grid, scales)
+
+
+def grouped(items: Sequence[Item]) -> list[list[int]]:
+    """The places of the tensors of each group: all `Fields` of one type together, every `Planes` alone."""
+    fields: dict[torch.dtype, list[int]] = {}
+    alone = []
+    for i, item in enumerate(items):
+        if isinstance(item.method, Fields):
+            fields.setdefault(real_dtype(item.entry.dtype), []).append(i)
+        elif isinstance(item.method, Planes):
+            alone.append([i])
+    return [*fields.values(), *alone]
 
 
 def _classes(item: Item, scales: Scales) -> NDArray[np.uint8]:

@@ -73,9 +73,9 @@ class Parts:
         section = self._reader.section_at(place.number, place.offset)
         if section.tag != "PART":
             raise CorruptFileError("The index is not that of the file: it is damaged.")
-        items, data = open_part(section.payload, self.blocks[part], books)
-        results, _ = decode_part(items, data)
-        return [dequantize(item, result, books) for item, result in zip(items, results, strict=True)]
+        opened = open_part(section.payload, self.blocks[part], books)
+        results, _ = decode_part(opened)
+        return [dequantize(item, result, books) for item, result in zip(opened.items, results, strict=True)]
 
     def _books_before(self, count: int) -> list[Tensor]:
         for place in self._books[len(self._loaded) : count]:

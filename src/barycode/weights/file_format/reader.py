@@ -1,6 +1,7 @@
 """The sections of a file to tensors: all of them part by part, or those that are asked for."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import torch
@@ -18,7 +19,7 @@ from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.index import TAG, TAGS, read_index
 from barycode.weights.file_format.items import Item, read_item
 from barycode.weights.file_format.methods import Centers, CodeVectors
-from barycode.weights.file_format.part import PartCoder
+from barycode.weights.file_format.part import PartCoder, grouped
 from barycode.weights.file_format.writer import KIND, MAX_GROWTH, padding
 from barycode.weights.quantization.dequantize import dequantize
 
@@ -99,9 +100,10 @@ class NetworkReader:
                 blocks = next(waiting, None)
                 if blocks is None:
                     raise CorruptFileError("A part follows the last tensor: the file is damaged.")
-                items, data = open_part(section.payload, blocks, self._books)
-                self._require_used_books(items)
-                results, bits = decode_part(items, data, metered)
+                opened = open_part(section.payload, blocks, self._books)
+                self._require_used_books(opened.items)
+                results, bits = decode_part(opened, metered)
+                items = opened.items
                 yield blocks, items, results, bits
             else:
                 self._books.append(read_book(section))
@@ -137,8 +139,17 @@ def read_book(section: Section) -> Tensor:
     )
 
 
-def open_part(payload: bytes, blocks: Sequence[Block], books: Sequence[Tensor]) -> tuple[list[Item], bytes]:
-    """What a decoder is told of a part's tensors, and the coded symbols."""
+@dataclass(frozen=True)
+class OpenedPart:
+    """What a decoder is told of a part's tensors, the coded symbols, and the groups beside them."""
+
+    items: list[Item]
+    data: bytes
+    groups: list[bytes]
+
+
+def open_part(payload: bytes, blocks: Sequence[Block], books: Sequence[Tensor]) -> OpenedPart:
+    """The fields of a part, checked."""
     reader = ByteReader(payload, "A part")
     count = reader.varint()
     if count != len(blocks):
@@ -150,19 +161,18 @@ def open_part(payload: bytes, blocks: Sequence[Block], books: Sequence[Tensor]) 
             f"A part claims {entries} entries in {len(payload)} bytes: the file is damaged or hostile."
         )
     data = reader.blob()
+    groups = [reader.blob() for _ in grouped(items)]
     rest = reader.raw(reader.remaining)
     if any(rest) or len(rest) != padding(entries, len(payload) - len(rest)):
         raise CorruptFileError("Bytes follow the codes of a part: the file is damaged.")
-    return items, data
+    return OpenedPart(items, data, groups)
 
 
-def decode_part(
-    items: Sequence[Item], data: bytes, metered: bool = False
-) -> tuple[list[NDArray], list[float]]:
+def decode_part(part: OpenedPart, metered: bool = False) -> tuple[list[NDArray], list[float]]:
     """What `PartCoder` gives for the items, and their bits if they are metered."""
-    decoder = SymbolDecoder(data)
+    decoder = SymbolDecoder(part.data)
     exchange = Reading(decoder)
-    coder = PartCoder(exchange, Metered(exchange) if metered else None)
-    results = coder.code(items, None)
+    coder = PartCoder(exchange, Metered(exchange) if metered else None, part.groups)
+    results = coder.code(part.items, None)
     decoder.finish()
-    return results, [coder.bits.get(place, 0.0) for place in range(len(items))]
+    return results, coder.costs()

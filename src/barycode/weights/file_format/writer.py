@@ -26,6 +26,7 @@ from barycode.weights.hardened import Hardened
 from barycode.weights.quantization.code_vectors import prepare_runs
 from barycode.weights.quantization.curvature import Curvature
 from barycode.weights.quantization.dequantize import dequantize
+from barycode.weights.quantization.lossless_level import by_level
 from barycode.weights.quantization.quantize import Budget, Prepared, prepare, prepare_hardened, with_aside
 from barycode.weights.request.rules import DEFAULT_RULES, Keep, Quantize, Rule, Vectors, rule_for
 
@@ -41,7 +42,8 @@ class Settings:
 
     `shares` are the tensors' multiples of the step, by name (`allocation.step_shares`), else 1.
     `shared` are the codebooks that tensors of one treatment have in common. `tables` are the names of tensors
-    that rules for tables apply to; `measured` is what is known of tensors, by name.
+    that rules for tables apply to; `measured` is what is known of tensors, by name. `quick`: how
+    exact tensors are kept.
     """
 
     budget: Budget
@@ -52,6 +54,7 @@ class Settings:
     curvatures: Mapping[str, Curvature] = field(default_factory=dict)
     tables: frozenset[str] = frozenset()
     measured: Mapping[str, Measurement] = field(default_factory=dict)
+    quick: bool = False
 
     def rule_of(self, entry: Entry) -> Rule:
         """What may be done to a tensor; for a table with the reason why it is one."""
@@ -99,6 +102,7 @@ def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator
                 _prepare(block, tensor, settings, books)
                 for block, tensor in zip(blocks, tensors, strict=True)
             ]
+            prepared = by_level(prepared, settings.quick, books)
             for book in books.books[told:]:
                 add(book_section(book))
             told = len(books.books)
@@ -168,13 +172,13 @@ def _encode_part(
     coder = PartCoder(exchange, Metered(exchange))
     results = coder.code([each.item for each in prepared], [each.source for each in prepared], curvatures)
     writer.blob(encoder.finish())
+    for group in coder.groups:
+        writer.blob(group)
     entries = sum(each.item.entry.size for each in prepared)
     writer.raw(bytes(padding(entries, writer.size)))
     reports = [
-        compared(
-            each.item, each.reason, before, dequantize(each.item, result, books.books), coder.bits[place]
-        )
-        for place, (each, before, result) in enumerate(zip(prepared, tensors, results, strict=True))
+        compared(each.item, each.reason, before, dequantize(each.item, result, books.books), bits)
+        for each, before, result, bits in zip(prepared, tensors, results, coder.costs(), strict=True)
     ]
     return writer.finish(), reports
 

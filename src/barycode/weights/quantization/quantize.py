@@ -169,16 +169,29 @@ def _table(entry: Entry, tensor: Tensor, reason: str, books: Codebooks) -> Prepa
     """Every bit, by a codebook of the values where there are few of them and each is finite."""
     patterns = to_bits(tensor)
     distinct = np.unique(patterns)
-    values = from_bits(distinct, tensor.dtype, (len(distinct),))
-    few = len(distinct) <= min(MOST_VALUES, patterns.size // 4) and bool(wide(values).isfinite().all())
+    if len(distinct) <= min(MOST_VALUES, patterns.size // 4):
+        by_rank = by_codebook(entry, patterns, distinct, reason, books, table=True)
+        if by_rank is not None:
+            return by_rank
+    return _exact(entry, tensor, reason, Table())
+
+
+def by_codebook(
+    entry: Entry, patterns: NDArray, distinct: NDArray, reason: str, books: Codebooks, *, table: bool
+) -> Prepared | None:
+    """Every bit of a tensor whose numbers are patterns (n,), of which few are `distinct` (sorted), by the
+    codebook of all its values; None where there is none: infinities, no numbers, negative zeros.
+    """
+    values = from_bits(distinct, entry.dtype, (len(distinct),))
     minus_zero = bool(((wide(values) == 0) & wide(values).signbit()).any())
-    if not few or minus_zero:
-        return _exact(entry, tensor, reason, Table())
+    if minus_zero or not bool(wide(values).isfinite().all()):
+        return None
     order = wide(values).argsort()
     centers = values[order]
-    ranks = np.argsort(order.numpy())[np.searchsorted(distinct, patterns)]
-    method = TableCenters(books.place_of(centers))
-    return Prepared(Item(entry, method), (ranks - origin(centers)).astype(np.int32), reason)
+    ranks = np.argsort(order.numpy())[np.searchsorted(distinct, patterns)] - origin(centers)
+    place, codes = books.place_of(centers), ranks.astype(np.int32)
+    method = TableCenters(place) if table else Centers(place, _shift(_usual(codes)))
+    return Prepared(Item(entry, method), codes, reason)
 
 
 def _on_trellis(entry: Entry, tensor: Tensor, step: float, rule: Rule) -> Prepared:

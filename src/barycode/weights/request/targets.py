@@ -4,10 +4,21 @@ from dataclasses import dataclass
 
 from barycode.errors import InvalidInputError
 
+LEVELS = ("dense", "quick")
+
 
 @dataclass(frozen=True)
 class Lossless:
-    """Every bit of every tensor, whatever the rules."""
+    """Every bit of every tensor, whatever the rules.
+
+    Level "dense" takes the least bytes, "quick" the least time: at most 2 % more bytes in a fraction of it.
+    """
+
+    level: str = "dense"
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise InvalidInputError(f"There is no level {self.level!r}: expected one of {', '.join(LEVELS)}.")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""Columns of bytes, each in the cheapest way: one value, as they are, or by Zstandard.
+
+For bytes whose bits say little about each other, Zstandard's entropy coder does what there is to do, at the
+speed of memory; where tensors repeat themselves, its matches find that.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from barycode.container import ByteReader, ByteWriter
+from barycode.errors import CorruptFileError
+
+CONSTANT, RAW, PACKED = range(3)
+SAMPLE = 2**15
+WORTH = 0.985  # of a plane's bytes: packed below
+FAST = 1
+THOROUGH = 9
+_WINDOW = 2**23
+
+
+def write_plane(writer: ByteWriter, plane: NDArray[np.uint8], level: int = FAST) -> None:
+    """A byte that says how, and the bytes (n,), n > 0."""
+    if (plane == plane[0]).all():
+        writer.u8(CONSTANT)
+        writer.u8(int(plane[0]))
+        return
+    if level > FAST or _promising(plane):
+        packed = _compressor(level).compress(plane.data)
+        if len(packed) < WORTH * plane.size:
+            writer.u8(PACKED)
+            writer.blob(packed)
+            return
+    writer.u8(RAW)
+    writer.raw(plane.tobytes())
+
+
+def read_plane(reader: ByteReader, count: int) -> NDArray[np.uint8]:
+    """The `count` bytes that `write_plane` wrote."""
+    way = reader.u8()
+    if way == CONSTANT:
+        return np.full(count, reader.u8(), np.uint8)
+    if way == RAW:
+        return np.frombuffer(reader.raw(count), np.uint8)
+    if way == PACKED:
+        return _unpacked(reader.blob(), count)
+    raise CorruptFileError(f"Bytes of a tensor are stored in way {way}, which does not exist: damaged file.")
+
+
+def planes_of(values: NDArray, planes: Iterable[int]) -> list[NDArray[np.uint8]]:
+    """The bytes of unsigned integers (n,) at the given places, lowest first."""
+    columns = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
+    split = columns.view(np.uint8).reshape(len(values), -1)
+    return [np.ascontiguousarray(split[:, place]) for place in planes]
+
+
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    if level > FAST:
+        return zstandard.ZstdCompressor(level=level)
+    # Matches are rare and costly: a table that finds only the nearest leaves the entropy coder alone.
+    parameters = zstandard.ZstdCompressionParameters(
+        strategy=zstandard.STRATEGY_DFAST, window_log=17, hash_log=6, chain_log=6, search_log=1, min_match=7
+    )
+    return zstandard.ZstdCompressor(compression_params=parameters)
+
+
+def _promising(plane: NDArray[np.uint8]) -> bool:
+    """Whether a sample says that there is something to gain."""
+    some = plane[:: -(-plane.size // SAMPLE)]
+    counts = np.bincount(some, minlength=256)
+    shares = counts[counts > 0] / some.size
+    return bool(-(shares * np.log2(shares)).sum() < 8 * WORTH)
+
+
+def _unpacked(packed: bytes, count: int) -> NDArray[np.uint8]:
+    try:
+        if zstandard.frame_content_size(packed) != count:
+            raise CorruptFileError(
+                "Bytes of a tensor are not as many as it has entries: the file is damaged."
+            )
+        plain = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompress(
+            packed, max_output_size=count, allow_extra_data=False
+        )
+    except zstandard.ZstdError as error:
+        raise CorruptFileError(f"Bytes of a tensor do not unpack ({error}): the file is damaged.") from error
+    if len(plain) != count:
+        raise CorruptFileError("Bytes of a tensor are not as many as it has entries: the file is damaged.")
+    return np.frombuffer(plain, np.uint8)

@@ -1,0 +1,95 @@
+"""Which way of keeping every bit suits a tensor: the least bytes, or the least time."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import log2
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from barycode.weights.entropy_coding.byte_planes import THOROUGH
+from barycode.weights.entropy_coding.float_fields import HEADS
+from barycode.weights.entropy_coding.float_planes import pack_planes
+from barycode.weights.file_format.codebooks import Codebooks
+from barycode.weights.file_format.methods import Exact, Fields, Method, Planes
+from barycode.weights.file_format.number_formats import FLOATS, real_dtype
+from barycode.weights.hardened import MAX_CENTERS
+from barycode.weights.quantization.quantize import Prepared, by_codebook
+
+DENSE = 0.9  # of the entries
+LARGE = 2**14  # entries of one type in a part that are worth tables of their own
+REPEATING = 0.75  # different values for a value, below which repeats are looked for
+TYPICAL = {4: 26.5, 8: 58.0}  # bits of a float of so many bytes that does not repeat
+WORTH = 0.97
+_HASH = {4: 0x9E3779B1, 8: 0x9E3779B97F4A7C15}
+SOME_BITS = 13  # about 2^13 entries are counted
+
+
+def by_level(prepared: Sequence[Prepared], quick: bool, books: Codebooks) -> list[Prepared]:
+    """The tensors of a part. Exact ones go by bytes if quick; else by what repeats, or as floats in lanes
+    where there are many.
+    """
+    if quick:
+        return [_with(each, Planes()) if _plain_exact(each) else each for each in prepared]
+    treated = [_repeats(each, books) if _plain_exact(each) else each for each in prepared]
+    dense = [_plain_exact(each) and _dense(each) for each in treated]
+    sizes: dict[torch.dtype, int] = {}
+    for each, is_dense in zip(treated, dense, strict=True):
+        if is_dense:
+            sizes[_type(each)] = sizes.get(_type(each), 0) + each.item.entry.size
+    return [
+        _with(each, Fields()) if is_dense and sizes[_type(each)] >= LARGE else each
+        for each, is_dense in zip(treated, dense, strict=True)
+    ]
+
+
+def _plain_exact(each: Prepared) -> bool:
+    return type(each.item.method) is Exact and each.item.entry.size > 0
+
+
+def _type(each: Prepared) -> torch.dtype:
+    return real_dtype(each.item.entry.dtype)
+
+
+def _dense(each: Prepared) -> bool:
+    """Whether a tensor has fields and is not sparse: zeros cost less where they are no symbols of a table."""
+    form, bits = FLOATS.get(_type(each)), each.source
+    if form is None or form.mantissa_bits not in HEADS:
+        return False
+    return bool(np.count_nonzero(bits) >= DENSE * bits.size)
+
+
+def _with(each: Prepared, method: Method) -> Prepared:
+    return replace(each, item=replace(each.item, method=method))
+
+
+def _repeats(each: Prepared, books: Codebooks) -> Prepared:
+    """The tensor by a codebook of its values or by matches, where its values repeat and that is smaller."""
+    entry, bits = each.item.entry, each.source
+    if entry.dtype not in FLOATS or bits.itemsize not in TYPICAL or not _repeating(bits):
+        return each
+    distinct = np.unique(bits)
+    typical = TYPICAL[bits.itemsize] - 8 * bits.itemsize + _used_bits(distinct)
+    ranked = log2(max(len(distinct), 2)) + 8 * bits.itemsize * len(distinct) / bits.size
+    matched = 8 * len(pack_planes(bits, FLOATS[entry.dtype], THOROUGH)) / bits.size
+    if len(distinct) <= MAX_CENTERS and ranked < WORTH * min(typical, matched):
+        found = by_codebook(entry, bits, distinct, f"{each.reason}; its values repeat", books, table=False)
+        if found is not None:
+            return found
+    return _with(each, Planes(THOROUGH)) if matched < WORTH * typical else each
+
+
+def _used_bits(distinct: NDArray) -> int:
+    """Of the numbers, without those low ones that are zero in all."""
+    used = int(np.bitwise_or.reduce(distinct)) | 1 << 8 * distinct.itemsize - 1
+    return 8 * distinct.itemsize - ((used & -used).bit_length() - 1)
+
+
+def _repeating(bits: NDArray) -> bool:
+    """Whether values that are not zero occur several times, from all occurrences of some values."""
+    width = 8 * bits.itemsize
+    kind = bits.dtype.type
+    share = max(bits.size.bit_length() - SOME_BITS, 1)
+    some = bits[bits * kind(_HASH[bits.itemsize]) >> kind(width - share) == kind(1)]  # 0 for zero
+    return len(np.unique(some)) < REPEATING * some.size
