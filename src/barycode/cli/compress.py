@@ -102,7 +102,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         typer.Option(help="Corpora: of the Ray cluster, such as auto. Default: start one."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Corpora: so many at a time. Default: one a CPU.")
+        int | None, typer.Option(min=1, help="Corpora and networks: so many at a time. Default: one a CPU.")
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Corpora: at most so many files a shard.")] = 1000,
     column: Annotated[
@@ -140,9 +140,12 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     limit = None if size is None else read_size(size)
     target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error, level)
     errors = (bits_per_weight, max_error, relative_error)
-    of_networks = lossless or bool(keep) or any(asked is not None for asked in errors)
+    of_networks = (
+        lossless or bool(keep or (workers and not engine)) or any(asked is not None for asked in errors)
+    )
     options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)
-    who = corpora.Workers(engine, address, workers, shard_size, column)
+    of_network = networks.NetworkOptions(target, keep or (), workers)
+    who = corpora.Workers(engine, address, workers if engine else None, shard_size, column)
     if engine:
         encoder = corpora.Encoder(options, target, tuple(keep or ()), of_networks)
         return corpora.compress_corpus(inputs, output, encoder, who, force)
@@ -155,9 +158,10 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
             kind = _kind(job.source, source)
             if kind in networks.SUFFIXES:
                 options.refuse_network(job.source_name)
-                return networks.compress(job, source, kind, target, keep or (), force)
+                return networks.compress(job, source, kind, of_network, force)
             if of_networks:
-                raise InvalidInputError(f"{job.source_name} is not a network: pictures take --quality.")
+                only = ", and --workers with --engine only" if workers else ""
+                raise InvalidInputError(f"{job.source_name} is not a network: pictures take --quality{only}.")
             return _compress_picture(job, source, options, force)
 
     return run_jobs(jobs, act)

@@ -68,7 +68,9 @@ class Encoder:
         if path.suffix.lower() in networks.SUFFIXES:
             self.pictures.refuse_network(name)
             with tempfile.TemporaryFile() as file:
-                networks.write_compressed(file, path, name, self.target, self.keep)
+                networks.write_compressed(
+                    file, path, name, networks.NetworkOptions(self.target, self.keep, workers=1)
+                )
                 file.seek(0)
                 return file.read()
         with pictures.open_picture(path, name) as image:

@@ -16,7 +16,7 @@ SUFFIXES = {"imag": ".png", networks.KIND: ".safetensors"}
 UNKNOWN = ".unpacked"  # until the file says what it holds
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917 (a command's options)
     inputs: Annotated[
         list[str], typer.Argument(metavar="INPUT...", help=".bary files, folders, quoted globs, or -.")
     ],
@@ -38,6 +38,10 @@ def main(
         bool,
         typer.Option("--strip", help="Pictures: leave out EXIF, XMP, text; not orientation and profile."),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Networks: so many processes. Default: all CPUs, for large files."),
+    ] = None,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out what has been decompressed before.")
     ] = False,
@@ -55,7 +59,7 @@ def main(
 
     - `barycode decompress model.bary` writes model.safetensors beside it
     """
-    options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing)
+    options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing, workers)
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     kinds = Kinds(".bary files", lambda: frozenset({COMPRESSED}), UNKNOWN, files)
     run_jobs(plan(inputs, output, kinds), lambda job: _decompress(job, options))
@@ -70,6 +74,7 @@ class Options:
     strip: bool
     force: bool
     skip_existing: bool
+    workers: int | None
 
 
 def _decompress(job: Job, options: Options) -> str:
@@ -83,7 +88,7 @@ def _decompress(job: Job, options: Options) -> str:
             job = streams.with_suffix(job, SUFFIXES[kind])
         streams.check_target(job, options.force, options.skip_existing)
         if kind == networks.KIND:
-            return networks.decompress(job, source, options.force, options.limit)
+            return networks.decompress(job, source, options.force, options.limit, options.workers)
         return _decompress_picture(job, source, options)
 
 

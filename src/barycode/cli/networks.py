@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,7 +17,9 @@ from barycode.errors import InvalidInputError, UnsupportedFileError
 
 if TYPE_CHECKING:
     from barycode.weights.allocation.report import Report
+    from barycode.weights.file_format.directory import Entry
     from barycode.weights.request.targets import Target
+    from barycode.weights.workers import Workers
 
 SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".json"})
 PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
@@ -73,14 +76,19 @@ def target_of(
     return asked[0]
 
 
-def compress(
-    job: Job, checkpoint: Path, suffix: str, target: "Target | None", keep: Sequence[str], force: bool
-) -> str:
-    """Compress the job's checkpoint, a file of the type `suffix`, with tensors that match `keep` exactly;
-    the line to print.
-    """
+@dataclass(frozen=True)
+class NetworkOptions:
+    """How networks are compressed: to what, which tensors exactly, by how many processes (None: all CPUs)."""
+
+    target: "Target | None"
+    keep: Sequence[str] = ()
+    workers: int | None = None
+
+
+def compress(job: Job, checkpoint: Path, suffix: str, options: NetworkOptions, force: bool) -> str:
+    """Compress the job's checkpoint, a file of the type `suffix`; the line to print."""
     with tempfile.TemporaryFile() as file:
-        report, left_out = write_compressed(file, checkpoint, job.source_name, target, keep, suffix)
+        report, left_out = write_compressed(file, checkpoint, job.source_name, options, suffix)
         streams.write(job, _chunks(file), force)
     error = f"largest error {report.max_error:.3g}" if report.max_error else "lossless"
     grew = f" ({GREW})" if report.size > max(report.original_size, checkpoint.stat().st_size) else ""
@@ -97,8 +105,7 @@ def write_compressed(
     file: BinaryIO,
     checkpoint: Path,
     name: str,
-    target: "Target | None",
-    keep: Sequence[str],
+    options: NetworkOptions,
     suffix: str | None = None,
 ) -> tuple["Report", Sequence[str]]:
     """Write a checkpoint, which messages call `name`, into a seekable file; what is told of it, and the names
@@ -108,17 +115,20 @@ def write_compressed(
     from barycode.weights.checkpoints.files import open_source
     from barycode.weights.codec import DEFAULT_TARGET
 
-    rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in keep), *DEFAULT_RULES)
+    target = options.target
+    rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in options.keep), *DEFAULT_RULES)
     source = open_source(checkpoint, suffix or checkpoint.suffix.lower())
     if source.left_out and isinstance(target, Lossless):
         raise InvalidInputError(
             f"{name} has more than a state dict, and --lossless would lose it "
             f"({_names(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
         )
-    return compress_to(file, source, target or DEFAULT_TARGET, rules=rules), source.left_out
+    with _workers(options.workers, source.directory.entries) as workers:
+        report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules, workers=workers)
+    return report, source.left_out
 
 
-def decompress(job: Job, packed: Path, force: bool, limit: int | None) -> str:
+def decompress(job: Job, packed: Path, force: bool, limit: int | None, workers: int | None = None) -> str:
     """Decompress into a .safetensors file or, if the target is called so, a .pt file; `limit` in bytes of
     tensors.
     """
@@ -128,7 +138,10 @@ def decompress(job: Job, packed: Path, force: bool, limit: int | None) -> str:
     check_suffix(job.target)
     writer = write_pytorch if job.target.suffix.lower() in PYTORCH else write_safetensors
     with packed.open("rb") as stream, tempfile.TemporaryFile() as file:
-        count = writer(file, NetworkReader(stream, limit))
+        entries = NetworkReader(stream, limit).directory.entries
+        stream.seek(0)
+        with _workers(workers, entries) as processes:
+            count = writer(file, NetworkReader(stream, limit, processes))
         size = file.seek(0, os.SEEK_END)
         streams.write(job, _chunks(file), force)
     return f"{shown_change(job, packed.stat().st_size, size)}, {count} tensors"
@@ -141,6 +154,14 @@ def refuse_foreign(job: Job) -> None:
             f"{job.source} is a {suffix} file, which is not read: save its tensors as .safetensors, or the "
             "state dict as .pt."
         )
+
+
+def _workers(count: int | None, entries: "Sequence[Entry]") -> "Workers":
+    """As many as were asked for, or as the parts of a file are worth."""
+    from barycode.weights.file_format.blocks import parts_of
+    from barycode.weights.workers import Workers, worthwhile
+
+    return Workers(worthwhile(sum(1 for _ in parts_of(entries))) if count is None else count)
 
 
 def check_suffix(target: Path) -> None:

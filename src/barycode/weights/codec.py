@@ -38,6 +38,7 @@ from barycode.weights.request.targets import (
     Target,
     checked_target,
 )
+from barycode.weights.workers import IN_PROCESS, Workers
 
 DEFAULT_TARGET = RelativeError(0.02)
 TYPICAL_BITS = 4.0  # per weight, where no target says them: what tables are compared with
@@ -99,15 +100,19 @@ def compress_to(
     rules: Sequence[Rule] = DEFAULT_RULES,
     hardened: Mapping[str, Hardened] | None = None,
     calibration: Calibration | None = None,
+    workers: Workers = IN_PROCESS,
 ) -> Report:
-    """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory."""
+    """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory.
+
+    The bytes are the same for any number of workers.
+    """
     limit = _limit(source, checked_target(target))
     settings = _settings(target, rules, hardened or {}, source)
     if calibration is not None:
         settings = _calibrated(settings, source, calibration, target)
     if limit is not None and settings.quantized(source.directory):
-        return _fit(stream, source, limit, settings)
-    report = _write(stream, source, settings)
+        return _fit(stream, source, limit, settings, workers)
+    report = _write(stream, source, settings, workers)
     if limit is not None and report.size > limit:
         raise _does_not_fit(limit, report)
     return replace(report, limit=limit)
@@ -169,7 +174,7 @@ def _limit(source: Source, target: Target) -> int | None:
     return None
 
 
-def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Report:
+def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings, workers: Workers) -> Report:
     """Write the finest file of at most `limit` bytes that a few whole passes find."""
     quantized = settings.quantized(source.directory)
     known = {entry.name for entry, _ in quantized}
@@ -184,7 +189,8 @@ def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Re
     writes = WRITES
     if exact <= limit:
         writes -= 1
-        report = _write(stream, source, Settings(Budget(1.0), LOSSLESS_RULES, settings.hardened))
+        every_bit = Settings(Budget(1.0), LOSSLESS_RULES, settings.hardened)
+        report = _write(stream, source, every_bit, workers)
         if report.size <= limit:
             return replace(report, limit=limit)
     best: int | None = None
@@ -193,7 +199,7 @@ def _fit(stream: BinaryIO, source: Source, limit: int, settings: Settings) -> Re
 
         def write(step: float) -> Report:
             nonlocal best, smallest
-            report = _write(trial, source, settings.at(step))
+            report = _write(trial, source, settings.at(step), workers)
             if smallest is None or report.size < smallest.size:
                 smallest = report
             if report.size <= limit and (best is None or report.size > best):
@@ -229,8 +235,8 @@ def _copy(trial: Any, stream: BinaryIO) -> None:
     shutil.copyfileobj(trial, stream)
 
 
-def _write(stream: Any, source: Source, settings: Settings) -> Report:
+def _write(stream: Any, source: Source, settings: Settings, workers: Workers) -> Report:
     stream.seek(0)
     stream.truncate()
-    blocks = [block for part in write_file(stream, source, settings) for block in part]
+    blocks = [block for part in write_file(stream, source, settings, workers) for block in part]
     return Report(stream.tell(), source.directory.nbytes, joined(blocks))

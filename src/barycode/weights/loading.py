@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.weights.file_format.reader import DEFAULT_LIMIT
+from barycode.plain_torch import plain_torch
+from barycode.weights.file_format.number_formats import FLOATS
+from barycode.weights.file_format.reader import DEFAULT_LIMIT, NetworkReader
 from barycode.weights.network_file import NetworkFile, Where, open
+from barycode.weights.workers import Workers
 
 
 def load(
@@ -17,15 +20,25 @@ def load(
     dtype: torch.dtype | None = None,
     device: Where = "cpu",
     limit: int | None = DEFAULT_LIMIT,
+    workers: int = 1,
 ) -> dict[str, Tensor]:
-    """All tensors of a compressed network by name, in order; tied ones are the same object. See `open`."""
-    with open(path, dtype=dtype, device=device, limit=limit) as file:
-        entries = file.directory.entries
-        tensors: dict[str, Tensor] = {}
-        for entry in entries:
-            known = None if entry.tied_to is None else entries[entry.tied_to].name
-            tensors[entry.name] = file.get_tensor(entry.name) if known is None else tensors[known]
-        return tensors
+    """All tensors of a compressed network by name, in order; tied ones are the same object. See `open`.
+
+    Several `workers` are processes of their own: call it under `if __name__ == "__main__":` then.
+    """
+    tensors: dict[str, Tensor] = {}
+    with Path(path).open("rb") as stream, Workers(workers) as processes, plain_torch(), torch.no_grad():
+        reader = NetworkReader(stream, limit, processes)
+        for block, values in reader.blocks():
+            entry = block.entry
+            if entry.name not in tensors:
+                wanted = dtype if dtype is not None and entry.dtype in FLOATS else entry.dtype
+                tensors[entry.name] = torch.empty(entry.shape, dtype=wanted, device=device)
+            rows = tensors[entry.name].view(block.shape)
+            (rows[block.start : block.stop] if block.shape else rows).copy_(values)
+    entries = reader.directory.entries
+    origins = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
+    return {name: tensors[origin] for name, origin in origins.items()}
 
 
 def load_into(

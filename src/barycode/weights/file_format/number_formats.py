@@ -44,6 +44,22 @@ FLOATS = {getattr(torch, name): form for name, form in _FLOATS.items() if hasatt
 _PARTS = {torch.complex64: torch.float32, torch.complex128: torch.float64, torch.complex32: torch.float16}
 
 
+@dataclass(frozen=True, eq=False)
+class PlainTensor:
+    """A tensor as an array, which goes from process to process without PyTorch's shared memory."""
+
+    bits: NDArray[np.unsignedinteger]
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "PlainTensor":
+        return cls(to_bits(tensor), tensor.dtype, tuple(tensor.shape))
+
+    def tensor(self) -> Tensor:
+        return from_bits(self.bits, self.dtype, self.shape)
+
+
 def dtype_code(dtype: torch.dtype, name: str) -> int:
     """The number of a dtype in files; InvalidInputError, with the tensor's name, where there is none."""
     if dtype not in DTYPES:

@@ -1,5 +1,6 @@
 """The sections of a file to tensors: all of them part by part, or those that are asked for."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -22,6 +23,7 @@ from barycode.weights.file_format.methods import Centers, CodeVectors
 from barycode.weights.file_format.part import PartCoder, grouped
 from barycode.weights.file_format.writer import KIND, MAX_GROWTH, padding
 from barycode.weights.quantization.dequantize import dequantize
+from barycode.weights.workers import IN_PROCESS, Workers
 
 DEFAULT_LIMIT = 2**38  # bytes that the tensors of a file may have: 256 GiB
 
@@ -33,7 +35,10 @@ class NetworkReader:
     for damaged files, UnsupportedFileError for files of a newer or another kind.
     """
 
-    def __init__(self, stream: BinaryIO, limit: int | None = DEFAULT_LIMIT) -> None:
+    def __init__(
+        self, stream: BinaryIO, limit: int | None = DEFAULT_LIMIT, workers: Workers = IN_PROCESS
+    ) -> None:
+        self._workers = workers
         reader = ContainerReader(stream)
         if reader.kind != KIND:
             raise UnsupportedFileError(f"This file holds {reader.kind!r}, not a network.")
@@ -84,6 +89,18 @@ class NetworkReader:
                     ways, spent = [], 0.0
 
     def _parts(self, metered: bool) -> Iterator[tuple[list[Block], list[Item], list[NDArray], list[float]]]:
+        told: deque[tuple[list[Block], list[Item]]] = deque()  # of the parts that are being decoded
+
+        def jobs() -> Iterator[tuple[OpenedPart, bool]]:
+            for blocks, part in self._opened():
+                told.append((blocks, part.items))
+                yield part, metered
+
+        for results, bits in self._workers.ordered(decode_part, jobs()):
+            yield *told.popleft(), results, bits
+
+    def _opened(self) -> Iterator[tuple[list[Block], "OpenedPart"]]:
+        """The parts in the order of the file, whose end is checked."""
         waiting = parts_of(self.directory.entries)
         indexed, parts = False, 0
         for section in self._sections:
@@ -102,9 +119,7 @@ class NetworkReader:
                     raise CorruptFileError("A part follows the last tensor: the file is damaged.")
                 opened = open_part(section.payload, blocks, self._books)
                 self._require_used_books(opened.items)
-                results, bits = decode_part(opened, metered)
-                items = opened.items
-                yield blocks, items, results, bits
+                yield blocks, opened
             else:
                 self._books.append(read_book(section))
         if indexed != (parts > 1):

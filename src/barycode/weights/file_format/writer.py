@@ -1,5 +1,6 @@
 """Tensors to the sections of a file, one part at a time."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
@@ -21,6 +22,7 @@ from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.index import index_section
 from barycode.weights.file_format.items import write_item
 from barycode.weights.file_format.methods import Trellis
+from barycode.weights.file_format.number_formats import PlainTensor
 from barycode.weights.file_format.part import PartCoder
 from barycode.weights.hardened import Hardened
 from barycode.weights.quantization.code_vectors import prepare_runs
@@ -29,6 +31,7 @@ from barycode.weights.quantization.dequantize import dequantize
 from barycode.weights.quantization.lossless_level import by_level
 from barycode.weights.quantization.quantize import Budget, Prepared, prepare, prepare_hardened, with_aside
 from barycode.weights.request.rules import DEFAULT_RULES, Keep, Quantize, Rule, Vectors, rule_for
+from barycode.weights.workers import IN_PROCESS, Workers
 
 KIND = "wght"
 MAX_GROWTH = 2**10  # entries that a byte of a part may stand for, so that no small file fills the memory
@@ -81,13 +84,16 @@ class Settings:
         return replace(self.budget, step=self.budget.step * self.shares.get(entry.name, 1.0))
 
 
-def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator[list[TensorReport]]:
+def write_file(
+    stream: BinaryIO, source: Source, settings: Settings, workers: Workers = IN_PROCESS
+) -> Iterator[list[TensorReport]]:
     """Write a whole file to a binary stream; gives the reports of each part's blocks once it is written.
 
-    Memory is bounded by the largest tensor and PART_ENTRIES.
+    Memory is bounded by the largest tensor and PART_ENTRIES for each worker.
     """
     _check_hardened(settings.hardened, source.directory.entries)
-    books, told, loaded = Codebooks(), 0, _Loaded(source, settings.hardened)
+    books = Codebooks()
+    new_books: deque[list[Tensor]] = deque()  # of the parts that are not written yet
     sections: list[tuple[str, int]] = []
     with ContainerWriter(stream, KIND) as writer:
 
@@ -96,21 +102,36 @@ def write_file(stream: BinaryIO, source: Source, settings: Settings) -> Iterator
             sections.append((section.tag, len(section.payload)))
 
         add(Section("HEAD", source.directory.to_bytes()))
-        for blocks in parts_of(source.directory.entries):
-            tensors = [block.of(loaded.tensor(block.entry)) for block in blocks]
-            prepared = [
-                _prepare(block, tensor, settings, books)
-                for block, tensor in zip(blocks, tensors, strict=True)
-            ]
-            prepared = by_level(prepared, settings.quick, books)
-            for book in books.books[told:]:
+        jobs = _part_jobs(source, settings, books, new_books)
+        for payload, reports in workers.ordered(_encode_part, jobs):
+            for book in new_books.popleft():
                 add(book_section(book))
-            told = len(books.books)
-            payload, reports = _encode_part(prepared, tensors, books, _felt(blocks, prepared, settings))
             add(Section("PART", payload))
             yield reports
         if [tag for tag, _ in sections].count("PART") > 1:
             writer.add(index_section(sections))
+
+
+def _part_jobs(
+    source: Source, settings: Settings, books: Codebooks, new_books: deque[list[Tensor]]
+) -> Iterator[tuple]:
+    """What `_encode_part` takes, part by part; the codebooks that each brings go to `new_books`."""
+    told, loaded = 0, _Loaded(source, settings.hardened)
+    for blocks in parts_of(source.directory.entries):
+        tensors = [block.of(loaded.tensor(block.entry)) for block in blocks]
+        prepared = [
+            _prepare(block, tensor, settings, books) for block, tensor in zip(blocks, tensors, strict=True)
+        ]
+        prepared = by_level(prepared, settings.quick, books)
+        new_books.append(books.books[told:])
+        told = len(books.books)
+        plain = [PlainTensor.of(tensor) for tensor in tensors]
+        yield (
+            prepared,
+            plain,
+            [PlainTensor.of(book) for book in books.books],
+            _felt(blocks, prepared, settings),
+        )
 
 
 class _Loaded:
@@ -160,8 +181,8 @@ def _felt(blocks: Sequence[Block], prepared: Sequence[Prepared], settings: Setti
 
 def _encode_part(
     prepared: Sequence[Prepared],
-    tensors: Sequence[Tensor],
-    books: Codebooks,
+    tensors: Sequence[PlainTensor],
+    books: Sequence[PlainTensor],
     curvatures: Mapping[int, Curvature],
 ) -> tuple[bytes, list[TensorReport]]:
     writer, encoder = ByteWriter(), SymbolEncoder()
@@ -176,8 +197,9 @@ def _encode_part(
         writer.blob(group)
     entries = sum(each.item.entry.size for each in prepared)
     writer.raw(bytes(padding(entries, writer.size)))
+    centers = [book.tensor() for book in books]
     reports = [
-        compared(each.item, each.reason, before, dequantize(each.item, result, books.books), bits)
+        compared(each.item, each.reason, before.tensor(), dequantize(each.item, result, centers), bits)
         for each, before, result, bits in zip(prepared, tensors, results, coder.costs(), strict=True)
     ]
     return writer.finish(), reports
