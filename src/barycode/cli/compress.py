@@ -59,6 +59,13 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
             "about 1 % more bytes."
         ),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="Networks: where in a .pt, .pth, .bin or .ckpt file the state dict is, like ema or "
+            "callbacks.ema.weights."
+        ),
+    ] = None,
     relative_error: Annotated[
         float | None,
         typer.Option(
@@ -125,7 +132,8 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode compress - -o - < photo.png > photo.bary`
 
-    - `barycode compress model.safetensors` (also .pt, .pth, .bin, .ckpt, or a sharded .index.json)
+    - `barycode compress model.safetensors` (also .pt, .pth, .bin, .ckpt, .npz, .onnx, .gguf, or a
+    sharded .index.json)
 
     - `barycode compress model.safetensors --bits-per-weight 3`, or `--size 5MB`: measure the network then
 
@@ -140,11 +148,10 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     limit = None if size is None else read_size(size)
     target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error, level)
     errors = (bits_per_weight, max_error, relative_error)
-    of_networks = (
-        lossless or bool(keep or (workers and not engine)) or any(asked is not None for asked in errors)
-    )
+    of_networks = bool(lossless or keep or key or (workers and not engine))
+    of_networks = of_networks or any(asked is not None for asked in errors)
     options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)
-    of_network = networks.NetworkOptions(target, keep or (), workers)
+    of_network = networks.NetworkOptions(target, keep or (), workers, key)
     who = corpora.Workers(engine, address, workers if engine else None, shard_size, column)
     if engine:
         encoder = corpora.Encoder(options, target, tuple(keep or ()), of_networks)

@@ -17,19 +17,17 @@ from barycode.errors import InvalidInputError, UnsupportedFileError
 
 if TYPE_CHECKING:
     from barycode.weights.allocation.report import Report
+    from barycode.weights.checkpoints.sources import Source
     from barycode.weights.file_format.directory import Entry
     from barycode.weights.request.targets import Target
     from barycode.weights.workers import Workers
 
-SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".json"})
+SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".json", ".npz", ".onnx", ".gguf"})
 PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
-WRITTEN = PYTORCH | {".safetensors"}
+WRITTEN = PYTORCH | {".safetensors", ".npz"}
 FOREIGN = frozenset(
     {
-        ".onnx",
-        ".gguf",
         ".ggml",
-        ".npz",
         ".npy",
         ".h5",
         ".hdf5",
@@ -78,21 +76,25 @@ def target_of(
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """How networks are compressed: to what, which tensors exactly, by how many processes (None: all CPUs)."""
+    """How networks are compressed: to what, which tensors exactly, by how many processes (None: all CPUs),
+    and where in a PyTorch file the state dict is.
+    """
 
     target: "Target | None"
     keep: Sequence[str] = ()
     workers: int | None = None
+    key: str | None = None
 
 
 def compress(job: Job, checkpoint: Path, suffix: str, options: NetworkOptions, force: bool) -> str:
     """Compress the job's checkpoint, a file of the type `suffix`; the line to print."""
     with tempfile.TemporaryFile() as file:
-        report, left_out = write_compressed(file, checkpoint, job.source_name, options, suffix)
+        report, source = write_compressed(file, checkpoint, job.source_name, options, suffix)
         streams.write(job, _chunks(file), force)
     error = f"largest error {report.max_error:.3g}" if report.max_error else "lossless"
     grew = f" ({GREW})" if report.size > max(report.original_size, checkpoint.stat().st_size) else ""
-    notes = [f"left out: {_names(left_out)}."] if left_out else []
+    notes = [f"left out: {_names(source.left_out)}."] if source.left_out else []
+    notes += [source.note] if source.note else []
     for note in (*notes, *report.warnings):
         typer.echo(f"barycode: {printable(job.source_name)}: {printable(note)}", err=True)
     return (
@@ -107,17 +109,15 @@ def write_compressed(
     name: str,
     options: NetworkOptions,
     suffix: str | None = None,
-) -> tuple["Report", Sequence[str]]:
-    """Write a checkpoint, which messages call `name`, into a seekable file; what is told of it, and the names
-    of what it has beside tensors.
-    """
+) -> tuple["Report", "Source"]:
+    """Write a checkpoint, which messages call `name`, into a seekable file; what is told of it."""
     from barycode.weights import DEFAULT_RULES, Keep, Lossless, Rule, compress_to
     from barycode.weights.checkpoints.files import open_source
     from barycode.weights.codec import DEFAULT_TARGET
 
     target = options.target
     rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in options.keep), *DEFAULT_RULES)
-    source = open_source(checkpoint, suffix or checkpoint.suffix.lower())
+    source = open_source(checkpoint, suffix or checkpoint.suffix.lower(), options.key)
     if source.left_out and isinstance(target, Lossless):
         raise InvalidInputError(
             f"{name} has more than a state dict, and --lossless would lose it "
@@ -125,18 +125,20 @@ def write_compressed(
         )
     with _workers(options.workers, source.directory.entries) as workers:
         report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules, workers=workers)
-    return report, source.left_out
+    return report, source
 
 
 def decompress(job: Job, packed: Path, force: bool, limit: int | None, workers: int | None = None) -> str:
     """Decompress into a .safetensors file or, if the target is called so, a .pt file; `limit` in bytes of
     tensors.
     """
+    from barycode.weights.checkpoints.arrays import write_npz
     from barycode.weights.checkpoints.files import write_pytorch, write_safetensors
     from barycode.weights.file_format.reader import NetworkReader
 
     check_suffix(job.target)
-    writer = write_pytorch if job.target.suffix.lower() in PYTORCH else write_safetensors
+    suffix = job.target.suffix.lower()
+    writer = {".npz": write_npz}.get(suffix, write_pytorch if suffix in PYTORCH else write_safetensors)
     with packed.open("rb") as stream, tempfile.TemporaryFile() as file:
         entries = NetworkReader(stream, limit).directory.entries
         stream.seek(0)

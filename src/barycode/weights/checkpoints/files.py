@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
+from barycode.weights.checkpoints.arrays import gguf_source, npz_source, onnx_source
 from barycode.weights.checkpoints.sources import Source, StateDict
 from barycode.weights.file_format.directory import MAX_ENTRIES, Directory, Entry
 from barycode.weights.file_format.number_formats import element_bytes, to_bits
@@ -21,6 +22,7 @@ PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
 USUAL_KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "params", "weights")
 MAX_EXPANSION = 2**10  # bytes of a tensor that a byte of its storage may stand for
 INDEX = ".index.json"
+MOST_NAMED = 8
 _SAFETENSORS = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "U16": "uint16", "I32": "int32",
     "U32": "uint32", "I64": "int64", "U64": "uint64", "F16": "float16", "BF16": "bfloat16", "F32": "float32",
@@ -33,19 +35,27 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _IN_PAIRS = frozenset({"F4"})  # two numbers a byte: an entry of PyTorch's type holds both
 
 
-def open_source(path: str | Path, suffix: str = "") -> Source:
-    """The tensors of a .safetensors file, a sharded checkpoint (its .index.json), or a PyTorch state dict.
+_OTHERS = {".npz": npz_source, ".onnx": onnx_source, ".gguf": gguf_source}
 
-    `suffix` says which, where the name does not.
+
+def open_source(path: str | Path, suffix: str = "", key: str | None = None) -> Source:
+    """The tensors of a .safetensors file, a sharded checkpoint (its .index.json), a PyTorch state dict, a
+    NumPy archive, an ONNX model's initialisers, a GGUF file.
+
+    `suffix` says which, where the name does not; `key` says where in a PyTorch file the state dict is, keys
+    of nested ones joined by dots.
     PyTorch files are read with `weights_only=True`: tensors, nothing that could run. Raises CorruptFileError
     and UnsupportedFileError.
     """
     file = Path(path)
+    kind = suffix or file.suffix.lower()
+    if key is not None and kind not in PYTORCH:
+        raise InvalidInputError(f"{path} has no nested state dicts: a key goes with PyTorch's files.")
     if file.name.endswith(INDEX):
         return _sharded(file)
-    if (suffix or file.suffix.lower()) == ".safetensors":
+    if kind == ".safetensors":
         return SafetensorsSource([file])
-    return _torch_file(file)
+    return _OTHERS[kind](file) if kind in _OTHERS else _torch_file(file, key)
 
 
 class SafetensorsSource:
@@ -55,6 +65,7 @@ class SafetensorsSource:
     """
 
     left_out: tuple[str, ...] = ()
+    note = ""
 
     def __init__(self, paths: list[Path]) -> None:
         self._places: dict[str, tuple[Path, int]] = {}
@@ -144,8 +155,10 @@ def _sharded(index: Path) -> Source:
     return source
 
 
-def _torch_file(path: Path) -> Source:
+def _torch_file(path: Path, key: str | None = None) -> Source:
     content = _unpickled(path)
+    if key is not None:
+        content = _nested(content, key, path)
     found, left_out = state_dict_of(content, path)
     _refuse_expanded(found, path)
     source = StateDict(found)
@@ -186,7 +199,22 @@ def state_dict_of(content: Any, path: Path) -> tuple[Mapping[str, Tensor], tuple
     if tensors:
         return tensors, tuple(str(key) for key in content if key not in tensors)
     several = f"several state dicts ({', '.join(map(str, inside))})" if inside else "no state dict"
-    raise UnsupportedFileError(f"{path} has {several}: save the one that is meant by itself.")
+    raise UnsupportedFileError(
+        f"{path} has {several}: say which by its key (--key, dots for nested ones), or save it by itself."
+    )
+
+
+def _nested(content: Any, key: str, path: Path) -> Any:
+    """What is under a key, or under several that are joined by dots."""
+    if isinstance(content, Mapping):
+        if key in content:
+            return content[key]
+        fitting = [first for first in content if isinstance(first, str) and key.startswith(first + ".")]
+        for first in fitting:
+            return _nested(content[first], key.removeprefix(first + "."), path)
+        known = ", ".join(sorted(map(str, content))[:MOST_NAMED]) or "nothing"
+        raise InvalidInputError(f"{path} has nothing under {key!r}: there is {known}.")
+    raise InvalidInputError(f"{path} has no state dict under {key!r}.")
 
 
 def _is_state_dict(value: Any) -> bool:

@@ -19,12 +19,15 @@ class Source(Protocol):
 
     directory: Directory
     left_out: tuple[str, ...]  # what a checkpoint has beside its tensors, by name
+    note: str  # what else a user has to know of it
 
     def load(self, name: str) -> Tensor: ...
 
 
 class StateDict:
     """The tensors of a mapping. Two names for the same memory and form are tied: stored once, tied again."""
+
+    note = ""
 
     def __init__(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
         if not isinstance(tensors, Mapping):

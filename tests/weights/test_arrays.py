@@ -1,0 +1,143 @@
+"""Checkpoints of other programs: NumPy archives, ONNX initialisers, GGUF tensors; state dicts by their key."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from barycode import weights
+from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError, MissingDataError
+from barycode.weights.checkpoints import arrays
+from barycode.weights.checkpoints.files import open_source
+from weights.networks import network, same
+
+
+@pytest.fixture
+def archive(tmp_path):
+    generator = np.random.default_rng(0)
+    found = {
+        "layer/w": generator.normal(size=(40, 30)).astype(np.float32),
+        "fortran": np.asfortranarray(generator.normal(size=(7, 5))),
+        "big endian": np.arange(9, dtype=">i4"),
+        "flag": np.array(True),
+        "empty": np.zeros((0, 3), np.float16),
+    }
+    np.savez(tmp_path / "a.npz", **found)
+    return found
+
+
+@pytest.mark.parametrize("again", [".npz", ".safetensors"])
+def test_npz_there_and_back(archive, tmp_path, run, again):
+    assert run("compress", tmp_path / "a.npz", "--lossless").code == 0
+    after = weights.load(tmp_path / "a.bary")
+    assert list(after) == list(archive)
+    assert all(np.array_equal(after[name].numpy(), array) for name, array in archive.items())
+    assert run("decompress", tmp_path / "a.bary", "-o", tmp_path / f"b{again}").code == 0
+    source = open_source(tmp_path / f"b{again}")
+    assert all(same(source.load(name), after[name]) for name in archive)
+
+
+def test_npz_of_objects_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.array([{}], object))
+    with pytest.raises(BarycodeError, match="'a'"):
+        open_source(tmp_path / "a.npz")
+
+
+def test_npz_that_claims_more_than_it_has(tmp_path):
+    header = b"\x93NUMPY\x01\x00"
+    text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (100000, 1000), }\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("a.npy", header + len(text).to_bytes(2, "little") + text + bytes(100))
+    with pytest.raises(CorruptFileError, match="'a'"):
+        open_source(tmp_path / "a.npz")
+    (tmp_path / "b.npz").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(CorruptFileError):
+        open_source(tmp_path / "b.npz")
+
+
+def test_what_numpy_has_no_type_for(tmp_path, run):
+    (tmp_path / "a.bary").write_bytes(weights.compress({"w": torch.randn(9).bfloat16()}, weights.Lossless()))
+    outcome = run("decompress", tmp_path / "a.bary", "-o", tmp_path / "a.npz")
+    assert outcome.code == 1
+    assert "'w' is torch.bfloat16" in outcome.err
+
+
+def test_onnx_initialisers(tmp_path, run):
+    onnx = pytest.importorskip("onnx")
+    inside = {
+        "w": np.random.default_rng(0).normal(size=(20, 10)).astype(np.float32),
+        "half": np.ones((3, 4), np.float16),
+        "axes": np.array([0, 2], np.int64),
+    }
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Relu", ["x"], ["y"])],
+        "net",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in inside.items()],
+    )
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    outcome = run("compress", tmp_path / "net.onnx", "--lossless")
+    assert outcome.code == 0, outcome.err
+    assert "initialisers only" in outcome.err
+    after = weights.load(tmp_path / "net.bary")
+    assert all(np.array_equal(after[name].numpy(), array) for name, array in inside.items())
+    (tmp_path / "bad.onnx").write_bytes(b"\xff" * 50)
+    with pytest.raises(CorruptFileError, match="ONNX"):
+        open_source(tmp_path / "bad.onnx")
+
+
+def test_gguf_tensors(tmp_path, run):
+    gguf = pytest.importorskip("gguf")
+    values = np.random.default_rng(0).normal(size=(8, 64)).astype(np.float32)
+    packed = gguf.quants.quantize(values, gguf.GGMLQuantizationType.Q8_0)
+    writer = gguf.GGUFWriter(tmp_path / "net.gguf", "llama")
+    writer.add_tensor("float", values)
+    writer.add_tensor("half", values.astype(np.float16))
+    writer.add_tensor("blocks", packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    outcome = run("compress", tmp_path / "net.gguf", "--lossless")
+    assert outcome.code == 0, outcome.err
+    with weights.open(tmp_path / "net.bary") as file:
+        assert np.array_equal(file.get_tensor("float").numpy(), values)
+        assert np.array_equal(file.get_tensor("half").numpy(), values.astype(np.float16))
+        assert np.array_equal(file.get_tensor("blocks").numpy(), packed)
+        assert json.loads(file.metadata()[arrays.GGUF_TYPES]) == {"blocks": "Q8_0"}
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".gguf"])
+def test_a_package_that_is_not_there_is_named(tmp_path, suffix, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, suffix[1:], None)
+    with pytest.raises(MissingDataError, match=rf"barycode\[{suffix[1:]}\]"):
+        open_source(tmp_path / f"a{suffix}")
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    one, other = network(1), network(2)
+    torch.save({"state_dict": one, "callbacks": {"ema.0": {"w": other}}, "epoch": 3}, tmp_path / "a.ckpt")
+    return one, other
+
+
+def test_a_state_dict_by_its_key(checkpoint, tmp_path, run):
+    for key, before in (("state_dict", checkpoint[0]), ("callbacks.ema.0.w", checkpoint[1])):
+        assert run("compress", tmp_path / "a.ckpt", "--lossless", "--key", key, "-f").code == 0
+        after = weights.load(tmp_path / "a.bary")
+        assert list(after) == list(before)
+        assert all(same(after[name], before[name]) for name in before)
+
+
+def test_a_key_that_is_not_there(checkpoint, tmp_path):
+    for key in ("ema", "callbacks.no", "epoch.more", ""):
+        with pytest.raises(InvalidInputError, match="nothing under|no state dict under"):
+            open_source(tmp_path / "a.ckpt", key=key)
+    with pytest.raises(BarycodeError):
+        open_source(tmp_path / "a.ckpt", key="epoch")
+    np.savez(tmp_path / "a.npz", a=np.zeros(3))
+    with pytest.raises(InvalidInputError, match="PyTorch"):
+        open_source(tmp_path / "a.npz", key="a")
