@@ -50,7 +50,8 @@ def test_it_opens(name):
         assert kind == "wght"
         tensors = decompress_network(data)
         assert tensors
-        assert all(torch.isfinite(tensor.double()).all() for tensor in tensors.values())
+        if not name.startswith("tests/"):  # golden files hold infinities, and types without arithmetic
+            assert all(torch.isfinite(tensor.double()).all() for tensor in tensors.values())
 
 
 def _model_of(name):

@@ -1,4 +1,4 @@
-"""Checkpoints of other programs: NumPy archives, ONNX initialisers, GGUF tensors; state dicts by their key."""
+"""Checkpoints of other programs: NumPy archives, ONNX initialisers, GGUF tensors; state dicts by key."""
 
 import json
 import zipfile
@@ -134,7 +134,7 @@ def test_a_state_dict_by_its_key(checkpoint, tmp_path, run):
 
 def test_a_key_that_is_not_there(checkpoint, tmp_path):
     for key in ("ema", "callbacks.no", "epoch.more", ""):
-        with pytest.raises(InvalidInputError, match="nothing under|no state dict under"):
+        with pytest.raises(InvalidInputError, match=r"nothing under|no state dict under"):
             open_source(tmp_path / "a.ckpt", key=key)
     with pytest.raises(BarycodeError):
         open_source(tmp_path / "a.ckpt", key="epoch")

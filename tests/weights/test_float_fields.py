@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import BarycodeError, CorruptFileError
 from barycode.rate import SymbolDecoder, SymbolEncoder
-from barycode.weights import Lossless, compress, decompress, explain
+from barycode.weights import Cluster, Keep, Lossless, Rule, Step, compress, decompress, explain
 from barycode.weights.entropy_coding.byte_planes import FAST, THOROUGH, read_plane, write_plane
 from barycode.weights.entropy_coding.channel_scales import Grid
 from barycode.weights.entropy_coding.float_fields import FloatScales, measured, pack_floats, unpack_floats
@@ -105,6 +105,20 @@ def test_repeats_are_found():
     assert bits["picked"] < 16
     assert bits["twice"] < 14
     assert bits["rounded"] < 11
+
+
+def test_codebooks_of_repeats_come_in_order_beside_others():
+    values = torch.randn(3000)
+    state = {
+        "picked": values[torch.randint(0, 3000, (128, 256))],
+        "clustered": torch.randn(60, 50),
+        "again": values[torch.randint(0, 3000, (128, 256))],
+    }
+    rules = (Rule("clustered", Cluster(8), "asked"), Rule("*", Keep(), "asked"))
+    after = decompress(compress(state, Step(0.1), rules=rules))
+    assert same(after["picked"], state["picked"])
+    assert same(after["again"], state["again"])
+    assert len(after["clustered"].unique()) == 8
 
 
 def test_a_sparse_tensor_costs_the_others_nothing():

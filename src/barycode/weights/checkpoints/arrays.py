@@ -49,9 +49,8 @@ class ArraySource:
         array = np.ascontiguousarray(self._readers[name]())
         if not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
-        return (
-            torch.from_numpy(array.reshape(-1).view(np.uint8).copy()).view(entry.dtype).reshape(entry.shape)
-        )
+        plain = torch.from_numpy(array.reshape(-1).view(np.uint8).copy())
+        return plain.view(entry.dtype).reshape(entry.shape)
 
 
 def npz_source(path: Path) -> Source:

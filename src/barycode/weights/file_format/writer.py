@@ -28,7 +28,7 @@ from barycode.weights.hardened import Hardened
 from barycode.weights.quantization.code_vectors import prepare_runs
 from barycode.weights.quantization.curvature import Curvature
 from barycode.weights.quantization.dequantize import dequantize
-from barycode.weights.quantization.lossless_level import by_level
+from barycode.weights.quantization.lossless_level import by_level, by_repeats
 from barycode.weights.quantization.quantize import Budget, Prepared, prepare, prepare_hardened, with_aside
 from barycode.weights.request.rules import DEFAULT_RULES, Keep, Quantize, Rule, Vectors, rule_for
 from barycode.weights.workers import IN_PROCESS, Workers
@@ -122,7 +122,7 @@ def _part_jobs(
         prepared = [
             _prepare(block, tensor, settings, books) for block, tensor in zip(blocks, tensors, strict=True)
         ]
-        prepared = by_level(prepared, settings.quick, books)
+        prepared = by_level(prepared, settings.quick)
         new_books.append(books.books[told:])
         told = len(books.books)
         plain = [PlainTensor.of(tensor) for tensor in tensors]
@@ -152,6 +152,12 @@ class _Loaded:
 
 
 def _prepare(block: Block, tensor: Tensor, settings: Settings, books: Codebooks) -> Prepared:
+    """Codebooks are in a file in the order of their first uses, so tensors are prepared in order."""
+    prepared = _treated(block, tensor, settings, books)
+    return prepared if settings.quick else by_repeats(prepared, books)
+
+
+def _treated(block: Block, tensor: Tensor, settings: Settings, books: Codebooks) -> Prepared:
     entry, known = block.part, settings.hardened.get(block.entry.name)
     if known is not None:
         return prepare_hardened(entry, Hardened(block.of(known.indices), known.centers), books)

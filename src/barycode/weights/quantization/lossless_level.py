@@ -26,21 +26,18 @@ _HASH = {4: 0x9E3779B1, 8: 0x9E3779B97F4A7C15}
 SOME_BITS = 13  # about 2^13 entries are counted
 
 
-def by_level(prepared: Sequence[Prepared], quick: bool, books: Codebooks) -> list[Prepared]:
-    """The tensors of a part. Exact ones go by bytes if quick; else by what repeats, or as floats in lanes
-    where there are many.
-    """
+def by_level(prepared: Sequence[Prepared], quick: bool) -> list[Prepared]:
+    """The tensors of a part: exact ones by bytes if quick, else as floats in lanes where there are many."""
     if quick:
         return [_with(each, Planes()) if _plain_exact(each) else each for each in prepared]
-    treated = [_repeats(each, books) if _plain_exact(each) else each for each in prepared]
-    dense = [_plain_exact(each) and _dense(each) for each in treated]
+    dense = [_plain_exact(each) and _dense(each) for each in prepared]
     sizes: dict[torch.dtype, int] = {}
-    for each, is_dense in zip(treated, dense, strict=True):
+    for each, is_dense in zip(prepared, dense, strict=True):
         if is_dense:
             sizes[_type(each)] = sizes.get(_type(each), 0) + each.item.entry.size
     return [
         _with(each, Fields()) if is_dense and sizes[_type(each)] >= LARGE else each
-        for each, is_dense in zip(treated, dense, strict=True)
+        for each, is_dense in zip(prepared, dense, strict=True)
     ]
 
 
@@ -64,8 +61,10 @@ def _with(each: Prepared, method: Method) -> Prepared:
     return replace(each, item=replace(each.item, method=method))
 
 
-def _repeats(each: Prepared, books: Codebooks) -> Prepared:
-    """The tensor by a codebook of its values or by matches, where its values repeat and that is smaller."""
+def by_repeats(each: Prepared, books: Codebooks) -> Prepared:
+    """An exact tensor by a codebook of its values or by matches, where those repeat and that is smaller."""
+    if not _plain_exact(each):
+        return each
     entry, bits = each.item.entry, each.source
     if entry.dtype not in FLOATS or bits.itemsize not in TYPICAL or not _repeating(bits):
         return each
