@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from barycode.cli import corpora, networks, pictures, streams
+from barycode.cli import corpora, model_folders, networks, pictures, streams
 from barycode.cli.batch import run_jobs
 from barycode.cli.jobs import COMPRESSED, STANDARD, Job, Kinds, plan
 from barycode.cli.picture_options import PictureOptions, Wanted
@@ -139,12 +139,17 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode compress model.safetensors --lossless`
 
+    - `barycode compress bert-base/` writes the folder bert-base-bary: a Hugging Face model, its small files
+    beside model.bary
+
     - `barycode compress photos/ train.tar more.parquet list.txt --engine local -o shards/` takes all CPUs
     and writes WebDataset shards; the same command goes on where it stopped
     """
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     # Before anything that loads PyTorch: most of what is refused is refused here.
-    jobs = [] if engine else plan(inputs, output, Kinds("pictures", pictures.suffixes, COMPRESSED, files))
+    folder = None if engine else model_folders.folder_of(inputs, packed=False)
+    kinds = Kinds("pictures", pictures.suffixes, COMPRESSED, files)
+    jobs = [] if engine or folder else plan(inputs, output, kinds)
     limit = None if size is None else read_size(size)
     target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error, level)
     errors = (bits_per_weight, max_error, relative_error)
@@ -153,6 +158,9 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)
     of_network = networks.NetworkOptions(target, keep or (), workers, key)
     who = corpora.Workers(engine, address, workers if engine else None, shard_size, column)
+    if folder:
+        job = model_folders.job_of(folder, output, packed=False)
+        return run_jobs([job], lambda job: model_folders.compress(folder, job.target, of_network, force))
     if engine:
         encoder = corpora.Encoder(options, target, tuple(keep or ()), of_networks)
         return corpora.compress_corpus(inputs, output, encoder, who, force)

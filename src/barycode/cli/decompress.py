@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from barycode.cli import networks, pictures, streams
+from barycode.cli import model_folders, networks, pictures, streams
 from barycode.cli.batch import run_jobs
 from barycode.cli.jobs import COMPRESSED, Job, Kinds, plan
 from barycode.cli.sizes import read_size, shown_change
@@ -58,11 +58,18 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     - `barycode decompress holiday-bary/ -o holiday/`
 
     - `barycode decompress model.bary` writes model.safetensors beside it
+
+    - `barycode decompress bert-base-bary/` writes the model folder bert-base again
     """
     options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing, workers)
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
+    if folder := model_folders.folder_of(inputs, packed=True):
+        job = model_folders.job_of(folder, output, packed=True)
+        return run_jobs(
+            [job], lambda job: model_folders.decompress(folder, job.target, force, options.limit, workers)
+        )
     kinds = Kinds(".bary files", lambda: frozenset({COMPRESSED}), UNKNOWN, files)
-    run_jobs(plan(inputs, output, kinds), lambda job: _decompress(job, options))
+    return run_jobs(plan(inputs, output, kinds), lambda job: _decompress(job, options))
 
 
 @dataclass(frozen=True)
