@@ -211,7 +211,7 @@ def test_a_large_file_shows_how_far_it_is(run, photos, monkeypatch, terminal, se
     assert "coding tiles" not in outcome.out
 
 
-@pytest.mark.parametrize("name", ["x.onnx", "x.GGUF", "weights.h5", "arrays.npz"])
+@pytest.mark.parametrize("name", ["x.tflite", "x.GGML", "weights.h5", "array.npy"])
 def test_checkpoints_of_other_programs_are_named(run, tmp_path, name):
     (tmp_path / name).write_bytes(b"GGUF")
     told = run("compress", tmp_path / name).err

@@ -55,7 +55,7 @@ def test_other_weights(folder, tmp_path, run, kind):
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     assert run("compress", folder, "-o", tmp_path / "out").code == 0
     assert names(tmp_path / "out") == ["config.json", "model.bary", "onnx/readme.txt", "tokenizer.json"]
-    assert list(weights.load(tmp_path / "out" / "model.bary")) == list(network())
+    assert weights.load(tmp_path / "out" / "model.bary").keys() == network().keys()
 
 
 def test_what_is_there_is_not_replaced_without_asking(folder, tmp_path, run):
