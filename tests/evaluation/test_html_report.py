@@ -140,6 +140,7 @@ def test_picture_measure_and_curves_can_be_chosen(browser, pictures):
 
     table = browser.find_element("id", "bd")
     assert "50.0 %" in table.text
+    assert not browser.find_element("id", "tested").is_displayed(), "one codec: nothing to choose"
     before = browser.find_element("id", "left-image").get_attribute("src")
     browser.find_element("id", "previous").click()  # from all pictures to the last
     assert pictures[1].name in browser.find_element("id", "left-image").get_attribute("alt")
@@ -161,3 +162,5 @@ def test_nothing_is_wider_than_the_screen(browser):
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     tops = [browser.find_element("id", name).rect["width"] for name in ("chart", "stage", "bd")]
     assert all(100 < width <= browser.execute_script("return window.innerWidth") for width in tops)
+    letters = browser.find_element("css selector", "#chart text").rect["height"]
+    assert letters > 10, "the chart's words are read at every width"

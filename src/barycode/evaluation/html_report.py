@@ -71,11 +71,11 @@ def render(comparison: Comparison, shots: Mapping[str, Mapping[str, Any]]) -> st
 def _data(comparison: Comparison, shots: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     measures = comparison.measures
     codecs = [*comparison.tested, *comparison.anchors]
-    averages, count = means(comparison.rows), comparison.pictures
+    averages = means(comparison.rows)
     return {
         "title": comparison.title,
-        "summary": f"{count} picture{'s' if count != 1 else ''}, {len(codecs)} codecs. "
-        "Every byte of every file counts; pixels are decoded from the files alone.",
+        "summary": f"{len(codecs)} codecs. Every byte of every file counts; "
+        "pixels are decoded from the files alone.",
         "measures": [{"key": key, "axis": AXES[key][0], "unit": AXES[key][1]} for key in measures],
         "tested": [codec.name for codec in comparison.tested],
         "codecs": [{"name": codec.name, "description": codec.description} for codec in codecs],

@@ -91,6 +91,8 @@ function ticks(low, high, count) {
 
 let marks = [], current = -1;
 function drawChart() {
+  SIZE.width = Math.min(Math.max($("chart").clientWidth, 280), 640);  // a phone's chart keeps its letters' size
+  SIZE.height = 240 + SIZE.width / 4;
   const shown = data.codecs.map((codec) => codec.name).filter((name) => !state.hidden.has(name));
   const curves = shown.map(points).filter((curve) => curve.length);
   const ours = points(state.tested);
@@ -105,7 +107,7 @@ function drawChart() {
   const y = (value) => SIZE.height - SIZE.bottom - ((value - low) / (high - low)) * (SIZE.height - SIZE.top - SIZE.bottom);
   const svg = element("svg", { viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, tabindex: 0, role: "img",
     "aria-label": `${state.measure} over bits per pixel; arrow keys go through the points` });
-  for (const t of ticks(0, widest, 6)) svg.append(
+  for (const t of ticks(0, widest, SIZE.width / 100)) svg.append(
     element("line", { class: "grid", x1: x(t), x2: x(t), y1: SIZE.top, y2: SIZE.height - SIZE.bottom }),
     element("text", { x: x(t), y: SIZE.height - SIZE.bottom + 18, "text-anchor": "middle" }, String(+t.toFixed(3))));
   for (const t of ticks(low, high, 6)) svg.append(
@@ -272,6 +274,7 @@ function begin() {
     $("points").append(element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
       element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((text) => element("td", {}, String(text)))))));
   });
+  window.addEventListener("resize", () => { if (Math.abs($("chart").clientWidth - SIZE.width) > 8) drawChart(); });
   drawLegend();
   drawAll();
 }
