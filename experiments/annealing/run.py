@@ -22,7 +22,7 @@ from report import write_report
 from barycode.cli.program import run_script
 from barycode.container import write_atomic
 from barycode.images.model import ImageModel
-from barycode.images.shelf import find_model
+from barycode.images.registry import find_model
 from barycode.quantizers.soft.schedules import ExponentialSchedule, Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.datasets import data_folder, open_pictures

@@ -24,7 +24,7 @@ from barycode.evaluation.rate_distortion import Codec, Picture, Row, measure_int
 from barycode.evaluation.report import Comparison, bd_cell, bd_table, slug, write_report
 from barycode.experiments.document_tables import fill_table
 from barycode.images.refinement import DEFAULT_EFFORT
-from barycode.images.shelf import find_model
+from barycode.images.registry import find_model
 from barycode.training.datasets import data_folder, open_pictures
 
 HERE = Path(__file__).parent

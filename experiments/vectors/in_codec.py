@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from barycode.evaluation import metrics
-from barycode.images.choice import Options
+from barycode.images.rate_distortion import Options
 from barycode.images.codec import compress_at, decompress
 from barycode.images.contexts import AC_FAMILIES, Step
 from barycode.images.model import ImageModel

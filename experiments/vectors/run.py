@@ -27,7 +27,7 @@ from barycode.evaluation import metrics
 from barycode.images import decompress
 from barycode.images.codec import compress_at
 from barycode.images.model import ImageModel
-from barycode.images.shelf import find_model
+from barycode.images.registry import find_model
 from barycode.images.slices import DC_BANDS, SLICES
 from barycode.images.steps import step_of
 from barycode.images.tile import Setting, encode_tile

@@ -145,7 +145,7 @@ def test_several_tiles_join_without_a_seam(tiny, monkeypatch):
     original = scene(100, 160)
     whole = np.asarray(decompress(compress(original, quality=4, model=tiny), model=tiny)).astype(int)
     monkeypatch.setattr("barycode.images.codec.CODE_TILE", 5)
-    monkeypatch.setattr("barycode.images.painting.PIXEL_TILE", 4)
+    monkeypatch.setattr("barycode.images.reconstruction.PIXEL_TILE", 4)
     file = compress(original, quality=4, model=tiny)
     tiled = np.asarray(decompress(file, model=tiny)).astype(int)
     assert len(unpack(file).all("TILE")) == 12
@@ -157,7 +157,7 @@ def test_several_tiles_join_without_a_seam(tiny, monkeypatch):
 def test_pixels_do_not_depend_on_the_size_of_the_halo_beyond_what_the_network_sees(tiny, monkeypatch):
     file = compress(scene(64, 96), model=tiny)
     expected = decompress(file, model=tiny)
-    monkeypatch.setattr("barycode.images.painting.PIXEL_TILE", 4)
+    monkeypatch.setattr("barycode.images.reconstruction.PIXEL_TILE", 4)
     assert np.abs(np.asarray(decompress(file, model=tiny)).astype(int) - np.asarray(expected)).max() <= 1
 
 

@@ -3,7 +3,7 @@ import torch
 
 from barycode.errors import CorruptFileError, InvalidInputError, MissingDataError, UnsupportedFileError
 from barycode.images.model import ImageModel
-from barycode.images.shelf import find_model, model_of, shipped_models
+from barycode.images.registry import find_model, model_of, shipped_models
 
 
 def test_shipped_models_open_by_name_and_by_identity():
@@ -15,7 +15,7 @@ def test_shipped_models_open_by_name_and_by_identity():
 
 
 def test_all_shipped_models_together_are_small():
-    from barycode.images.shelf import SHIPPED
+    from barycode.images.registry import SHIPPED
 
     assert sum(path.stat().st_size for path in SHIPPED.glob("*.safetensors")) < 15e6
 

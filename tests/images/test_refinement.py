@@ -8,7 +8,7 @@ from barycode.errors import InvalidInputError
 from barycode.images import compress, decompress
 from barycode.images.codec import compress_at
 from barycode.images.model import ImageModel
-from barycode.images.shelf import find_model
+from barycode.images.registry import find_model
 from scenes import scene
 
 

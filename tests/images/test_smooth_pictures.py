@@ -9,7 +9,7 @@ from PIL import Image
 
 from barycode.images import compress, decompress
 from barycode.images.model import ImageModel
-from barycode.images.shelf import find_model, shipped_models
+from barycode.images.registry import find_model, shipped_models
 
 SIZE = (416, 320)
 

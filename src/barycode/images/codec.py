@@ -15,22 +15,23 @@ from barycode.container import ByteReader, ByteWriter, Container, Section, pack,
 from barycode.container.bounds import MAX_PIXELS
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images import metadata
+from barycode.images.drawing import drawings, is_drawing, unpack_drawing
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
-from barycode.images.painting import LARGEST, Canvas, paint
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
 from barycode.images.quality import step_index
-from barycode.images.refinement import DEFAULT_EFFORT, Window, refine_tile, rounds_of
-from barycode.images.shelf import DEFAULT, find_model, model_of
-from barycode.images.steps import INDEX_RANGE, check_index
+from barycode.images.reconstruction import PictureCodes, paint
+from barycode.images.refinement import DEFAULT_EFFORT, refine_tile, rounds_of
+from barycode.images.registry import DEFAULT, find_model, model_of
+from barycode.images.steps import INDEX_RANGE, check_index, step_of
 from barycode.images.targets import Target, meet
 from barycode.images.tile import Setting, decode_tile, least_size
-from barycode.images.tiling import CODE_TILE, Tile, blocks, sample_tile, tiles
-from barycode.images.transform import BANDS, BLOCK, MARGIN
+from barycode.images.tiling import CODE_TILE, Tile, blocks, tiles
+from barycode.images.windows import windows
 from barycode.plain_torch import plain_torch
 from barycode.rate import require_least
 
 KIND = "imag"
-LAYOUT = f"HEAD TILE+ ALPH? {metadata.LAYOUT}"
+LAYOUT = f"HEAD TILE* FLAT? ALPH? {metadata.LAYOUT}"
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,15 @@ def compress(
 ) -> bytes:
     """Compress a PIL image, or a uint8 array (H, W) or (H, W, 1 to 4), to the bytes of a `.bary` file.
 
-    Quality runs from 1 (about 0.1 bits per pixel) to 5 (about 1), fractions included; or it is a target:
-    `Size(bytes)`, `BitsPerPixel(bits)`, `Psnr(decibels)`, `Likeness(value, metric)`. Effort runs from 0 (one
-    pass) to 9 (smallest files, many times as long); decoding takes the same time for all. `model` is the name
-    of a shipped model ("photo": least squared error; "photo-msssim": best to the eye's measure) or a model
-    file. EXIF, colour profile, XMP, resolution and text travel with the picture; `exif`, `icc_profile`,
-    `xmp` and `dpi` replace what it carries (empty bytes remove it), and `strip=True` leaves out all that it
-    does not need to look the same. Several frames and more than 8 bits are refused unless `flatten=True`,
-    which takes the first frame in 8 bits. Raises InvalidInputError.
+    Quality runs from 1 (about 0.1 bits per pixel) over 5 (about 1) to 8 (about 3, visually lossless),
+    fractions included; or it is a target: `Size(bytes)`, `BitsPerPixel(bits)`, `Psnr(decibels)`,
+    `Likeness(value, metric)`. Effort runs from 0 (one pass) to 9 (smallest files, many times as long);
+    decoding takes the same time for all. `model` is the name of a shipped model ("photo": least squared
+    error; "photo-msssim": best to the eye's measure) or a model file. EXIF, colour profile, XMP, resolution
+    and text travel with the picture; `exif`, `icc_profile`, `xmp` and `dpi` replace what it carries (empty
+    bytes remove it), and `strip=True` leaves out all that it does not need to look the same. Several frames
+    and more than 8 bits are refused unless `flatten=True`, which takes the first frame in 8 bits. Raises
+    InvalidInputError.
     """
     chosen = find_model(model)
     picture = read_picture(image, **explicit)
@@ -132,12 +134,35 @@ def compress_at(
         )
     header = Header(picture.mode, width, height, check_index(index), model.fingerprint)
     weight = model.config.trade if trade is None else trade
-    sections = [Section("HEAD", header.to_bytes())]
-    sections += [
-        Section("TILE", refine_tile(model, _window(picture, tile), header.setting, weight, rounds).payload)
-        for tile in header.tiles()
+    tiles = [
+        Section("TILE", refine_tile(model, window, header.setting, weight, rounds).payload)
+        for window in windows(model.analysis, picture.colour, header.tiles())
     ]
-    return pack(KIND, sections + _extras(picture))
+    head, extras = Section("HEAD", header.to_bytes()), _extras(picture)
+    data = pack(KIND, [head, *tiles, *extras])
+    if is_drawing(picture.colour):
+        drawn = _cheapest_drawing(picture.colour, data, header, model, weight)
+        data = data if drawn is None else pack(KIND, [head, Section("FLAT", drawn), *extras])
+    return data
+
+
+def _cheapest_drawing(
+    colour: np.ndarray, data: bytes, header: Header, model: ImageModel, trade: float
+) -> bytes | None:
+    """The drawing that costs less than the file `data`, or None."""
+
+    def cost(size: int, decoded: np.ndarray) -> float:
+        error = ((decoded.astype(np.float32) - colour) ** 2).sum(dtype=np.float64)
+        return float(error) / (3 * step_of(header.index) ** 2) + trade * 8 * size
+
+    container = unpack(data)
+    transformed = _decode_pixels(container, header, model)
+    least = cost(sum(map(len, container.all("TILE"))), transformed)
+    best = None
+    for drawn, decoded in drawings(colour):
+        if cost(len(drawn), decoded) < least:
+            best, least = drawn, cost(len(drawn), decoded)
+    return best
 
 
 @plain_torch()
@@ -152,17 +177,24 @@ def decompress(
     header = read_header(container)
     described = metadata.Metadata.from_container(container)
     require_within(limit, header.width * header.height * len(header.mode), "The picture")
-    chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
-    canvas = read_codes(container, header, chosen)
-    pixels = paint(chosen, canvas, header.setting.step())[: header.height, : header.width]
-    if header.setting.grey:
-        pixels = np.repeat(pixels[:, :, 1:2], 3, 2)
+    if container.all("FLAT"):
+        pixels = unpack_drawing(container.one("FLAT"), header.width, header.height)
+    else:
+        chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
+        pixels = _decode_pixels(container, header, chosen)
     alpha = (
         unpack_alpha(container.one("ALPH"), header.width, header.height)
         if header.mode.endswith("A")
         else None
     )
     return Picture(header.mode, pixels, alpha, described).to_image()
+
+
+def _decode_pixels(container: Container, header: Header, model: ImageModel) -> np.ndarray:
+    """What the tiles decode to: uint8 (H, W, 3)."""
+    codes = read_codes(container, header, model)
+    pixels = paint(model, codes, header.setting.step())[: header.height, : header.width]
+    return np.repeat(pixels[:, :, 1:2], 3, 2) if header.setting.grey else pixels
 
 
 def _checked(model: ImageModel, header: Header) -> ImageModel:
@@ -181,12 +213,14 @@ def read_header(container: Container) -> Header:
         raise CorruptFileError(f"This file holds {container.kind!r}, not a picture.")
     container.require_layout(LAYOUT)
     header = Header.from_bytes(container.one("HEAD"))
+    if bool(container.all("TILE")) == bool(container.all("FLAT")):
+        raise CorruptFileError("The picture has not either tiles or a drawing: the file is damaged.")
     if bool(container.all("ALPH")) != header.mode.endswith("A"):
         raise CorruptFileError(f"The picture is {header.mode}, alpha and all: the file is damaged.")
     return header
 
 
-def read_codes(container: Container, header: Header, model: ImageModel) -> Canvas:
+def read_codes(container: Container, header: Header, model: ImageModel) -> PictureCodes:
     """All codes of a picture: exact integers, the same on every machine."""
     payloads, places = container.all("TILE"), header.tiles()
     if len(payloads) != len(places):
@@ -195,29 +229,12 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Canva
         )
     for payload, tile in zip(payloads, places, strict=True):
         require_least(payload, least_size(tile.size))
-    height, width = blocks(header.height), blocks(header.width)
-    codes = np.empty((BANDS, height, width), np.float16)
-    multipliers = np.ones((height, width), np.float32)
+    codes = PictureCodes(blocks(header.height), blocks(header.width))
+    step = header.setting.step()
     for payload, tile in zip(payloads, places, strict=True):
         part = decode_tile(model, payload, tile.size, header.setting)
-        window = (slice(tile.top, tile.bottom), slice(tile.left, tile.right))
-        codes[(slice(None), *window)] = part.numpy().clip(-LARGEST, LARGEST)
-        multipliers[window] = model.config.policy.measure(part[None], header.setting.step())[0, 0].numpy()
-    return Canvas(codes, multipliers)
-
-
-def _window(picture: Picture, tile: Tile) -> Window:
-    """What the encoder sees of a tile. Pixels at its inner borders are decoded from both sides, so they do
-    not count for its error.
-    """
-    height, width = picture.colour.shape[:2]
-    rows, columns = _own(tile.top, tile.bottom, height), _own(tile.left, tile.right, width)
-    return Window(sample_tile(picture.colour, tile), rows, columns)
-
-
-def _own(first: int, last: int, length: int) -> tuple[int, int]:
-    start, stop = first * BLOCK, last * BLOCK
-    return (MARGIN if start else 0), (stop - MARGIN if stop < length else length) - start
+        codes.put(tile, part, model.config.policy.measure(part[None], step))
+    return codes
 
 
 def _extras(picture: Picture) -> list[Section]:

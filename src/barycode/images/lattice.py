@@ -4,6 +4,10 @@ A plane is known first on a grid of stride 16; then each level halves the stride
 of the squares ("diagonal": their four nearest known neighbours are diagonal), then the rest ("cross").
 Every phase is one vectorised call, predicted from known values all around it, which no raster order can
 offer.
+
+Values are in fixed point, UNIT to a step: what is coded is the difference to the prediction, in grains, and
+the prediction itself has the finer unit. So where nothing is coded, a plane is as smooth as its prediction.
+Coarse grids, which everything after them leans on, have finer grains.
 """
 
 from collections.abc import Iterator
@@ -15,6 +19,8 @@ from torch import Tensor
 
 BASE_STRIDE = 16
 STRIDES = (8, 4, 2, 1)
+UNIT = 8  # fixed point units a step
+GRAINS = {16: 2, 8: 3, 4: 4, 2: 6, 1: 8}  # of each stride, in units: its quantization step
 NEAREST = 4  # the first offsets of each list: the mean of these neighbours is the first guess
 
 Offsets = tuple[tuple[int, int], ...]

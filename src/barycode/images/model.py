@@ -22,19 +22,20 @@ from torch import Tensor, nn
 from barycode.container import write_atomic
 from barycode.container.schema import Between, from_json, parse_json
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
-from barycode.images.choice import Chooser
-from barycode.images.contexts import AC_FAMILIES, FAMILIES, AcContext, DcContext, check_exact
+from barycode.images.contexts import AcContext, Contexts
 from barycode.images.prediction import LIMIT, ROWS
+from barycode.images.rate_distortion import Chooser
 from barycode.images.slices import SLICES
 from barycode.images.steps import INDEX_RANGE, StepPolicy
 from barycode.images.synthesis import Decoder
 from barycode.images.transform import Analysis
 from barycode.images.vectors import UNIT, VectorShape, VectorSlice
+from barycode.images.walk import AC_FAMILIES, FAMILIES
 from barycode.rate import FrequencyTables
 from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
 from barycode.shapes_only import shapes_only
 
-FORMAT = 1
+FORMAT = 2
 METADATA = "barycode_image_model"
 FINGERPRINT_BYTES = 4
 STORED = {torch.float16, torch.int8, torch.int32, torch.uint8}
@@ -50,12 +51,10 @@ class ModelConfig:
     name: Annotated[str, Between(1, 80)]
     trade: Annotated[float, Between(0, 100)] = 0.11  # lambda: squared error in steps that one bit is worth
     policy: StepPolicy = field(default_factory=StepPolicy)
-    # Step indices of the five qualities: 0.1 to 1 bits per pixel on average.
-    qualities: Annotated[tuple[Index, ...], Between(5, 5)] = (25, 16, 6, -4, -17)
-    channels: Annotated[int, Between(1, 1024)] = 128
-    depth: Annotated[int, Between(0, 64)] = 5
-    post_channels: Annotated[int, Between(1, 1024)] = 32
-    post_depth: Annotated[int, Between(0, 64)] = 2
+    # Step indices of the eight qualities: 0.1 to 3 bits per pixel on average.
+    qualities: Annotated[tuple[Index, ...], Between(8, 8)] = (50, 32, 12, -8, -34, -58, -82, -106)
+    channels: Annotated[int, Between(1, 1024)] = 32
+    depth: Annotated[int, Between(0, 64)] = 2
     hidden: Annotated[int, Between(1, 1024)] = 128
     vectors: Annotated[tuple[VectorShape, ...], Between(0, len(SLICES))] = field(
         default=(), metadata={"optional": True}
@@ -76,15 +75,10 @@ class ImageModel(nn.Module):
         super().__init__()
         self.config = config
         self.analysis = Analysis()
-        self.dc = DcContext()
-        self.ac = AcContext(config.hidden, patches={shape.index: shape.patch for shape in config.vectors})
-        self.decoder = Decoder(
-            config.channels,
-            config.depth,
-            config.post_channels,
-            config.post_depth,
-            whole=[band for shape in config.vectors for band in SLICES[shape.index].bands],
-        )
+        patches = {shape.index: shape.patch for shape in config.vectors}
+        self.contexts = Contexts(config.hidden, patches)
+        whole = [band for shape in config.vectors for band in SLICES[shape.index].bands]
+        self.decoder = Decoder(config.channels, config.depth, whole)
         self.vectors = nn.ModuleDict({str(shape.index): VectorSlice(shape) for shape in config.vectors})
         self.tables = tables if tables is not None else _flat_tables()
         self.fingerprint = b""
@@ -111,7 +105,7 @@ class ImageModel(nn.Module):
 
     def check_exact(self) -> None:
         """Raise InvalidInputError unless all of the context networks' arithmetic is exact."""
-        check_exact(self.dc, self.ac)
+        self.contexts.check_exact()
 
     def save(self, path: Path) -> None:
         """Write the model file."""

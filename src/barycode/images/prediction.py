@@ -1,8 +1,10 @@
 """What is said of a code before it is known: a scale class and a mean, both integers in the end.
 
 A code is described by a zero-centred table: the mean is rounded to eighths, its integer part is subtracted
-and its sign folded away, and the scale picks one of 40 geometric classes. So all codes of a family share
-SCALES x FRACTIONS tables, fitted to counts, with the Laplacian below as prior and as the training loss.
+and its sign folded away, and the scale picks one of 56 geometric classes. Beyond class 28 a code is cut: its
+low bits, one more an octave, are as good as uniform, and what is above them has the table of four octaves'
+worth of classes below. So all codes of a family share SCALES x FRACTIONS tables, fitted to counts, with the
+Laplacian below as prior and as the training loss.
 """
 
 import math
@@ -11,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SCALES = 40
+CLASSES = 56  # of scale
+SCALES = 28  # of them have tables of their own
 FRACTIONS = 5  # |mean| of 0, 1/8 ... 4/8 once the nearest integer is subtracted
 ROWS = SCALES * FRACTIONS
 LIMIT = 20  # symbols -20 ... 20, the two ends being escapes
@@ -23,17 +26,34 @@ CLASSES_AN_OCTAVE = 4
 
 @dataclass(frozen=True)
 class Classes:
-    """Table row (int64), integer part of the mean, and sign (+1, -1), each of the shape of the codes."""
+    """Table row (int64), integer part of the mean, sign (+1, -1), and the number of low bits that are not
+    under the table, each of the shape of the codes.
+    """
 
     row: Tensor
     shift: Tensor
     sign: Tensor
+    low: Tensor
+
+    def at(self, mask: Tensor) -> "Classes":
+        """Those of some of the codes."""
+        return Classes(self.row[mask], self.shift[mask], self.sign[mask], self.low[mask])
 
     def symbols(self, codes: Tensor) -> Tensor:
         return (codes - self.shift) * self.sign
 
     def codes(self, symbols: Tensor) -> Tensor:
         return symbols * self.sign + self.shift
+
+    def split(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
+        """Integer symbols as what the table knows and the low bits: high * 2**low + rest - 2**low // 2."""
+        half = (1 << self.low) >> 1
+        high = (symbols + half) >> self.low
+        return high, symbols + half - (high << self.low)
+
+    def join(self, high: Tensor, rest: Tensor) -> Tensor:
+        """The inverse of `split`."""
+        return (high << self.low) + rest - ((1 << self.low) >> 1)
 
 
 @dataclass(frozen=True)
@@ -45,12 +65,16 @@ class Prediction:
 
     def classes(self, family: int) -> Classes:
         """The integers that the entropy coder sees. Floors of exact dyadic numbers: equal on every machine"""
-        scale = self.scale.floor().clamp(0, SCALES - 1).long()
+        scale = self.scale.floor().clamp(0, CLASSES - 1).long()
+        low = torch.div(scale - (SCALES - CLASSES_AN_OCTAVE), CLASSES_AN_OCTAVE, rounding_mode="floor")
+        low = low.clamp(min=0)
+        scale = scale - CLASSES_AN_OCTAVE * low
         mean = (self.mean * MEAN_UNIT).floor().int()
         shift = torch.div(mean + MEAN_UNIT // 2, MEAN_UNIT, rounding_mode="floor")
         rest = mean - shift * MEAN_UNIT
         fraction = torch.div(rest.abs() + 2, MEAN_UNIT // 8, rounding_mode="floor")
-        return Classes(family * ROWS + scale * FRACTIONS + fraction, shift, 1 - 2 * (rest < 0).int())
+        row = family * ROWS + scale * FRACTIONS + (fraction >> low)
+        return Classes(row, shift, 1 - 2 * (rest < 0).int(), low.int())
 
 
 def laplacian_bits(codes: Tensor, prediction: Prediction, dead_zone: Tensor | float) -> Tensor:
@@ -59,7 +83,7 @@ def laplacian_bits(codes: Tensor, prediction: Prediction, dead_zone: Tensor | fl
 
     Cells are those of a dead-zone quantizer: zero covers -t ... t, the code k > 0 covers k - 1 + t ... k + t.
     """
-    scale = SMALLEST_SCALE * 2 ** (prediction.scale.clamp(0, SCALES) / CLASSES_AN_OCTAVE)
+    scale = SMALLEST_SCALE * 2 ** (prediction.scale.clamp(0, CLASSES) / CLASSES_AN_OCTAVE)
     magnitude = codes.abs()
     mean = torch.where(codes < 0, -prediction.mean, prediction.mean)
     low = torch.where(magnitude == 0, -dead_zone, magnitude - 1 + dead_zone)

@@ -8,7 +8,6 @@ algorithms", 2014) whose proximal step is the choice of codes. The cheapest code
 rounds never cost more. Decoders know nothing of it.
 """
 
-from dataclasses import dataclass
 from numbers import Integral
 
 import torch
@@ -19,7 +18,8 @@ from barycode.errors import InvalidInputError
 from barycode.images.model import ImageModel
 from barycode.images.precision import prefers_bfloat16
 from barycode.images.tile import EncodedTile, Setting, encode_tile
-from barycode.images.transform import BLOCK, MARGIN
+from barycode.images.transform import BLOCK
+from barycode.images.windows import Window
 
 ROUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 26)  # of each effort
 DEFAULT_EFFORT = 3
@@ -36,50 +36,24 @@ def rounds_of(effort: int) -> int:
     return ROUNDS[effort]
 
 
-@dataclass(frozen=True)
-class Window:
-    """Pixels (1, 3, 8 h + 8, 8 w + 8) of a tile with the margin of the analysis, and how many rows and
-    columns from its start, up to 8 h and 8 w, are the picture's own and not its neighbours' or padding.
-    """
-
-    pixels: Tensor
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-
-    def inside(self, planes: Tensor) -> Tensor:
-        """Those rows and columns of planes (..., 8 h, 8 w)."""
-        return planes[..., slice(*self.rows), slice(*self.columns)]
-
-    @property
-    def target(self) -> Tensor:
-        return self.inside(self.pixels[..., MARGIN:-MARGIN, MARGIN:-MARGIN])
-
-
 def refine_tile(
     model: ImageModel, window: Window, setting: Setting, trade: float, rounds: int
 ) -> EncodedTile:
     """The cheapest encoding of a tile among the first choice of codes and `rounds` further ones."""
-    with torch.inference_mode():
-        coefficients = model.analysis(window.pixels)[0]
+    coefficients = window.coefficients
     tile = best = encode_tile(model, coefficients, setting, trade)
     if rounds == 0:
         return best
     least = torch.inf
     for number in range(rounds + 1):
-        error, gradient = _decoded_error(model, tile.codes.clone(), window, setting)
+        error, moved = _decoded_error(model, tile.codes, window, setting)
         cost = error + trade * 8 * len(tile.payload)
         if cost < least:
             best, least = tile, cost
         if number < rounds:
-            moved = (tile.codes - STRIDE * gradient / 2) * _steps(model, tile.codes, setting)[0]
             coefficients = torch.lerp(coefficients, moved, MIXING)
             tile = encode_tile(model, coefficients, setting, trade)
     return best
-
-
-def _steps(model: ImageModel, codes: Tensor, setting: Setting) -> Tensor:
-    policy = model.config.policy
-    return setting.step() * policy.combine(policy.measure(codes[None], setting.step()))
 
 
 @torch.inference_mode(False)
@@ -87,15 +61,18 @@ def _steps(model: ImageModel, codes: Tensor, setting: Setting) -> Tensor:
 def _decoded_error(
     model: ImageModel, codes: Tensor, window: Window, setting: Setting
 ) -> tuple[float, Tensor]:
-    """The squared error of the decoded codes (192, h, w), in their steps, and its gradient."""
-    steps = _steps(model, codes, setting)
-    given = codes[None].contiguous(memory_format=torch.channels_last).requires_grad_()
-    half = prefers_bfloat16(codes.device)
-    decoded = model.decoder(given, steps, setting.step(), half=half).clamp(0, 255)
+    """The squared error of decoded codes (192, h, w), in their steps, and where its gradient moves them to,
+    as coefficients.
+    """
+    step, policy = setting.step(), model.config.policy
+    given = codes[None].contiguous(memory_format=torch.channels_last).clone().requires_grad_()
+    places = policy.measure(codes[None].clone(), step)
+    steps = step * policy.combine(places)
+    decoded = model.decoder(given, steps, step, half=prefers_bfloat16(codes.device)).clamp(0, 255)
     if setting.grey:
         decoded = decoded[:, 1:2].expand_as(decoded)
-    weight = functional.interpolate((1 / steps.mean(1, keepdim=True) ** 2), scale_factor=BLOCK)
-    weight = weight.expand(-1, -1, *decoded.shape[2:]) if weight.shape[-1] == BLOCK else weight
-    squares = (window.inside(decoded) - window.target) ** 2
+    weight = functional.interpolate(1 / (step * places) ** 2, scale_factor=BLOCK)
+    squares = window.inside(decoded - window.pixels.clone()) ** 2
     error = (squares * window.inside(weight)).sum() / squares.shape[1]
-    return error.item(), torch.autograd.grad(error, given)[0][0]
+    (gradient,) = torch.autograd.grad(error, given)
+    return error.item(), ((codes - STRIDE * gradient / 2) * steps)[0]

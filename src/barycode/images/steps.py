@@ -1,6 +1,6 @@
 """Quantization steps: of a picture, of a band, and of a place.
 
-A picture has one step, 50 * 2**(index / 16). Where a model asks for it, bands get steps of their own
+A picture has one step, 50 * 2**(index / 32). Where a model asks for it, bands get steps of their own
 (MS-SSIM wants high frequencies and chroma coarser), and blocks get steps that follow the activity of what
 is decoded before them: the DC plane and the first two AC bands of luma. That needs no side information.
 Steps never reach the entropy coder, so they may be floats: they only scale decoded integers.
@@ -18,8 +18,8 @@ from barycode.errors import InvalidInputError
 from barycode.images.transform import BLOCK, COLOURS
 
 REFERENCE_STEP = 50.0
-STEPS_AN_OCTAVE = 16
-INDEX_RANGE = (-32, 64)
+STEPS_AN_OCTAVE = 32
+INDEX_RANGE = (-128, 127)
 CLASSES_AN_OCTAVE = 8  # what the context networks are told of the step
 
 Multiplier = Annotated[float, Between(2**-6, 2**6)]

@@ -17,8 +17,8 @@ from torch import Tensor
 from barycode.images.transform import BLOCK, MARGIN
 
 CODE_TILE = 128  # blocks
-PIXEL_TILE = 64
-HALO = 8
+PIXEL_TILE = 128
+HALO = 3  # blocks: one of the transform, and six convolutions of the filter at 1/2 see no further
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.images.contexts import Step
-from barycode.images.prediction import CLASSES_AN_OCTAVE, SCALES, Classes, Prediction
+from barycode.images.coding import read_codes, write_codes
+from barycode.images.prediction import CLASSES, CLASSES_AN_OCTAVE, Classes, Prediction
 from barycode.images.slices import SLICES, Shape
+from barycode.images.walk import Step
 from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
 from barycode.rate.entropy_constrained import cheapest
 from barycode.rate.integer_network import round_through
@@ -26,8 +27,8 @@ REACH = 1023  # centers stay within so many codes
 DIMENSIONS = (2, 3, 4)
 MOST_CENTERS = 2**12
 CLASSES_EACH_OCTAVE = 4
-ROWS = SCALES * CLASSES_EACH_OCTAVE // CLASSES_AN_OCTAVE
-MAGNITUDES = torch.from_numpy(np.rint(UNIT * 2 ** (np.arange(SCALES) / CLASSES_AN_OCTAVE)).astype(np.int64))
+ROWS = CLASSES * CLASSES_EACH_OCTAVE // CLASSES_AN_OCTAVE
+MAGNITUDES = torch.from_numpy(np.rint(UNIT * 2 ** (np.arange(CLASSES) / CLASSES_AN_OCTAVE)).astype(np.int64))
 THRESHOLDS = torch.from_numpy(
     np.rint(UNIT * 2 ** (np.arange(1, ROWS) / CLASSES_EACH_OCTAVE)).astype(np.int64)
 )
@@ -85,7 +86,7 @@ class VectorSlice(nn.Module):
 
     def rows(self, prediction: Prediction) -> Tensor:
         """The table (B, bands, n) of every patch, from what is predicted of its members."""
-        classes = prediction.scale.floor().clamp(0, SCALES - 1).long()
+        classes = prediction.scale.floor().clamp(0, CLASSES - 1).long()
         totals = MAGNITUDES[self._patches(classes)].sum(-1)
         return torch.bucketize(totals, THRESHOLDS * self.shape.dimension, right=True)
 
@@ -124,8 +125,7 @@ class VectorSlice(nn.Module):
         symbols = self.symbols(codes, classes)
         coder.encode(symbols.numpy().ravel(), self.tables, self.rows(step.prediction).numpy().ravel())
         escaped = self._members(symbols == self.escape)
-        values = classes.symbols(codes.int())[escaped]
-        coder.encode_signed(values.numpy(), scalars, classes.row[escaped].numpy())
+        write_codes(coder, scalars, classes.at(escaped), codes[escaped])
 
     def read(self, decoder: SymbolDecoder, scalars: FrequencyTables, step: Step) -> Tensor:
         """The codes (B, bands, n d) that `write` appended."""
@@ -133,11 +133,9 @@ class VectorSlice(nn.Module):
         rows = self.rows(step.prediction)
         symbols = torch.from_numpy(decoder.decode(self.tables, rows.numpy().ravel())).view(rows.shape).long()
         escaped = self._members(symbols == self.escape)
-        values = torch.zeros_like(step.prediction.scale)
-        members = decoder.decode_signed(scalars, classes.row[escaped].numpy())
-        values[escaped] = torch.from_numpy(members).float()
-        centers = self.codes(symbols.clamp(max=self.escape - 1), classes)
-        return torch.where(escaped, classes.codes(values), centers)
+        codes = self.codes(symbols.clamp(max=self.escape - 1), classes)
+        codes[escaped] = read_codes(decoder, scalars, classes.at(escaped))
+        return codes
 
     def _patches(self, members: Tensor) -> Tensor:
         return members.unflatten(-1, (-1, self.shape.dimension))

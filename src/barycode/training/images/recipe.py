@@ -21,7 +21,8 @@ ANNEALINGS = ("none", "exponential", "gap")
 class Stage:
     """One stage: what is trained, for how many steps, at which highest learning rate, on which crops.
 
-    `annealing` says how joint stages harden their soft choices.
+    `annealing` says how joint stages harden their soft choices; `replay`, for how many steps of a decoder
+    stage a coded crop serves.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Stage:
     crop: int = 128
     batch: int = 8
     annealing: Annealing = "gap"
+    replay: int = 1
 
     def __post_init__(self) -> None:
         for value, known in ((self.kind, KINDS), (self.annealing, ANNEALINGS)):
@@ -37,7 +39,11 @@ class Stage:
                 raise InvalidInputError(
                     f"A stage has the unknown setting {value!r}: expected one of {', '.join(known)}."
                 )
-        if self.crop % 8 or min(self.crop, self.steps, self.batch) <= 0 or self.learning_rate <= 0:
+        if (
+            self.crop % 8
+            or min(self.crop, self.steps, self.batch, self.replay) <= 0
+            or self.learning_rate <= 0
+        ):
             raise InvalidInputError(
                 f"The stage {self} is not sound: expected positive numbers and a crop that 8 divides."
             )
@@ -55,7 +61,7 @@ class Recipe:
     start: str = ""
     seed: int = 0
     trade: float = 0.11
-    steps: tuple[float, float] = (21.0, 260.0)
+    steps: tuple[float, float] = (4.0, 260.0)
     holdout: int = 50
     policy: StepPolicy = field(default_factory=StepPolicy)
     qualities: tuple[int, ...] = ModelConfig.qualities

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from barycode.errors import MissingDataError
-from barycode.images.choice import Chooser
 from barycode.images.model import ImageModel
 from barycode.images.precision import prefers_bfloat16
+from barycode.images.rate_distortion import Chooser
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
 from barycode.images.transform import mirror_samples
 from barycode.training.images.trace import Trace
@@ -44,15 +44,30 @@ def contexts_loss(model: ImageModel, batch: Batch, chooser: Chooser) -> Tensor:
         coefficients = model.analysis(mirror_samples(batch.pixels))
     trace = Trace(model, coefficients, batch.step, chooser)
     trace.run(batch.octave)
-    return _context_rate(trace, batch)
+    return _context_cost(trace, batch, chooser.trade)
 
 
-def decoder_loss(model: ImageModel, batch: Batch, chooser: Chooser, distortion: Distortion) -> Tensor:
-    """The distortion of what the decoder makes of the encoder's choice of codes."""
-    with torch.no_grad():
-        trace = Trace(model, model.analysis(mirror_samples(batch.pixels)), batch.step, chooser)
-        codes = trace.run(batch.octave)
-    return distortion(_decode(model, codes, trace, batch), batch).mean()
+@dataclass(frozen=True)
+class CodedBatch:
+    """A batch, the codes that the encoder chose for it, and its step multipliers (B, 1, h, w)."""
+
+    batch: Batch
+    codes: Tensor
+    places: Tensor
+
+
+@torch.no_grad()
+def code_batch(model: ImageModel, batch: Batch, chooser: Chooser) -> CodedBatch:
+    """The encoder's choice of codes for a batch."""
+    coefficients = model.analysis(mirror_samples(batch.pixels))
+    trace = Trace(model, coefficients, batch.step, chooser)
+    return CodedBatch(batch, trace.run(batch.octave), trace.places)
+
+
+def decoder_loss(model: ImageModel, coded: CodedBatch, distortion: Distortion) -> Tensor:
+    """The distortion of what the decoder makes of a batch's codes."""
+    decoded = _decode(model, coded.codes, coded.places, coded.batch)
+    return distortion(decoded, coded.batch).mean()
 
 
 @dataclass(frozen=True)
@@ -78,13 +93,16 @@ def joint_loss(
 
     The decoder sees soft codes, as in the paper: annealing sigma closes the gap to the hard ones.
     """
-    trace = Trace(model, model.analysis(mirror_samples(batch.pixels)), batch.step, chooser, sigma)
+    coefficients = model.analysis(mirror_samples(batch.pixels))
+    trace = Trace(model, coefficients, batch.step, chooser, sigma)
     codes = trace.run(batch.octave)
     price = batch.step**2 * chooser.trade / (distortion_unit(batch.step) * batch.pixels[0, 0].numel())
-    soft = distortion(_decode(model, trace.soft, trace, batch), batch) + price * trace.rate_bits
+    soft = distortion(_decode(model, trace.soft, trace.places, batch), batch) + price * trace.rate_bits
     with torch.no_grad():
-        hard = distortion(_decode(model, codes, trace, batch), batch) + price * trace.hard_bits
-    return JointLosses(soft.mean() + _context_rate(trace, batch), soft.mean().detach(), hard.mean())
+        hard = distortion(_decode(model, codes, trace.places, batch), batch) + price * trace.hard_bits
+    return JointLosses(
+        soft.mean() + _context_cost(trace, batch, chooser.trade), soft.mean().detach(), hard.mean()
+    )
 
 
 def distortion_unit(step: Tensor) -> Tensor:
@@ -119,12 +137,14 @@ def structural_dissimilarity(decoded: Tensor, batch: Batch) -> Tensor:
     return 1000 * (1 - similarity) / batch.step + 0.05 * squared_error(decoded, batch)
 
 
-def _context_rate(trace: Trace, batch: Batch) -> Tensor:
-    bpp = trace.context_bits / batch.pixels[0, 0].numel()
+def _context_cost(trace: Trace, batch: Batch, trade: float) -> Tensor:
+    """Bits per pixel under the Laplacian of the contexts, and the error of DC at what bits are worth."""
+    bpp = (trace.context_bits + trace.dc_error / trade) / batch.pixels[0, 0].numel()
     return (bpp * (batch.step / REFERENCE_STEP) ** 0.7).mean()
 
 
-def _decode(model: ImageModel, codes: Tensor, trace: Trace, batch: Batch) -> Tensor:
-    steps = batch.step[:, None, None, None] * model.config.policy.combine(trace.places)
-    half = prefers_bfloat16(codes.device)
-    return model.decoder(codes.contiguous(memory_format=torch.channels_last), steps, batch.step, half=half)
+def _decode(model: ImageModel, codes: Tensor, places: Tensor, batch: Batch) -> Tensor:
+    steps = batch.step[:, None, None, None] * model.config.policy.combine(places)
+    half = prefers_bfloat16(batch.step.device)
+    given = codes.contiguous(memory_format=torch.channels_last)
+    return model.decoder(given, steps, batch.step, half=half)

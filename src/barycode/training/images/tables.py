@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from barycode.images import vectors
-from barycode.images.contexts import AC_FAMILIES, FAMILIES, Step, walk
 from barycode.images.model import ImageModel
 from barycode.images.prediction import LIMIT, ROWS, laplacian_tables
 from barycode.images.steps import octave_of, step_of
 from barycode.images.transform import mirror_samples
+from barycode.images.walk import AC_FAMILIES, FAMILIES, Step, dead_zone, walk
 from barycode.rate import FrequencyTables
 from barycode.rate.entropy_constrained import smoothed_tables
 from barycode.rate.tables import PRECISION
@@ -23,7 +23,7 @@ SYMBOLS = 2 * LIMIT + 1
 
 def prior(model: ImageModel) -> np.ndarray:
     """(FAMILIES * ROWS, symbols) probabilities of the Laplacian that the contexts are trained with."""
-    zones = [0.5] * AC_FAMILIES + model.ac.dead_zone.tolist()
+    zones = [float(torch.as_tensor(dead_zone(model.contexts, family)).detach()) for family in range(FAMILIES)]
     return torch.cat([laplacian_tables(zone) for zone in zones]).numpy()
 
 
@@ -66,7 +66,7 @@ def walk_batch(
         listen(step, codes)
         return codes
 
-    walk(model.dc, model.ac, (len(pixels), *coefficients.shape[2:]), octave, exchange)
+    walk(model.contexts, len(pixels), (coefficients.shape[2], coefficients.shape[3]), octave, exchange)
 
 
 class _Counter:
@@ -87,7 +87,7 @@ class _Counter:
             symbols = book.symbols(codes, classes)
             _count(self.vectors[step.family], book.rows(step.prediction), symbols)
             alone = (symbols == book.escape).repeat_interleave(step.dimension, -1)
-        symbols = classes.symbols(codes.int()).clamp(-LIMIT, LIMIT) + LIMIT
+        symbols = classes.split(classes.symbols(codes.int()))[0].clamp(-LIMIT, LIMIT) + LIMIT
         _count(self.scalars.view(-1, SYMBOLS), classes.row[alone], symbols[alone])
 
 

@@ -15,11 +15,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from barycode.images.choice import Options
-from barycode.images.contexts import AC_FAMILIES, Step, walk
 from barycode.images.model import ImageModel
+from barycode.images.planes import put
 from barycode.images.prediction import laplacian_bits
-from barycode.images.transform import BANDS
+from barycode.images.rate_distortion import Options
+from barycode.images.ratios import Ratios
+from barycode.images.walk import AC_FAMILIES, Step, dead_zone, walk
 
 
 class Chooses(Protocol):
@@ -35,9 +36,10 @@ class Chooses(Protocol):
 class Trace:
     """One walk over a batch of coefficients (B, 192, h, w) with the pictures' steps and octave classes (B,).
 
-    Afterwards: `places` (B, 1, h, w) step multipliers, `context_bits` (B,) under the Laplacian that trains
-    the contexts, and of a soft walk `soft` (B, 192, h, w) codes, `rate_bits` (B,) expected bits,
-    `hard_bits` (B,) of the chosen codes under the tables.
+    Afterwards: `places` (B, 1, h, w) step multipliers; `context_bits` (B,) under the Laplacian that trains the
+    contexts, and `dc_error` (B,), the squared error of DC in steps, which its predictions take part in; of a
+    soft walk the `soft` codes (B, 192, h, w), `rate_bits` (B,) expected bits, `hard_bits` (B,) of the chosen
+    codes under the tables.
     """
 
     def __init__(
@@ -49,40 +51,40 @@ class Trace:
         sigma: float | None = None,
     ) -> None:
         self._model = model
-        self._coefficients = coefficients
-        self._step = step
+        self._size = (coefficients.shape[2], coefficients.shape[3])
+        self._ratios = Ratios(model.config.policy, coefficients, step)
         self._chooser = chooser
         self._sigma = sigma
-        batch = len(coefficients)
-        self._known = torch.zeros(batch, BANDS, coefficients[0, 0].numel())
-        self._soft: list[tuple[tuple[int, ...], Tensor, Tensor]] = []
-        self._steps = step[:, None, None].expand_as(self._known)
-        self.places = coefficients.new_ones(batch, 1, *coefficients.shape[2:])
-        self.context_bits = coefficients.new_zeros(batch)
-        self.rate_bits = coefficients.new_zeros(batch)
-        self.hard_bits = coefficients.new_zeros(batch)
+        self._soft: list[tuple[Step, Tensor]] = []
         self.soft = coefficients
+        self.context_bits = step.new_zeros(len(step))
+        self.dc_error = step.new_zeros(len(step))
+        self.rate_bits = step.new_zeros(len(step))
+        self.hard_bits = step.new_zeros(len(step))
+
+    @property
+    def places(self) -> Tensor:
+        return self._ratios.places
 
     def run(self, octave: Tensor) -> Tensor:
-        """The chosen codes (B, 192, h, w)."""
-        batch, _, height, width = self._coefficients.shape
-        codes = walk(self._model.dc, self._model.ac, (batch, height, width), octave, self.exchange)
-        soft = torch.zeros_like(self._known)
-        for bands, places, values in self._soft:
-            soft = _put(soft, bands, places, values)
-        self.soft = soft.view_as(codes)
+        """The chosen codes, DC in eighths."""
+        codes = walk(self._model.contexts, len(octave), self._size, octave, self.exchange)
+        if self._sigma is not None:
+            soft = codes.flatten(2)
+            for step, values in self._soft:
+                soft = put(soft, step.bands, step.places, step.origin + step.grain * values)
+            self.soft = soft.view_as(codes)
         return codes
 
     def exchange(self, step: Step) -> Tensor:
-        if step.family == AC_FAMILIES + 1:
-            self._measure()
-        bands = list(step.bands)
-        ratio = (self._coefficients.flatten(2)[:, bands] / self._steps[:, bands])[..., step.places]
+        ratio = self._ratios.of(step)
         codes = self._choose(ratio, step)
-        self._known = _put(self._known, step.bands, step.places, codes)
-        self.context_bits = self.context_bits + laplacian_bits(
-            codes.round(), step.prediction, self._dead_zone(step)
-        ).sum((1, 2))
+        self._ratios.know(step, codes)
+        zone = dead_zone(self._model.contexts, step.family)
+        bits = laplacian_bits(codes.round(), step.prediction, zone)
+        self.context_bits = self.context_bits + bits.sum((1, 2))
+        if step.family < AC_FAMILIES:
+            self.dc_error = self.dc_error + ((step.grain * (ratio - codes)) ** 2).sum((1, 2))
         return codes
 
     def _choose(self, ratio: Tensor, step: Step) -> Tensor:
@@ -94,22 +96,6 @@ class Trace:
             codes = options.cheapest(self._chooser.trade)
             self.hard_bits = self.hard_bits + options.bits_of(codes).sum((1, 2))
         phi = torch.softmax(-self._sigma * (options.errors + self._chooser.trade * options.bits), 0)
-        soft = (options.of_members(phi) * options.codes).sum(0)
-        self._soft.append((step.bands, step.places, soft))
+        self._soft.append((step, (options.of_members(phi) * options.codes).sum(0)))
         self.rate_bits = self.rate_bits + (phi * options.bits).sum((0, 2, 3))
         return codes
-
-    def _measure(self) -> None:
-        policy = self._model.config.policy
-        self.places = policy.measure(self._known.detach().view_as(self._coefficients), self._step)
-        self._steps = (
-            (self._step[:, None, None, None] * policy.combine(self.places)).flatten(2).expand_as(self._known)
-        )
-
-    def _dead_zone(self, step: Step) -> Tensor | float:
-        return self._model.ac.dead_zone[step.family - AC_FAMILIES] if step.family >= AC_FAMILIES else 0.5
-
-
-def _put(plane: Tensor, bands: tuple[int, ...], places: Tensor, values: Tensor) -> Tensor:
-    rows = plane[:, list(bands)].index_copy(2, places, values)
-    return plane.index_copy(1, torch.tensor(bands), rows)

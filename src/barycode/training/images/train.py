@@ -13,17 +13,21 @@ from PIL import Image
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
-from barycode.images.contexts import AC_FAMILIES
 from barycode.images.model import ImageModel, ModelConfig
-from barycode.images.shelf import find_model
+from barycode.images.rate_distortion import Chooser
+from barycode.images.registry import find_model
 from barycode.images.steps import REFERENCE_STEP, STEPS_AN_OCTAVE
+from barycode.images.walk import AC_FAMILIES
 from barycode.quantizers.soft.schedules import ExponentialSchedule, GapControlledSchedule, Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.images.crops import Crops
 from barycode.training.images.recipe import Recipe, Stage
+from barycode.training.images.replay import Replay
 from barycode.training.images.stages import (
     Batch,
+    CodedBatch,
     Distortion,
+    code_batch,
     contexts_loss,
     decoder_loss,
     joint_loss,
@@ -40,7 +44,7 @@ SAVE_EVERY = 200
 AVERAGE = 0.999  # decay of the weight average that is kept in the end
 LENGTHS_EVERY = 50  # steps between refreshes of the code lengths that choices are made by
 TABLE_CROP = 192
-TABLE_STEPS = tuple(range(-20, 41, 4))  # step indices that tables are counted at
+TABLE_STEPS = tuple(range(-116, 81, 8))  # step indices that tables are counted at
 SOFTEST, SHARPEST = 4.0, 24.0  # sigma of joint stages, first and last, per squared step
 GAP_GAIN = 2.0  # what a gap of one adds to sigma in a step
 
@@ -120,6 +124,7 @@ class _StageRun:
         self.checkpoints = Checkpoints(folder / f"stage-{number}")
         self.log = TrainingLog(folder / f"stage-{number}" / "log.jsonl")
         self.annealing = annealing(stage)
+        self._replay: Replay | None = None
         self.done = 0
 
     def run(self, pictures: Sequence[Image.Image]) -> None:
@@ -144,7 +149,7 @@ class _StageRun:
             self.lengths = prior_lengths(self.model)
         for group in self.optimizer.param_groups:
             group["lr"] = self.stage.learning_rate * schedule(self.done, self.stage.steps)
-        loss, told = self._loss(self._batch(crops))
+        loss, told = self._loss(crops)
         if not math.isfinite(loss.item()):
             raise InvalidInputError(
                 f"The loss is {loss.item()} at step {self.done}: lower the learning rate of this stage."
@@ -165,12 +170,23 @@ class _StageRun:
             torch.from_numpy(REFERENCE_STEP * 2 ** (index / STEPS_AN_OCTAVE)).float(),
         )
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def _coded(self, crops: Crops, chooser: Chooser) -> CodedBatch:
+        """A batch for the decoder: fresh, or one of those that were coded before."""
+        if self.stage.replay == 1:
+            return code_batch(self.model, self._batch(crops), chooser)
+        if self._replay is None:
+            self._replay = Replay(crops.random)
+        if not len(self._replay) or self.done % self.stage.replay == 0:
+            self._replay.add(code_batch(self.model, self._batch(crops), chooser))
+        return self._replay.draw(self.stage.batch)
+
+    def _loss(self, crops: Crops) -> tuple[Tensor, dict[str, float]]:
         chooser = self.model.chooser(self.recipe.trade, self.lengths)
+        if self.stage.kind == "decoder":
+            return decoder_loss(self.model, self._coded(crops, chooser), self._distortion()), {}
+        batch = self._batch(crops)
         if self.stage.kind == "contexts":
             return contexts_loss(self.model, batch, chooser), {}
-        if self.stage.kind == "decoder":
-            return decoder_loss(self.model, batch, chooser, self._distortion()), {}
         sigma = self.annealing.value
         losses = joint_loss(self.model, batch, chooser, self._distortion(), sigma)
         self.annealing.step(losses.gap)
@@ -227,11 +243,10 @@ def schedule(step: int, steps: int) -> float:
 
 
 def _trained(model: ImageModel, stage: Stage) -> list[nn.Module]:
-    contexts: list[nn.Module] = [model.dc, model.ac]
     if stage.kind == "contexts":
-        return contexts
+        return [model.contexts]
     return (
         [model.decoder]
         if stage.kind == "decoder"
-        else [model.analysis, model.decoder, model.vectors, *contexts]
+        else [model.analysis, model.decoder, model.vectors, model.contexts]
     )

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from barycode.images.choice import Chooser, Options
-from barycode.images.contexts import AC_FAMILIES, Step
 from barycode.images.model import ImageModel
+from barycode.images.rate_distortion import Chooser, Options
 from barycode.images.vectors import ROWS, VectorShape, VectorSlice
+from barycode.images.walk import AC_FAMILIES, Step
 from barycode.rate.entropy_constrained import begin, fit, smoothed_tables, with_rows
 from barycode.training.images.tables import walk_batch
 

@@ -2,7 +2,7 @@ import itertools
 
 import torch
 
-from barycode.images.choice import Chooser, candidates, code_bits
+from barycode.images.rate_distortion import Chooser, candidates, code_bits
 from barycode.images.contexts import Step
 from barycode.images.prediction import LIMIT, ROWS, Prediction, laplacian_tables
 

@@ -1,7 +1,8 @@
 """The encoder's choice of codes: distortion + trade * code length, one place at a time, in coding order.
 
 The contexts of a code are the codes chosen before it, so the code length that is weighed here is the one
-that is paid. What a code does to the contexts after it is left out.
+that is paid. What a code does to the contexts after it is left out; but errors of coarse DC count in their own,
+finer grains, since all that is predicted from them leans on them.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,24 +11,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from barycode.images.contexts import Step
 from barycode.images.prediction import LIMIT, Classes
 from barycode.images.vectors import VectorSlice
+from barycode.images.walk import Step
 
-Reconstruct = Callable[
-    [Tensor, tuple[int, ...]], Tensor
-]  # codes (B, bands, places) of these bands to code units
+Reconstruct = Callable[[Tensor, tuple[int, ...]], Tensor]  # codes of these bands to points
 
 
 def code_bits(codes: Tensor, classes: Classes, lengths: Tensor) -> Tensor:
-    """Bits of each code under its table; `lengths` (rows, 2 LIMIT + 1) in bits, escapes priced like their
-    code.
+    """Bits of each code under its table, low bits included; `lengths` (rows, 2 LIMIT + 1) in bits, escapes
+    priced like their code.
     """
-    symbols = classes.symbols(codes.int())
+    symbols, _ = classes.split(classes.symbols(codes.int()))
     inside = symbols.clamp(-LIMIT, LIMIT)
     excess = symbols.abs() - LIMIT
     escape = torch.where(excess >= 0, 2 * torch.log2(excess.clamp(min=0) + 1.0).floor() + 1, 0.0)
-    return lengths[classes.row, (inside + LIMIT).long()] + escape
+    return lengths[classes.row, (inside + LIMIT).long()] + escape + classes.low
 
 
 def candidates(ratio: Tensor) -> Tensor:

@@ -1,0 +1,12 @@
+"""Values in the places of planes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def put(planes: Tensor, bands: Sequence[int], places: Tensor, values: Tensor) -> Tensor:
+    """Planes (B, C, n) with values (B, bands, places) in their places."""
+    rows = planes[:, list(bands)].index_copy(2, places, values)
+    return planes.index_copy(1, torch.tensor(bands, device=planes.device), rows)
