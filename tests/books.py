@@ -6,9 +6,9 @@ from itertools import product
 import numpy as np
 import torch
 
-from barycode.images.contexts import AC_FAMILIES
 from barycode.images.model import ImageModel
 from barycode.images.vectors import ROWS, UNIT, VectorShape
+from barycode.images.walk import AC_FAMILIES
 from barycode.rate import FrequencyTables
 
 SHAPES = (

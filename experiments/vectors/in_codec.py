@@ -9,12 +9,12 @@ from PIL import Image
 from torch import Tensor
 
 from barycode.evaluation import metrics
-from barycode.images.rate_distortion import Options
 from barycode.images.codec import compress_at, decompress
-from barycode.images.contexts import AC_FAMILIES, Step
 from barycode.images.model import ImageModel
+from barycode.images.rate_distortion import Options
 from barycode.images.slices import SLICES
 from barycode.images.vectors import VectorShape
+from barycode.images.walk import AC_FAMILIES, Step
 from barycode.training.images.crops import Crops
 from barycode.training.images.tables import fit_tables, walk_batch
 from barycode.training.images.vectors import with_vectors

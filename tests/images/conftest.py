@@ -9,9 +9,7 @@ from barycode.images.steps import StepPolicy
 
 def tiny_model(policy: StepPolicy | None = None) -> ImageModel:
     torch.manual_seed(0)
-    config = ModelConfig(
-        "tiny", policy=policy or StepPolicy(), channels=8, depth=1, post_channels=4, post_depth=1, hidden=8
-    )
+    config = ModelConfig("tiny", policy=policy or StepPolicy(), channels=4, depth=1, hidden=8)
     return ImageModel.from_bytes(ImageModel(config).to_bytes())
 
 

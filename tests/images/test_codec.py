@@ -94,7 +94,7 @@ def test_bad_input_gets_one_typed_error(tiny, bad):
         compress(bad, model=tiny)
 
 
-@pytest.mark.parametrize("quality", [0.9, 5.1, float("nan"), "high", None])
+@pytest.mark.parametrize("quality", [0.9, 8.1, float("nan"), "high", None])
 def test_a_bad_quality_is_refused(tiny, quality):
     with pytest.raises(InvalidInputError, match="quality"):
         compress(scene(8, 8), quality=quality, model=tiny)
@@ -150,7 +150,7 @@ def test_several_tiles_join_without_a_seam(tiny, monkeypatch):
     tiled = np.asarray(decompress(file, model=tiny)).astype(int)
     assert len(unpack(file).all("TILE")) == 12
     # The codes at tile borders are chosen with other contexts; nothing but that may differ.
-    assert np.abs(whole - tiled).mean() < 2
+    assert np.abs(whole - tiled).mean() < np.abs(whole - original).mean() / 2
     assert np.abs(tiled - original).mean() < 1.1 * np.abs(whole - original).mean()
 
 

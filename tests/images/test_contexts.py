@@ -1,14 +1,19 @@
+import copy
+
 import pytest
 import torch
 
-from barycode.images.contexts import FAMILIES, AcContext, DcContext, walk
+from barycode.images.contexts import Contexts
+from barycode.images.lattice import GRAINS, UNIT
+from barycode.images.slices import DC_BANDS
 from barycode.images.transform import BANDS
+from barycode.images.walk import AC_FAMILIES, FAMILIES, walk
 
 
 @pytest.fixture(scope="module")
 def contexts():
     torch.manual_seed(0)
-    return DcContext(), AcContext(hidden=16)
+    return Contexts(hidden=16)
 
 
 def _codes(batch, height, width, seed=0):
@@ -18,18 +23,25 @@ def _codes(batch, height, width, seed=0):
 
 
 def _steps(contexts, codes, octave=0.0):
-    """The steps of a walk over known codes."""
+    """The steps of a walk that is shown known codes, of DC too."""
     steps = []
+    octaves = torch.full((len(codes),), octave)
+    with torch.no_grad():
+        visited = walk(contexts, len(codes), codes.shape[2:], octaves, _shown(codes, steps))
+    ac = [band for band in range(BANDS) if band not in DC_BANDS]
+    assert torch.equal(visited[:, ac], codes[:, ac])
+    for step in steps:
+        values = step.origin + step.grain * codes.flatten(2)[:, list(step.bands)][..., step.places]
+        assert torch.equal(visited.flatten(2)[:, list(step.bands)][..., step.places], values)
+    return steps
 
+
+def _shown(codes, steps):
     def exchange(step):
         steps.append(step)
         return codes.flatten(2)[:, list(step.bands)][..., step.places]
 
-    with torch.no_grad():
-        octaves = torch.full((len(codes),), octave)
-        visited = walk(*contexts, (len(codes), *codes.shape[2:]), octaves, exchange)
-    assert torch.equal(visited, codes)
-    return steps
+    return exchange
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 9), (18, 34)])
@@ -63,9 +75,7 @@ def test_predictions_are_the_same_for_any_batch_threads_and_precision(contexts):
     torch.set_num_threads(2)
     together = _steps(contexts, codes)
     torch.set_num_threads(threads)
-    double = _steps(tuple(c.double() for c in contexts), codes.double())
-    for c in contexts:
-        c.float()
+    double = _steps(copy.deepcopy(contexts).double(), codes.double())
     for one, many, wide in zip(alone, together, double, strict=True):
         reference = one.prediction.classes(one.family)
         assert torch.equal(reference.row, many.prediction.classes(many.family).row[1:2])
@@ -77,13 +87,26 @@ def test_training_sees_the_integers_that_coding_sees(contexts):
     codes = _codes(2, 10, 10)
     exact = _steps(contexts, codes)
     trained = []
-
-    def exchange(step):
-        trained.append(step)
-        return codes.flatten(2)[:, list(step.bands)][..., step.places]
-
-    walk(*contexts, (2, 10, 10), torch.zeros(2), exchange)
+    walk(contexts, 2, (10, 10), torch.zeros(2), _shown(codes, trained))
     assert trained[-1].prediction.scale.requires_grad
     for a, b in zip(exact, trained, strict=True):
         assert torch.equal(a.prediction.scale, b.prediction.scale)
         assert torch.equal(a.prediction.mean, b.prediction.mean)
+
+
+def test_dc_is_predicted_in_eighths_and_counted_in_the_grain_of_its_grid(contexts):
+    dc = [step for step in _steps(contexts, _codes(2, 33, 35)) if step.family < AC_FAMILIES]
+    assert {step.grain * UNIT for step in dc} == set(GRAINS.values())
+    for step in dc:
+        units = step.origin * UNIT
+        assert torch.equal(units, units.round())
+        assert not step.prediction.mean.any()
+
+
+def test_where_no_difference_is_coded_the_plane_is_its_prediction_to_an_eighth(contexts):
+    """A plane of zero differences after the coarsest grid has no steps of its own: it stays within the
+    reach of what the networks say, and moves in eighths.
+    """
+    codes = torch.zeros(1, BANDS, 33, 35)
+    planes = walk(contexts, 1, (33, 35), torch.zeros(1), _shown(codes, []))[:, DC_BANDS]
+    assert torch.equal(planes * UNIT, (planes * UNIT).round())

@@ -28,7 +28,7 @@ def test_no_sum_of_a_shipped_model_can_leave_the_exact_range(name):
 def test_a_model_with_too_large_weights_is_refused(tiny):
     model = ImageModel.from_bytes(tiny.to_bytes())
     with torch.no_grad():
-        model.ac.heads[0][0][0].bias.fill_(1e6)
+        model.contexts.ac.heads[0][0][0].bias.fill_(1e6)
     with pytest.raises(InvalidInputError, match="sums"):
         model.check_exact()
 

@@ -2,9 +2,9 @@ import itertools
 
 import torch
 
-from barycode.images.rate_distortion import Chooser, candidates, code_bits
-from barycode.images.contexts import Step
 from barycode.images.prediction import LIMIT, ROWS, Prediction, laplacian_tables
+from barycode.images.rate_distortion import Chooser, candidates, code_bits
+from barycode.images.walk import Step
 
 LENGTHS = -torch.log2(laplacian_tables(0.6)).float()
 STEP = Step((3, 4), torch.arange(5), 0, Prediction(torch.full((1, 2, 5), 12.0), torch.full((1, 2, 5), 0.3)))

@@ -9,13 +9,13 @@ from barycode.images.steps import StepPolicy, check_index, octave_of, step_of
 ACTIVE = StepPolicy(exponent=0.5, growth=0.06, chroma=1.3)
 
 
-def test_sixteen_indices_double_the_step():
+def test_thirty_two_indices_double_the_step():
     assert step_of(0) == 50
-    assert step_of(16) == 100
-    assert [octave_of(i) for i in (-3, -2, -1, 0, 1, 2)] == [-2, -1, -1, 0, 0, 1]
+    assert step_of(32) == 100
+    assert [octave_of(i) for i in (-5, -4, -1, 0, 3, 4)] == [-2, -1, -1, 0, 0, 1]
 
 
-@pytest.mark.parametrize("index", [-33, 65])
+@pytest.mark.parametrize("index", [-129, 128])
 def test_an_index_out_of_range_is_refused(index):
     with pytest.raises(InvalidInputError, match="step index"):
         check_index(index)
@@ -23,8 +23,8 @@ def test_an_index_out_of_range_is_refused(index):
 
 def test_named_qualities_are_the_named_points_and_steps_fall_with_quality():
     points = ModelConfig("m").qualities
-    assert tuple(step_index(q, points) for q in (1, 2, 3, 4, 5)) == points
-    between = [step_index(1 + i / 10, points) for i in range(41)]
+    assert tuple(step_index(q, points) for q in range(1, 9)) == points
+    between = [step_index(1 + i / 10, points) for i in range(71)]
     assert between == sorted(between, reverse=True)
 
 

@@ -8,12 +8,12 @@ import torch
 
 from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.images import compress, decompress
-from barycode.images.contexts import AC_FAMILIES, Step
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.prediction import Prediction
 from barycode.images.slices import SLICES, passes, patches
 from barycode.images.tile import Setting, decode_tile, encode_tile
 from barycode.images.vectors import REACH, UNIT, VectorShape, VectorSlice
+from barycode.images.walk import AC_FAMILIES, Step
 from barycode.rate import SymbolDecoder, SymbolEncoder
 from books import SHAPES, with_books
 from scenes import scene
@@ -23,7 +23,7 @@ SIZES = [(1, 1), (1, 2), (2, 1), (3, 5), (4, 4), (7, 6)]
 
 def vector_model() -> ImageModel:
     torch.manual_seed(0)
-    sizes = {"channels": 8, "depth": 1, "post_channels": 4, "post_depth": 1, "hidden": 8}
+    sizes = {"channels": 4, "depth": 1, "hidden": 8}
     return with_books(ImageModel(ModelConfig("vectors", **sizes)))
 
 

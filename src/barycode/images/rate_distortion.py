@@ -1,8 +1,8 @@
 """The encoder's choice of codes: distortion + trade * code length, one place at a time, in coding order.
 
 The contexts of a code are the codes chosen before it, so the code length that is weighed here is the one
-that is paid. What a code does to the contexts after it is left out; but errors of coarse DC count in their own,
-finer grains, since all that is predicted from them leans on them.
+that is paid. What a code does to the contexts after it is left out; but errors of coarse DC count in their
+own, finer grains, since all that is predicted from them leans on them.
 """
 
 from collections.abc import Callable, Mapping

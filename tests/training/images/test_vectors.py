@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 
 from barycode.images import compress, decompress
-from barycode.images.contexts import AC_FAMILIES
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.slices import SLICES
 from barycode.images.vectors import ROWS, UNIT, VectorShape
+from barycode.images.walk import AC_FAMILIES
 from barycode.training.images import Recipe, Stage, read_recipe, train_model
 from barycode.training.images.stages import Batch, joint_loss, squared_error
 from barycode.training.images.tables import fit_tables, prior_lengths, walk_batch

@@ -36,10 +36,10 @@ class Chooses(Protocol):
 class Trace:
     """One walk over a batch of coefficients (B, 192, h, w) with the pictures' steps and octave classes (B,).
 
-    Afterwards: `places` (B, 1, h, w) step multipliers; `context_bits` (B,) under the Laplacian that trains the
-    contexts, and `dc_error` (B,), the squared error of DC in steps, which its predictions take part in; of a
-    soft walk the `soft` codes (B, 192, h, w), `rate_bits` (B,) expected bits, `hard_bits` (B,) of the chosen
-    codes under the tables.
+    Afterwards: `places` (B, 1, h, w) step multipliers; `context_bits` (B,) under the Laplacian that trains
+    the contexts, and `dc_error` (B,), the squared error of DC in steps, which its predictions take part in;
+    of a soft walk the `soft` codes (B, 192, h, w), `rate_bits` (B,) expected bits, `hard_bits` (B,) of the
+    chosen codes under the tables.
     """
 
     def __init__(
