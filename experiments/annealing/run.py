@@ -51,7 +51,7 @@ class Arm:
         stage = Stage("joint", steps, LEARNING_RATE, CROP, BATCH, "none" if name == FROZEN else name)  # type: ignore[arg-type]
         self.steps = steps
         self.model = model.train().requires_grad_(True)
-        rest = [p for part in (model.decoder, model.dc, model.ac) for p in part.parameters()]
+        rest = [p for part in (model.decoder, model.contexts) for p in part.parameters()]
         groups: list[dict[str, Any]] = [{"params": rest}]
         if name != FROZEN:
             rate = LEARNING_RATE * ANALYSIS_RATE

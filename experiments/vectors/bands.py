@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from barycode.images import lattice
 from barycode.images.model import ImageModel
 from barycode.images.prediction import CLASSES_AN_OCTAVE, SCALES
 from barycode.images.slices import DC_BANDS, LUMA, SLICES
@@ -87,7 +88,7 @@ def materials(model: ImageModel, scene: Scene, shape: Shape) -> list[Material]:
     """The material of every slice, with contexts read off the codec's own running state."""
     size = cast(Shape, tuple(scene.codes.shape[1:]))
     octave = torch.tensor([float(octave_of(scene.index))])
-    state = model.ac.begin(scene.codes[list(DC_BANDS)].permute(1, 2, 0)[None], octave)
+    state = model.contexts.ac.begin(scene.codes[list(DC_BANDS)][None] * lattice.UNIT, octave)
     first = first_pass(size, shape)
     found = []
     for index, known in enumerate(SLICES):
@@ -95,10 +96,10 @@ def materials(model: ImageModel, scene: Scene, shape: Shape) -> list[Material]:
         scale = _scale(model, index, 0, state, octave)
         late = torch.zeros_like(first)
         if known.passes == 2:
-            seen = model.ac.absorb(index, state, codes * first[..., None])
+            seen = model.contexts.ac.absorb(index, state, codes * first[..., None])
             scale = torch.where(first, scale, _scale(model, index, 1, seen, octave))
             late = ~first
-        state = model.ac.absorb(index, state, codes)
+        state = model.contexts.ac.absorb(index, state, codes)
         rows = context_rows(patches(scale, shape), patches(late.expand_as(scale), shape)[:, 0])
         found.append(Material(patches(scene.ratios[list(known.bands)], shape), rows))
     return found
@@ -121,5 +122,5 @@ def join(parts: Sequence[Material]) -> Material:
 
 def _scale(model: ImageModel, index: int, part: int, state: Tensor, octave: Tensor) -> Tensor:
     height, width = state.shape[1:3]
-    scale = model.ac.predict(index, part, state.flatten(1, 2), octave).scale[0]
+    scale = model.contexts.ac.predict(index, part, state.flatten(1, 2), octave).scale[0]
     return scale.floor().clamp(0, SCALES - 1).T.unflatten(1, (height, width))

@@ -123,7 +123,7 @@ def trained(monkeypatch):
     def train(recipe, folders, output):
         recipes.append((recipe, folders))
         output.mkdir(parents=True, exist_ok=True)
-        config = ModelConfig("untrained", channels=16, depth=1, post_channels=8, post_depth=1, hidden=8)
+        config = ModelConfig("untrained", channels=8, depth=1, hidden=8)
         ImageModel(config).save(output / f"{recipe.name}.safetensors")
 
     monkeypatch.setattr(barycode.training.images, "train", train)

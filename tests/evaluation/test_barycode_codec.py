@@ -12,9 +12,7 @@ def model_file(tmp_path_factory):
     """An untrained model in a file: it compresses badly, but it is a whole codec."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("models") / "untrained.safetensors"
-    ImageModel(ModelConfig("untrained", channels=16, depth=1, post_channels=8, post_depth=1, hidden=8)).save(
-        path
-    )
+    ImageModel(ModelConfig("untrained", channels=8, depth=1, hidden=8)).save(path)
     return path
 
 

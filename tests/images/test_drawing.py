@@ -60,7 +60,9 @@ def _with(data: bytes, tag: str, payload: bytes) -> bytes:
     return pack("imag", [s if s.tag != tag else Section(tag, payload) for s in container.sections])
 
 
-@pytest.mark.parametrize("kind", ["truncated", "lossy", "other size", "png", "empty"])
+@pytest.mark.parametrize(
+    "kind", ["truncated", "trailing", "described", "lossy", "other size", "png", "empty"]
+)
 def test_a_drawing_that_is_none_is_one_typed_error(kind):
     data = compress(dialog(), quality=5, effort=0)
     buffer = io.BytesIO()
@@ -73,6 +75,10 @@ def test_a_drawing_that_is_none_is_one_typed_error(kind):
         image.save(buffer, "PNG")
     elif kind == "truncated":
         buffer.write(unpack(data).one("FLAT")[:-40])
+    elif kind == "trailing":
+        buffer.write(unpack(data).one("FLAT") + b"\0\0")
+    elif kind == "described":
+        image.save(buffer, "WEBP", lossless=True, xmp=b"<x/>")
     with pytest.raises(CorruptFileError):
         decompress(_with(data, "FLAT", buffer.getvalue()))
 

@@ -24,7 +24,7 @@ def main(
     picture: Annotated[
         Path | None, typer.Argument(help="A picture; without one, a synthetic 768x512.")
     ] = None,
-    quality: Annotated[float, typer.Option("--quality", "-q", min=1, max=5)] = 3.0,
+    quality: Annotated[float, typer.Option("--quality", "-q", min=1, max=8)] = 3.0,
     rounds: Annotated[int, typer.Option(min=1, help="How often each step is timed.")] = 5,
 ) -> None:
     """Time encoding and decoding beside JPEG and WebP, interleaved so that ratios hold on a busy machine.

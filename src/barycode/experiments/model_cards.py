@@ -11,7 +11,7 @@ from barycode.evaluation.report import Comparison, bd_table
 from barycode.evaluation.summary import means
 from barycode.images.codec import compress, decompress
 from barycode.images.model import ImageModel
-from barycode.images.shelf import SHIPPED
+from barycode.images.registry import SHIPPED
 
 INTRODUCTION = """\
 # Models
@@ -65,7 +65,7 @@ def _facts(model: ImageModel, content: bytes) -> str:
         ("SHA-256", f"`{hashlib.sha256(content).hexdigest()}`"),
         *((PARTS[part], f"{count:,} weights") for part, count in weights.items()),
         ("frequency tables", " x ".join(map(str, model.tables.counts.shape)) + " integers"),
-        ("step indices of the qualities 1 to 5", ", ".join(map(str, config.qualities))),
+        ("step indices of the qualities 1 to 8", ", ".join(map(str, config.qualities))),
         ("lambda, squared error in steps that a bit is worth", f"{config.trade:g}"),
         (
             "steps",

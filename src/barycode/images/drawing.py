@@ -6,6 +6,7 @@ hardly two neighbours alike.
 """
 
 import io
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -46,8 +47,8 @@ def unpack_drawing(data: bytes, width: int, height: int) -> np.ndarray:
     """The pixels, uint8 (H, W, 3); CorruptFileError for anything but a lossless picture of that size."""
     require_least(data, _least(height, width))
     try:
-        if data[12:16] != b"VP8L":
-            raise ValueError("not lossless")
+        if not _is_one_lossless_chunk(data):
+            raise ValueError("not pixels alone")
         # Not Image.open, which refuses what is larger than its own idea of a bomb: the size is checked here.
         with WebPImagePlugin.WebPImageFile(io.BytesIO(data)) as image:
             if image.size != (width, height) or getattr(image, "n_frames", 1) != 1:
@@ -57,6 +58,12 @@ def unpack_drawing(data: bytes, width: int, height: int) -> np.ndarray:
         raise CorruptFileError(
             f"The drawing cannot be read as {width} x {height} lossless pixels: the file is damaged."
         ) from error
+
+
+def _is_one_lossless_chunk(data: bytes) -> bool:
+    """RIFF's simple form: what describes a picture has sections of its own."""
+    riff, length, kind, inner = struct.unpack("<4sI8sI", data[:20])
+    return riff == b"RIFF" and kind == b"WEBPVP8L" and len(data) == length + 8 == 20 + inner + inner % 2
 
 
 def _quantized(image: Image.Image, colours: int) -> Image.Image:

@@ -18,7 +18,7 @@ from barycode.images.model import ModelConfig
 from barycode.training.images import Recipe, Stage
 
 train.SAVE_EVERY = 5
-small = {"channels": 8, "depth": 1, "post_channels": 4, "post_depth": 1, "hidden": 8}
+small = {"channels": 4, "depth": 1, "hidden": 8}
 train.ModelConfig = functools.partial(ModelConfig, **small)
 pixels = np.random.default_rng(0).integers(0, 256, (200, 208, 3), dtype=np.uint8)
 recipe = Recipe("small", (Stage("decoder", 20, 2e-3, crop=32, batch=2),), holdout=0)

@@ -11,7 +11,7 @@ from barycode.images.model import ImageModel, ModelConfig
 from barycode.training.images import Recipe, Stage, read_recipe, train_model
 from barycode.training.images import train as train_by_recipe
 from barycode.training.images.recipe import Kind
-from barycode.training.images.stages import Batch, decoder_loss, squared_error
+from barycode.training.images.stages import Batch, code_batch, decoder_loss, squared_error
 from barycode.training.images.tables import prior_lengths
 from barycode.training.images.train import schedule, split
 from scenes import scene
@@ -30,7 +30,7 @@ def quick(monkeypatch):
     """A small model, saved often, and few pictures to count tables on."""
     monkeypatch.setattr(train_module, "TABLE_STEPS", (0,))
     monkeypatch.setattr(train_module, "SAVE_EVERY", 2)
-    small = {"channels": 8, "depth": 1, "post_channels": 4, "post_depth": 1, "hidden": 8}
+    small = {"channels": 4, "depth": 1, "hidden": 8}
     monkeypatch.setattr(train_module, "ModelConfig", functools.partial(ModelConfig, **small))
 
 
@@ -68,7 +68,7 @@ def test_training_the_decoder_lowers_its_loss(tmp_path):
     def loss(model):
         with torch.no_grad():
             chooser = model.chooser(recipe.trade, prior_lengths(model))
-            return decoder_loss(model, batch, chooser, squared_error).item()
+            return decoder_loss(model, code_batch(model, batch, chooser), squared_error).item()
 
     torch.manual_seed(recipe.seed)
     untrained = ImageModel(train_module.ModelConfig("small"))

@@ -19,7 +19,7 @@ from scenes import scene
 
 train_module = importlib.import_module("barycode.training.images.train")
 
-SMALL = {"channels": 8, "depth": 1, "post_channels": 4, "post_depth": 1, "hidden": 8}
+SMALL = {"channels": 4, "depth": 1, "hidden": 8}
 SHAPES = (VectorShape(0, 1, 2, 24), VectorShape(3, 2, 2, 40))
 TRADE = 0.1
 PICTURES = [Image.fromarray(scene(200, 208, seed)) for seed in range(3)]
@@ -69,21 +69,19 @@ def test_what_is_not_a_vector_slice_stays_as_it_was(fitted):
     plain = _plain()
     for name, value in plain.state_dict().items():
         assert torch.equal(fitted.state_dict()[name], value), name
-    bands = torch.zeros(192, dtype=torch.bool)
-    for shape in SHAPES:
-        bands[list(SLICES[shape.index].bands)] = True
-    codes = torch.full((1, 192, 2, 2), 1.0)
-    assert torch.equal(fitted.decoder.reconstruct(codes)[:, bands], codes[:, bands])
-    assert torch.equal(
-        fitted.decoder.reconstruct(codes)[:, ~bands], plain.decoder.reconstruct(codes)[:, ~bands]
-    )
+    vectors = {band for shape in SHAPES for band in SLICES[shape.index].bands}
+    for bands in (tuple(vectors), tuple(set(range(192)) - vectors)):
+        codes = torch.ones(1, len(bands), 4)
+        whole = bands[0] in vectors
+        expected = codes if whole else plain.decoder.reconstruct(codes, bands)
+        assert torch.equal(fitted.decoder.reconstruct(codes, bands), expected)
 
 
 def test_tables_count_centers_and_escapes(fitted):
     book = fitted.vectors_of(AC_FAMILIES)
     assert book.tables.counts.shape == (ROWS, SHAPES[0].centers + 1)
     lengths = book.tables.code_lengths()
-    assert lengths.min() < 1
+    assert lengths.min() < lengths.mean() / 2
     assert torch.equal(book.points() * UNIT, (book.points() * UNIT).round())
 
 
