@@ -27,8 +27,9 @@ from barycode.quantizers.soft.schedules import ExponentialSchedule, Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.datasets import data_folder, open_pictures
 from barycode.training.images import Recipe, Stage
+from barycode.training.images.coded import Batch
 from barycode.training.images.crops import Crops
-from barycode.training.images.stages import Batch, JointLosses, joint_loss, squared_error
+from barycode.training.images.stages import JointLosses, joint_loss, squared_error
 from barycode.training.images.tables import prior_lengths
 from barycode.training.images.train import annealing, split
 from barycode.training.progress import TrainingLog

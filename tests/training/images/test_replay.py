@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
+from barycode.training.images.coded import Batch, CodedBatch
 from barycode.training.images.replay import Replay
-from barycode.training.images.stages import Batch, CodedBatch
 
 
 def coded(value: int, count: int = 2) -> CodedBatch:

@@ -6,14 +6,8 @@ from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.steps import StepPolicy
 from barycode.images.tile import Setting, encode_tile
 from barycode.images.transform import mirror_samples
-from barycode.training.images.stages import (
-    Batch,
-    code_batch,
-    contexts_loss,
-    decoder_loss,
-    joint_loss,
-    squared_error,
-)
+from barycode.training.images.coded import Batch, code_batch
+from barycode.training.images.stages import contexts_loss, decoder_loss, joint_loss, squared_error
 from barycode.training.images.tables import prior_lengths
 from barycode.training.images.trace import Trace
 from scenes import scene

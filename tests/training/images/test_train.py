@@ -10,8 +10,9 @@ from barycode.images import compress, decompress
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.training.images import Recipe, Stage, read_recipe, train_model
 from barycode.training.images import train as train_by_recipe
+from barycode.training.images.coded import Batch, code_batch
 from barycode.training.images.recipe import Kind
-from barycode.training.images.stages import Batch, code_batch, decoder_loss, squared_error
+from barycode.training.images.stages import decoder_loss, squared_error
 from barycode.training.images.tables import prior_lengths
 from barycode.training.images.train import schedule, split
 from scenes import scene

@@ -12,7 +12,8 @@ from barycode.images.slices import SLICES
 from barycode.images.vectors import ROWS, UNIT, VectorShape
 from barycode.images.walk import AC_FAMILIES
 from barycode.training.images import Recipe, Stage, read_recipe, train_model
-from barycode.training.images.stages import Batch, joint_loss, squared_error
+from barycode.training.images.coded import Batch
+from barycode.training.images.stages import joint_loss, squared_error
 from barycode.training.images.tables import fit_tables, prior_lengths, walk_batch
 from barycode.training.images.vectors import with_vectors
 from scenes import scene

@@ -22,7 +22,7 @@ class Stage:
     """One stage: what is trained, for how many steps, at which highest learning rate, on which crops.
 
     `annealing` says how joint stages harden their soft choices; `replay`, for how many steps of a decoder
-    stage a coded crop serves.
+    stage a coded crop serves; `rounds`, how often the encoder refines its codes for it.
     """
 
     kind: Kind
@@ -32,6 +32,7 @@ class Stage:
     batch: int = 8
     annealing: Annealing = "gap"
     replay: int = 1
+    rounds: int = 0
 
     def __post_init__(self) -> None:
         for value, known in ((self.kind, KINDS), (self.annealing, ANNEALINGS)):
@@ -43,6 +44,7 @@ class Stage:
             self.crop % 8
             or min(self.crop, self.steps, self.batch, self.replay) <= 0
             or self.learning_rate <= 0
+            or self.rounds < 0
         ):
             raise InvalidInputError(
                 f"The stage {self} is not sound: expected positive numbers and a crop that 8 divides."

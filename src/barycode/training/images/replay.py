@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from barycode.images.lattice import UNIT
-from barycode.training.images.stages import Batch, CodedBatch
+from barycode.training.images.coded import Batch, CodedBatch
 
 CAPACITY = 1024  # crops
 

@@ -13,25 +13,11 @@ from torch import Tensor
 
 from barycode.errors import MissingDataError
 from barycode.images.model import ImageModel
-from barycode.images.precision import prefers_bfloat16
 from barycode.images.rate_distortion import Chooser
-from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
+from barycode.images.steps import REFERENCE_STEP
 from barycode.images.transform import mirror_samples
+from barycode.training.images.coded import Batch, CodedBatch, decode_batch
 from barycode.training.images.trace import Trace
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Pixels (B, 3, 8 h, 8 w) in 0 ... 255, and the step (B,) of each."""
-
-    pixels: Tensor
-    step: Tensor
-
-    @property
-    def octave(self) -> Tensor:
-        """The class (B,) of the step that the context networks see."""
-        return torch.floor(CLASSES_AN_OCTAVE * torch.log2(self.step / REFERENCE_STEP) + 1e-4)
-
 
 Distortion = Callable[
     [Tensor, Batch], Tensor
@@ -47,27 +33,9 @@ def contexts_loss(model: ImageModel, batch: Batch, chooser: Chooser) -> Tensor:
     return _context_cost(trace, batch, chooser.trade)
 
 
-@dataclass(frozen=True)
-class CodedBatch:
-    """A batch, the codes that the encoder chose for it, and its step multipliers (B, 1, h, w)."""
-
-    batch: Batch
-    codes: Tensor
-    places: Tensor
-
-
-@torch.no_grad()
-def code_batch(model: ImageModel, batch: Batch, chooser: Chooser) -> CodedBatch:
-    """The encoder's choice of codes for a batch."""
-    coefficients = model.analysis(mirror_samples(batch.pixels))
-    trace = Trace(model, coefficients, batch.step, chooser)
-    return CodedBatch(batch, trace.run(batch.octave), trace.places)
-
-
 def decoder_loss(model: ImageModel, coded: CodedBatch, distortion: Distortion) -> Tensor:
     """The distortion of what the decoder makes of a batch's codes."""
-    decoded = _decode(model, coded.codes, coded.places, coded.batch)
-    return distortion(decoded, coded.batch).mean()
+    return distortion(decode_batch(model, coded), coded.batch).mean()
 
 
 @dataclass(frozen=True)
@@ -97,9 +65,11 @@ def joint_loss(
     trace = Trace(model, coefficients, batch.step, chooser, sigma)
     codes = trace.run(batch.octave)
     price = batch.step**2 * chooser.trade / (distortion_unit(batch.step) * batch.pixels[0, 0].numel())
-    soft = distortion(_decode(model, trace.soft, trace.places, batch), batch) + price * trace.rate_bits
+    decoded = decode_batch(model, CodedBatch(batch, trace.soft, trace.places))
+    soft = distortion(decoded, batch) + price * trace.rate_bits
     with torch.no_grad():
-        hard = distortion(_decode(model, codes, trace.places, batch), batch) + price * trace.hard_bits
+        decoded = decode_batch(model, CodedBatch(batch, codes, trace.places))
+        hard = distortion(decoded, batch) + price * trace.hard_bits
     return JointLosses(
         soft.mean() + _context_cost(trace, batch, chooser.trade), soft.mean().detach(), hard.mean()
     )
@@ -141,10 +111,3 @@ def _context_cost(trace: Trace, batch: Batch, trade: float) -> Tensor:
     """Bits per pixel under the Laplacian of the contexts, and the error of DC at what bits are worth."""
     bpp = (trace.context_bits + trace.dc_error / trade) / batch.pixels[0, 0].numel()
     return (bpp * (batch.step / REFERENCE_STEP) ** 0.7).mean()
-
-
-def _decode(model: ImageModel, codes: Tensor, places: Tensor, batch: Batch) -> Tensor:
-    steps = batch.step[:, None, None, None] * model.config.policy.combine(places)
-    half = prefers_bfloat16(batch.step.device)
-    given = codes.contiguous(memory_format=torch.channels_last)
-    return model.decoder(given, steps, batch.step, half=half)

@@ -20,14 +20,12 @@ from barycode.images.steps import REFERENCE_STEP, STEPS_AN_OCTAVE
 from barycode.images.walk import AC_FAMILIES
 from barycode.quantizers.soft.schedules import ExponentialSchedule, GapControlledSchedule, Schedule
 from barycode.training.checkpoints import Checkpoints
+from barycode.training.images.coded import Batch, CodedBatch, code_batch
 from barycode.training.images.crops import Crops
 from barycode.training.images.recipe import Recipe, Stage
 from barycode.training.images.replay import Replay
 from barycode.training.images.stages import (
-    Batch,
-    CodedBatch,
     Distortion,
-    code_batch,
     contexts_loss,
     decoder_loss,
     joint_loss,
@@ -172,13 +170,14 @@ class _StageRun:
 
     def _coded(self, crops: Crops, chooser: Chooser) -> CodedBatch:
         """A batch for the decoder: fresh, or one of those that were coded before."""
-        if self.stage.replay == 1:
-            return code_batch(self.model, self._batch(crops), chooser)
+        stage = self.stage
+        if stage.replay == 1:
+            return code_batch(self.model, self._batch(crops), chooser, stage.rounds)
         if self._replay is None:
             self._replay = Replay(crops.random)
-        if not len(self._replay) or self.done % self.stage.replay == 0:
-            self._replay.add(code_batch(self.model, self._batch(crops), chooser))
-        return self._replay.draw(self.stage.batch)
+        if not len(self._replay) or self.done % stage.replay == 0:
+            self._replay.add(code_batch(self.model, self._batch(crops), chooser, stage.rounds))
+        return self._replay.draw(stage.batch)
 
     def _loss(self, crops: Crops) -> tuple[Tensor, dict[str, float]]:
         chooser = self.model.chooser(self.recipe.trade, self.lengths)

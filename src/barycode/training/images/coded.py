@@ -1,0 +1,95 @@
+"""Batches as the decoder sees them: with the codes that the encoder chooses, refined on request."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from barycode.images.model import ImageModel
+from barycode.images.precision import prefers_bfloat16
+from barycode.images.rate_distortion import Chooser
+from barycode.images.refinement import MIXING, STRIDE
+from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
+from barycode.images.transform import BLOCK, mirror_samples
+from barycode.training.images.trace import Trace
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pixels (B, 3, 8 h, 8 w) in 0 ... 255, and the step (B,) of each."""
+
+    pixels: Tensor
+    step: Tensor
+
+    @property
+    def octave(self) -> Tensor:
+        """The class (B,) of the step that the context networks see."""
+        return torch.floor(CLASSES_AN_OCTAVE * torch.log2(self.step / REFERENCE_STEP) + 1e-4)
+
+
+@dataclass(frozen=True)
+class CodedBatch:
+    """A batch, the codes that the encoder chose for it, and its step multipliers (B, 1, h, w)."""
+
+    batch: Batch
+    codes: Tensor
+    places: Tensor
+
+
+def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 0) -> CodedBatch:
+    """The encoder's choice of codes for a batch: of each picture the cheapest among the first and `rounds`
+    further ones, as `refinement` makes them.
+    """
+    with torch.no_grad():
+        coefficients = model.analysis(mirror_samples(batch.pixels))
+        best, trace = _choose(model, coefficients, batch, chooser)
+    least = torch.full_like(batch.step, torch.inf)
+    coded = best
+    for number in range(rounds + 1 if rounds else 0):
+        error, moved = _decoded_error(model, coded)
+        cost = error + chooser.trade * trace.context_bits
+        best, least = _cheaper(best, coded, cost < least), torch.minimum(cost, least)
+        if number < rounds:
+            coefficients = torch.lerp(coefficients, moved, MIXING)
+            with torch.no_grad():
+                coded, trace = _choose(model, coefficients, batch, chooser)
+    return best
+
+
+def decode_batch(model: ImageModel, coded: CodedBatch) -> Tensor:
+    """What the decoder makes of a batch's codes, (B, 3, 8 h, 8 w)."""
+    step = coded.batch.step
+    given = coded.codes.contiguous(memory_format=torch.channels_last)
+    half = prefers_bfloat16(step.device)
+    decoded: Tensor = model.decoder(given, _steps(model, coded), step, half=half)
+    return decoded
+
+
+def _choose(
+    model: ImageModel, coefficients: Tensor, batch: Batch, chooser: Chooser
+) -> tuple[CodedBatch, Trace]:
+    trace = Trace(model, coefficients, batch.step, chooser)
+    codes = trace.run(batch.octave)
+    return CodedBatch(batch, codes, trace.places), trace
+
+
+def _steps(model: ImageModel, coded: CodedBatch) -> Tensor:
+    return coded.batch.step[:, None, None, None] * model.config.policy.combine(coded.places)
+
+
+def _decoded_error(model: ImageModel, coded: CodedBatch) -> tuple[Tensor, Tensor]:
+    """The squared errors (B,) in steps, and where their gradient moves the codes to, as coefficients."""
+    codes, step = coded.codes.detach().clone().requires_grad_(), coded.batch.step[:, None, None, None]
+    decoded = decode_batch(model, CodedBatch(coded.batch, codes, coded.places)).clamp(0, 255)
+    weight = functional.interpolate(1 / (step * coded.places) ** 2, scale_factor=BLOCK)
+    errors = ((decoded - coded.batch.pixels) ** 2 * weight).sum((1, 2, 3)) / decoded.shape[1]
+    (gradient,) = torch.autograd.grad(errors.sum(), codes)
+    moved = (coded.codes - STRIDE * gradient / 2) * _steps(model, coded)
+    return errors.detach(), moved.detach()
+
+
+def _cheaper(best: CodedBatch, other: CodedBatch, where: Tensor) -> CodedBatch:
+    where = where[:, None, None, None]
+    codes = torch.where(where, other.codes, best.codes)
+    return CodedBatch(best.batch, codes, torch.where(where, other.places, best.places))
