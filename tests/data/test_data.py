@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from barycode.data import BaryDataset, picture_codes, pixels, webdataset_decoder
-from barycode.errors import BarycodeError, CorruptFileError, MissingDataError
+from barycode.errors import BarycodeError, CorruptFileError, MissingDataError, UnsupportedFileError
 from barycode.images import compress, decompress
 from barycode.quantizers import VectorQuantizer
 from barycode.training.autoencoders.codes import pack_codes, unpack_codes
@@ -50,6 +50,13 @@ def test_codes_are_whole_numbers_for_each_block_and_finer_steps_have_larger_ones
     assert coarse.shape == fine.shape == (192, 3, 4)
     assert coarse.dtype == torch.int16
     assert coarse.abs().sum() < fine.abs().sum()
+
+
+def test_a_drawing_has_no_codes():
+    array = np.zeros((40, 40, 3), np.uint8)
+    array[10:20, 5:30] = 200, 10, 10
+    with pytest.raises(UnsupportedFileError, match="pixels"):
+        picture_codes(compress(array, effort=0))
 
 
 def test_codes_need_no_decoder_network(monkeypatch):

@@ -29,8 +29,9 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
             "--quality",
             "-q",
             min=1,
-            max=5,
-            help="1 (about 0.1 bits per pixel) to 5 (about 1.0); fractions work. Default: 3.",
+            max=8,
+            help="1 (about 0.1 bits per pixel) over 5 (about 1) to 8 (about 3, visually lossless); fractions "
+            "work. Default: 5.",
         ),
     ] = None,
     effort: Annotated[

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from barycode.images import Target
 
-DEFAULT_QUALITY = 3.0
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -32,7 +30,7 @@ class Wanted:
 
     def resolve(self) -> "float | Target":
         """What `barycode.images.compress` takes as `quality`."""
-        from barycode.images import BitsPerPixel, Likeness, Psnr, Size
+        from barycode.images import DEFAULT_QUALITY, BitsPerPixel, Likeness, Psnr, Size
 
         if self.size is not None:
             return Size(self.size)

@@ -3,10 +3,12 @@
 from barycode.images.codec import compress, decompress
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.pillow_plugin import register
+from barycode.images.quality import DEFAULT_QUALITY
 from barycode.images.registry import shipped_models
 from barycode.images.targets import BitsPerPixel, Likeness, Psnr, Size, Target
 
 __all__ = [
+    "DEFAULT_QUALITY",
     "BitsPerPixel",
     "ImageModel",
     "Likeness",

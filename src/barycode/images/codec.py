@@ -18,7 +18,7 @@ from barycode.images import metadata
 from barycode.images.drawing import drawings, is_drawing, unpack_drawing
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
-from barycode.images.quality import step_index
+from barycode.images.quality import DEFAULT_QUALITY, step_index
 from barycode.images.reconstruction import PictureCodes, paint
 from barycode.images.refinement import DEFAULT_EFFORT, refine_tile, rounds_of
 from barycode.images.registry import DEFAULT, find_model, model_of
@@ -77,7 +77,7 @@ class Header:
 def compress(
     image: Image.Image | np.ndarray,
     *,
-    quality: float | Target = 3,
+    quality: float | Target = DEFAULT_QUALITY,
     effort: int = DEFAULT_EFFORT,
     model: str | Path | ImageModel = DEFAULT,
     **explicit: Unpack[metadata.Explicit],

@@ -6,6 +6,7 @@ from numbers import Real
 from barycode.errors import InvalidInputError
 
 LOWEST, HIGHEST = 1.0, 8.0
+DEFAULT_QUALITY = 5.0  # what photos are kept at
 
 
 def step_index(quality: float, points: tuple[int, ...]) -> int:
