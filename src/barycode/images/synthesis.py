@@ -41,9 +41,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate")
         self.modulation = Modulation(channels)
-        self.second = zero_initialised(nn.Conv2d(channels, channels, 3, padding=1))
+        self.second = zero_initialised(nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate"))
 
     def forward(self, x: Tensor, octaves: Tensor) -> Tensor:
         return x + self.second(functional.relu(self.modulation(self.first(x), octaves)))
@@ -61,11 +61,11 @@ class PixelFilter(nn.Module):
 
     def __init__(self, channels: int, depth: int) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(12, channels, 3, padding=1)
+        self.enter = nn.Conv2d(12, channels, 3, padding=1, padding_mode="replicate")
         self.codes = zero_initialised(nn.Conv2d(2 * BANDS + 1, channels, 1))
         self.places = nn.Parameter(torch.zeros(channels, CELLS, CELLS))
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(depth))
-        self.leave = zero_initialised(nn.Conv2d(channels, 12, 3, padding=1))
+        self.leave = zero_initialised(nn.Conv2d(channels, 12, 3, padding=1, padding_mode="replicate"))
 
     def forward(self, pixels: Tensor, features: Tensor, octaves: Tensor) -> Tensor:
         """The correction of pixels (B, 3, 8 h, 8 w), in half steps; `features` (B, 385, h, w) tell of the
