@@ -14,6 +14,7 @@ from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFile
 from barycode.images import compress, decompress
 from barycode.images.codec import read_codes, read_header
 from barycode.images.model import ImageModel, ModelConfig
+from barycode.progress import listening
 from scenes import scene
 
 once = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -152,6 +153,17 @@ def test_several_tiles_join_without_a_seam(tiny, monkeypatch):
     # The codes at tile borders are chosen with other contexts; nothing but that may differ.
     assert np.abs(whole - tiled).mean() < np.abs(whole - original).mean() / 2
     assert np.abs(tiled - original).mean() < 1.1 * np.abs(whole - original).mean()
+
+
+def test_large_pictures_tell_how_far_they_are(tiny, monkeypatch):
+    monkeypatch.setattr("barycode.images.codec.CODE_TILE", 5)
+    told = []
+    with listening(lambda *what: told.append(what)):
+        decompress(compress(scene(80, 120), model=tiny, effort=0), model=tiny)
+    encoding, decoding, painting = [("codes", n, 6) for n in range(7)], told[7:14], told[14:]
+    assert told[:7] == encoding == decoding
+    assert painting[0][:2] == ("pixels", 0)
+    assert painting[-1][1] == painting[-1][2] > 0
 
 
 def test_pixels_do_not_depend_on_the_size_of_the_halo_beyond_what_the_network_sees(tiny, monkeypatch):

@@ -26,8 +26,9 @@ from barycode.images.steps import INDEX_RANGE, check_index, step_of
 from barycode.images.targets import Target, meet
 from barycode.images.tile import Setting, decode_tile, least_size
 from barycode.images.tiling import CODE_TILE, Tile, blocks, tiles
-from barycode.images.windows import windows
+from barycode.images.windows import window_of
 from barycode.plain_torch import plain_torch
+from barycode.progress import watched
 from barycode.rate import require_least
 
 KIND = "imag"
@@ -134,10 +135,10 @@ def compress_at(
         )
     header = Header(picture.mode, width, height, check_index(index), model.fingerprint)
     weight = model.config.trade if trade is None else trade
-    tiles = [
-        Section("TILE", refine_tile(model, window, header.setting, weight, rounds).payload)
-        for window in windows(model.analysis, picture.colour, header.tiles())
-    ]
+    tiles = []
+    for tile in watched("codes", header.tiles()):
+        window = window_of(model.analysis, picture.colour, tile)
+        tiles.append(Section("TILE", refine_tile(model, window, header.setting, weight, rounds).payload))
     head, extras = Section("HEAD", header.to_bytes()), _extras(picture)
     data = pack(KIND, [head, *tiles, *extras])
     if is_drawing(picture.colour):
@@ -231,7 +232,7 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Pictu
         require_least(payload, least_size(tile.size))
     codes = PictureCodes(blocks(header.height), blocks(header.width))
     step = header.setting.step()
-    for payload, tile in zip(payloads, places, strict=True):
+    for payload, tile in watched("codes", list(zip(payloads, places, strict=True))):
         part = decode_tile(model, payload, tile.size, header.setting)
         codes.put(tile, part, model.config.policy.measure(part[None], step))
     return codes

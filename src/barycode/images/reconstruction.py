@@ -12,6 +12,7 @@ from barycode.images.precision import prefers_bfloat16
 from barycode.images.slices import DC_BANDS
 from barycode.images.tiling import HALO, PIXEL_TILE, Tile, tiles
 from barycode.images.transform import BANDS, BLOCK
+from barycode.progress import watched
 
 LARGEST = 2048  # beyond any code of 8-bit pixels, and as far as float16 holds whole numbers
 
@@ -83,6 +84,8 @@ def paint(model: ImageModel, codes: PictureCodes, step: Tensor) -> np.ndarray:
         finally:
             torch.set_num_threads(before)
 
+    places = list(tiles(height, width, PIXEL_TILE))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(one, tiles(height, width, PIXEL_TILE)))
+        for _ in zip(watched("pixels", places), pool.map(one, places), strict=True):
+            pass
     return pixels

@@ -1,6 +1,5 @@
 """What the encoder sees of a picture, tile by tile."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,14 +27,13 @@ class Window:
         return planes[..., self.rows, self.columns]
 
 
-def windows(analysis: Analysis, image: np.ndarray, tiles: Sequence[Tile]) -> Iterator[Window]:
-    """The tiles of an image, uint8 (H, W, 3)."""
-    for tile in tiles:
-        with torch.inference_mode():
-            pixels = sample_tile(image, tile)
-            coefficients = analysis(pixels)[0]
-        own = _own(tile.top, tile.bottom, image.shape[0]), _own(tile.left, tile.right, image.shape[1])
-        yield Window(coefficients, pixels[..., MARGIN:-MARGIN, MARGIN:-MARGIN], *own)
+def window_of(analysis: Analysis, image: np.ndarray, tile: Tile) -> Window:
+    """A tile of an image, uint8 (H, W, 3)."""
+    with torch.inference_mode():
+        pixels = sample_tile(image, tile)
+        coefficients = analysis(pixels)[0]
+    own = _own(tile.top, tile.bottom, image.shape[0]), _own(tile.left, tile.right, image.shape[1])
+    return Window(coefficients, pixels[..., MARGIN:-MARGIN, MARGIN:-MARGIN], *own)
 
 
 def _own(first: int, last: int, length: int) -> slice:
