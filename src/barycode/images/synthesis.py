@@ -33,7 +33,7 @@ class Modulation(nn.Module):
     def forward(self, x: Tensor, octaves: Tensor) -> Tensor:
         condition = torch.stack([octaves, octaves**2 / 2], -1)
         scale, shift = self.linear(condition)[:, :, None, None].chunk(2, 1)
-        return x * (1 + scale) + shift
+        return torch.addcmul(shift, x, 1 + scale)
 
 
 class ResidualBlock(nn.Module):
@@ -41,12 +41,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate")
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.modulation = Modulation(channels)
-        self.second = zero_initialised(nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate"))
+        self.second = zero_initialised(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor, octaves: Tensor) -> Tensor:
-        return x + self.second(functional.relu(self.modulation(self.first(x), octaves)))
+        return x + self.second(self.modulation(self.first(x), octaves).relu_())
 
 
 def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
@@ -57,28 +57,44 @@ def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 class PixelFilter(nn.Module):
-    """Residual blocks over pixels folded two by two, 12 planes at half of the resolution."""
+    """Residual blocks over pixels folded two by two, 12 planes at half of the resolution.
+
+    Around the picture, as far as its convolutions reach, the last row and column of pixels go on: zeros there
+    would show as a frame.
+    """
 
     def __init__(self, channels: int, depth: int) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(12, channels, 3, padding=1, padding_mode="replicate")
+        self.enter = nn.Conv2d(12, channels, 3, padding=1)
         self.codes = zero_initialised(nn.Conv2d(2 * BANDS + 1, channels, 1))
         self.places = nn.Parameter(torch.zeros(channels, CELLS, CELLS))
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(depth))
-        self.leave = zero_initialised(nn.Conv2d(channels, 12, 3, padding=1, padding_mode="replicate"))
+        self.leave = zero_initialised(nn.Conv2d(channels, 12, 3, padding=1))
+        self._around = -(-2 * (1 + depth) // CELLS)  # in blocks
 
     def forward(self, pixels: Tensor, features: Tensor, octaves: Tensor) -> Tensor:
         """The correction of pixels (B, 3, 8 h, 8 w), in half steps; `features` (B, 385, h, w) tell of the
         codes.
         """
-        blocks = self.codes(features)
-        known = functional.interpolate(blocks, scale_factor=CELLS)
-        height, width = blocks.shape[2:]
-        x = self.enter(functional.pixel_unshuffle((pixels - 128) / 64, 2))
-        x = functional.relu(x + known + self.places.repeat(1, height, width))
+        blocks = self.codes(_extended(features, self._around))
+        folded = functional.pixel_unshuffle((pixels - 128) / 64, 2)
+        x = self.enter(_extended(folded, self._around * CELLS))
+        x = (x + self._known(blocks)).relu_()
         for block in self.blocks:
             x = block(x, octaves)
-        return functional.pixel_shuffle(self.leave(x).clamp(-REACH, REACH), 2)
+        cut = slice(self._around * CELLS, -self._around * CELLS)
+        return functional.pixel_shuffle(self.leave(x)[..., cut, cut].clamp(-REACH, REACH), 2)
+
+    def _known(self, blocks: Tensor) -> Tensor:
+        """Of each cell, what is known of its block (B, C, h, w) and of its place in it: (B, C, 4 h, 4 w)."""
+        places = self.places.to(blocks.dtype).permute(1, 2, 0).contiguous()[:, None]
+        cells = blocks.permute(0, 2, 3, 1)[:, :, None, :, None] + places
+        return cells.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+
+
+def _extended(planes: Tensor, by: int) -> Tensor:
+    extended = functional.pad(planes, (by, by, by, by), mode="replicate")
+    return extended.contiguous(memory_format=torch.channels_last)  # as all convolutions want it
 
 
 class Centroids(nn.Module):
