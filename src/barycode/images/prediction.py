@@ -47,6 +47,8 @@ class Classes:
 
     def split(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
         """Integer symbols as what the table knows and the low bits: high * 2**low + rest - 2**low // 2."""
+        if not self.low.any():  # most often
+            return symbols, torch.zeros_like(symbols)
         half = (1 << self.low) >> 1
         high = (symbols + half) >> self.low
         return high, symbols + half - (high << self.low)

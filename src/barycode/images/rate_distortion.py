@@ -24,9 +24,11 @@ def code_bits(codes: Tensor, classes: Classes, lengths: Tensor) -> Tensor:
     """
     symbols, _ = classes.split(classes.symbols(codes.int()))
     inside = symbols.clamp(-LIMIT, LIMIT)
+    bits = lengths[classes.row, (inside + LIMIT).long()] + classes.low
     excess = symbols.abs() - LIMIT
-    escape = torch.where(excess >= 0, 2 * torch.log2(excess.clamp(min=0) + 1.0).floor() + 1, 0.0)
-    return lengths[classes.row, (inside + LIMIT).long()] + escape + classes.low
+    if not (excess >= 0).any():
+        return bits
+    return bits + torch.where(excess >= 0, 2 * torch.log2(excess.clamp(min=0) + 1.0).floor() + 1, 0.0)
 
 
 def candidates(ratio: Tensor) -> Tensor:
@@ -62,7 +64,7 @@ class Chooser:
     def options(self, ratio: Tensor, step: Step) -> "Options":
         """What there is to choose from; gradients reach `ratio`, centroids and code vectors."""
         codes = candidates(ratio.detach())
-        classes = step.prediction.classes(step.family)
+        classes = step.classes
         bits = torch.stack([code_bits(option, classes, self._lengths) for option in codes])
         scalars = Options(codes, self._errors(ratio, codes, step), bits)
         return scalars if step.dimension == 1 else self._or_vectors(ratio, step, scalars)

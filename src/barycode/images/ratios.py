@@ -43,6 +43,8 @@ class Ratios:
 
     def know(self, step: Step, codes: Tensor) -> None:
         """Tell which codes (B, bands, places) a step had."""
+        if self._policy.is_uniform or step.family >= ACTIVITY_KNOWN:
+            return
         values = step.origin + step.grain * codes
         self._known = put(self._known, step.bands, step.places, values.detach())
 

@@ -64,7 +64,7 @@ def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: 
             return torch.zeros(shape)
         if step.dimension > 1:
             return model.vectors_of(step.family).read(decoder, model.tables, step)
-        return read_codes(decoder, model.tables, step.prediction.classes(step.family))
+        return read_codes(decoder, model.tables, step.classes)
 
     codes = _walk(model, size, setting, exchange)
     decoder.finish()
@@ -108,4 +108,4 @@ class _TileEncoder:
                 return
         if step.dimension > 1:
             return self._model.vectors_of(step.family).write(self.coder, self._model.tables, step, codes)
-        write_codes(self.coder, self._model.tables, step.prediction.classes(step.family), codes)
+        write_codes(self.coder, self._model.tables, step.classes, codes)

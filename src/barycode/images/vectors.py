@@ -107,7 +107,7 @@ class VectorSlice(nn.Module):
 
         Their codes (C, B, bands, n d) and bits (C, B, bands, n), and the bits (B, bands, n) of the escape.
         """
-        classes = step.prediction.classes(step.family)
+        classes = step.classes
         rows = self.rows(step.prediction)
         lengths = torch.from_numpy(self.tables.code_lengths())
         points = self.points()
@@ -121,7 +121,7 @@ class VectorSlice(nn.Module):
 
     def write(self, coder: SymbolEncoder, scalars: FrequencyTables, step: Step, codes: Tensor) -> None:
         """Append the codes (B, bands, n d) of a step: first all patches, then the members of the escaped."""
-        classes = step.prediction.classes(step.family)
+        classes = step.classes
         symbols = self.symbols(codes, classes)
         coder.encode(symbols.numpy().ravel(), self.tables, self.rows(step.prediction).numpy().ravel())
         escaped = self._members(symbols == self.escape)
@@ -129,7 +129,7 @@ class VectorSlice(nn.Module):
 
     def read(self, decoder: SymbolDecoder, scalars: FrequencyTables, step: Step) -> Tensor:
         """The codes (B, bands, n d) that `write` appended."""
-        classes = step.prediction.classes(step.family)
+        classes = step.classes
         rows = self.rows(step.prediction)
         symbols = torch.from_numpy(decoder.decode(self.tables, rows.numpy().ravel())).view(rows.shape).long()
         escaped = self._members(symbols == self.escape)

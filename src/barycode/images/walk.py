@@ -3,15 +3,17 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from barycode.images.contexts import AcContext, Contexts, DcContext
 from barycode.images.lattice import BASE_STRIDE, GRAINS, UNIT, base_places, phases, spread_base
-from barycode.images.prediction import CLASSES_AN_OCTAVE, SCALE_UNIT, Prediction
+from barycode.images.prediction import CLASSES_AN_OCTAVE, SCALE_UNIT, Classes, Prediction
 from barycode.images.slices import DC_BANDS, SLICES, passes
-from barycode.images.transform import BANDS, BLOCK
+from barycode.images.transform import BLOCK
 
 BASE_FAMILY = 0
 DC_FAMILIES = 1  # first of six: (coarse, fine) x colour
@@ -24,6 +26,8 @@ _FINER = {
     stride: round(SCALE_UNIT * CLASSES_AN_OCTAVE * math.log2(grain / UNIT)) / SCALE_UNIT
     for stride, grain in GRAINS.items()
 }
+# Of each band, its place in coding order.
+_WRITTEN = np.argsort([*DC_BANDS, *(band for part in SLICES for band in part.bands)]).tolist()
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Step:
     def is_chroma(self) -> bool:
         return self.bands[0] >= BLOCK**2
 
+    @cached_property
+    def classes(self) -> Classes:
+        """What the entropy coder sees of the prediction."""
+        return self.prediction.classes(self.family)
+
 
 Exchange = Callable[[Step], Tensor]
 
@@ -62,15 +71,13 @@ def walk(contexts: Contexts, batch: int, size: tuple[int, int], octave: Tensor, 
     and returns its codes: an encoder writes the codes that it has, a decoder reads them, training adds up
     their cost.
     """
-    height, width = size
     planes = walk_dc(contexts.dc, batch, size, octave, exchange)
-    codes = planes.new_zeros(batch, BANDS, height * width)
-    codes = codes.index_copy(1, torch.tensor(DC_BANDS), planes / UNIT)
+    parts = [planes / UNIT]
     state = contexts.ac.begin(planes.unflatten(-1, size), octave)
-    for index, known in enumerate(SLICES):
+    for index in range(len(SLICES)):
         state, values = _walk_slice(contexts.ac, index, state, octave, exchange)
-        codes = codes.index_copy(1, torch.tensor(known.bands), values)
-    return codes.unflatten(-1, size)
+        parts.append(values)
+    return torch.cat(parts, 1)[:, _WRITTEN].unflatten(-1, size)
 
 
 def walk_dc(dc: DcContext, batch: int, size: tuple[int, int], octave: Tensor, exchange: Exchange) -> Tensor:

@@ -80,7 +80,7 @@ class _Counter:
         self.vectors = {f: torch.zeros(vectors.ROWS, k + 1, dtype=torch.int64) for f, k in families.items()}
 
     def __call__(self, step: Step, codes: Tensor) -> None:
-        classes = step.prediction.classes(step.family)
+        classes = step.classes
         alone = torch.ones_like(codes, dtype=torch.bool)
         if step.dimension > 1:
             book = self._model.vectors_of(step.family)

@@ -66,7 +66,7 @@ class _Collector:
 
     def choose(self, ratio: Tensor, step: Step) -> Tensor:
         if step.dimension > 1:
-            folded = step.prediction.classes(step.family).symbols(ratio)
+            folded = step.classes.symbols(ratio)
             rows = self._model.vectors_of(step.family).rows(step.prediction)
             vectors = folded.unflatten(-1, (-1, step.dimension)).flatten(0, -2)
             self._seen[step.family].append((vectors, rows.flatten()))
