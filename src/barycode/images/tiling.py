@@ -17,7 +17,7 @@ from torch import Tensor
 from barycode.images.transform import BLOCK, MARGIN
 
 CODE_TILE = 128  # blocks
-PIXEL_TILE = 128
+PIXEL_TILE = 48  # blocks; larger ones only take more memory
 HALO = 3  # blocks: one of the transform, and six convolutions of the filter at 1/2 see no further
 
 

@@ -131,6 +131,7 @@ def _walk_slice(
             turned = Prediction(prediction.scale.transpose(1, 2), prediction.mean.transpose(1, 2))
             step = Step(known.bands, places, AC_FAMILIES + index, turned, part.dimension)
             values = values.index_copy(2, places, exchange(step))
-        if (index, number) != (len(SLICES) - 1, known.passes - 1):  # nothing comes after the last
+        last = (index, number) == (len(SLICES) - 1, known.passes - 1)
+        if not last and values.any():  # zeros add nothing
             seen = ac.absorb(index, state, values.transpose(1, 2).unflatten(1, (height, width)))
     return seen, values
