@@ -37,8 +37,9 @@ def refuse(
 @pytest.mark.parametrize("behind", [b"\0", bytes(10**6), b"\xff" * 4, b"\1"])
 @pytest.mark.parametrize("name", ["colour", "blank"])
 def test_bytes_behind_the_codes(behind: bytes, name: str, sections, tiny: ImageModel) -> None:
-    changed = [Section(s.tag, s.payload + behind if s.tag == "TILE" else s.payload) for s in sections[name]]
-    refuse(tiny, changed)
+    head, codes = sections[name]
+    assert codes.tag == ("FLAT" if name == "blank" else "TILE")
+    refuse(tiny, [head, Section(codes.tag, codes.payload + behind)])
 
 
 def test_sections_that_do_not_belong(sections, tiny: ImageModel) -> None:

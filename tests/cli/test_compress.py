@@ -43,7 +43,7 @@ def test_quality_and_model_reach_the_codec(run, photos, tmp_path):
         (["--bpp", "0.5"], BitsPerPixel(0.5)),
         (["--psnr", "32"], Psnr(32)),
         (["--ssimulacra2", "60"], Likeness(60, ssimulacra2)),
-        ([], 3.0),
+        ([], 5.0),
     ],
 )
 def test_what_was_asked_for_reaches_the_codec(run, photos, flags, target, monkeypatch):
