@@ -11,7 +11,8 @@ from torch import Tensor
 
 from barycode.images import lattice
 from barycode.images.model import ImageModel
-from barycode.images.prediction import CLASSES_AN_OCTAVE, SCALES
+from barycode.images.prediction import CLASSES as SCALES
+from barycode.images.prediction import CLASSES_AN_OCTAVE
 from barycode.images.slices import DC_BANDS, LUMA, SLICES
 from barycode.images.steps import octave_of, step_of
 from barycode.images.tile import Setting, decode_tile, encode_tile
@@ -106,7 +107,7 @@ def materials(model: ImageModel, scene: Scene, shape: Shape) -> list[Material]:
 
 
 def context_rows(scale: Tensor, late: Tensor) -> Tensor:
-    """Rows (n,) from the members' scale classes (n, d), integers in 0 ... 39, and the pass (n,) of each
+    """Rows (n,) from the members' scale classes (n, d), integers in 0 ... 55, and the pass (n,) of each
     vector.
 
     The integer sum of the magnitudes that the classes stand for, cut twice an octave.

@@ -110,7 +110,8 @@ def group_rows(name: str, group: Group, test: Material) -> list[dict[str, Any]]:
 
 def place_codes(decoder: Any, points: torch.Tensor) -> torch.Tensor:
     """Codes (192, h, w) that the decoder's own reconstruction moves onto these points, in steps."""
-    one, more = decoder.shrink[:, 0, None, None], decoder.shrink[:, 1, None, None]
+    shift = decoder.centroids.shift * decoder.centroids.cells
+    one, more = shift[:, 0, None, None], shift[:, 1, None, None]
     magnitude = points.abs()
     far, near = magnitude - more, magnitude - one
     codes = torch.where(far >= 1.5, far, torch.where(near > 0.5, near.clamp(max=1.499), magnitude))
@@ -180,8 +181,8 @@ def _dc(model: ImageModel, scene: Scene) -> tuple[torch.Tensor, int]:
     alone[list(DC_BANDS)] = scene.ratios[list(DC_BANDS)]
     data = encode_tile(model, alone * step_of(scene.index), Setting(scene.index), model.config.trade).payload
     points = torch.zeros_like(scene.ratios)
-    points[list(DC_BANDS)] = scene.codes[list(DC_BANDS)]
-    return model.decoder.reconstruct(points[None])[0].detach(), len(data)
+    points[list(DC_BANDS)] = scene.codes[list(DC_BANDS)]  # centroids already
+    return points, len(data)
 
 
 def _picture_row(name: str, size: int, original: np.ndarray, decoded: np.ndarray) -> dict[str, Any]:

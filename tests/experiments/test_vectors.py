@@ -48,10 +48,10 @@ def test_the_passes_never_split_a_patch(run):
 
 def test_context_rows_are_the_classes_of_the_scale(run):
     bands = sys.modules["bands"]
-    scale = torch.arange(40.0)[:, None].expand(-1, 4)
-    rows = bands.context_rows(scale, torch.zeros(40, dtype=torch.int64))
-    assert rows.tolist() == [s // 2 for s in range(40)]
-    assert torch.equal(bands.context_rows(scale, torch.ones(40, dtype=torch.int64)), rows + bands.CLASSES)
+    scale = torch.arange(56.0)[:, None].expand(-1, 4)
+    rows = bands.context_rows(scale, torch.zeros(56, dtype=torch.int64))
+    assert rows.tolist() == [s // 2 for s in range(56)]
+    assert torch.equal(bands.context_rows(scale, torch.ones(56, dtype=torch.int64)), rows + bands.CLASSES)
 
 
 def test_choice_is_the_least_cost(run):
@@ -81,7 +81,8 @@ def test_placed_codes_are_reconstructed_as_the_points(run):
     points = torch.linspace(-6, 6, 61)[None, None].expand(192, 1, -1).clone()
     points[points.abs() < 2] = 0
     codes = run.place_codes(model.decoder, points)
-    assert torch.allclose(model.decoder.reconstruct(codes[None])[0], points, atol=1e-5)
+    bands = tuple(range(192))
+    assert torch.allclose(model.decoder.reconstruct(codes[None, :, 0], bands)[0], points[:, 0], atol=1e-5)
 
 
 def test_rows_of_a_unit_make_a_report(run, monkeypatch, tmp_path):

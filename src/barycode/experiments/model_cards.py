@@ -59,7 +59,7 @@ def _card(name: str, title: str, measured: Measured, sets: list[dict]) -> str:
 
 def _facts(model: ImageModel, content: bytes) -> str:
     config = model.config
-    weights = {part: sum(p.numel() for p in getattr(model, part).parameters()) for part in PARTS}
+    weights = {part: sum(p.numel() for p in model.get_submodule(part).parameters()) for part in PARTS}
     rows = [
         ("file", f"{len(content):,} bytes"),
         ("SHA-256", f"`{hashlib.sha256(content).hexdigest()}`"),
@@ -78,8 +78,8 @@ def _facts(model: ImageModel, content: bytes) -> str:
 PARTS = {
     "analysis": "transform",
     "decoder": "decoder network",
-    "dc": "contexts of DC, integers",
-    "ac": "contexts of AC, integers",
+    "contexts.dc": "contexts of DC, integers",
+    "contexts.ac": "contexts of AC, integers",
 }
 
 

@@ -23,7 +23,7 @@ from barycode.images.windows import Window
 
 ROUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 26)  # of each effort
 DEFAULT_EFFORT = 3
-STRIDE = 1.3  # eta: beyond one, since the decoder answers less than an orthonormal inverse
+STRIDE = 1.5  # eta: beyond one, since the decoder answers less than an orthonormal inverse
 MIXING = 0.6  # of the new target with the one before, which damps what the strides overshoot
 
 
