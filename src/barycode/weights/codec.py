@@ -106,7 +106,7 @@ def compress_to(
 
     The bytes are the same for any number of workers.
     """
-    limit = _limit(source, checked_target(target))
+    limit = byte_limit(source, checked_target(target))
     settings = _settings(target, rules, hardened or {}, source)
     if calibration is not None:
         settings = _calibrated(settings, source, calibration, target)
@@ -134,7 +134,7 @@ def _settings(
     if isinstance(target, Lossless):
         return Settings(Budget(1.0), LOSSLESS_RULES, hardened, quick=target.level == "quick")
     entries = [entry for entry in source.directory.entries if entry.tied_to is None]
-    measured, limit = measure(source), _limit(source, target)
+    measured, limit = measure(source), byte_limit(source, target)
     bits = TYPICAL_BITS if limit is None else 8 * limit / max(sum(entry.size for entry in entries), 1)
     settings = Settings(
         Budget(1.0),
@@ -166,7 +166,8 @@ def _calibrated(settings: Settings, source: Source, calibration: Calibration, ta
     return replace(settings, curvatures=curvatures, shares=shares)
 
 
-def _limit(source: Source, target: Target) -> int | None:
+def byte_limit(source: Source, target: Target) -> int | None:
+    """How many bytes a file may have under a target, None where it does not say."""
     if isinstance(target, Size):
         return int(target.bytes)
     if isinstance(target, BitsPerWeight):

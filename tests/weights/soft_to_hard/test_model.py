@@ -18,7 +18,9 @@ from barycode.weights.soft_to_hard import (
     compressible,
     grid,
     harden,
+    hardened_state,
     kmeans_centers,
+    matrices,
     prune,
     quantizers,
     rate_loss,
@@ -210,11 +212,77 @@ def test_other_dtypes(dtype: torch.dtype) -> None:
     assert torch.equal(decompress(compress(model.state_dict(), hardened=codes))["0.weight"], model[0].weight)
 
 
-def test_tied_parameters_are_refused_by_name() -> None:
-    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+@pytest.mark.parametrize("choose", [matrices, lambda name, _: name == "1.weight"], ids=["all", "one place"])
+def test_tied_parameters_are_quantized_once_at_all_their_places(choose) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     model[1].weight = model[0].weight
-    with pytest.raises(InvalidInputError, match=r"0\.weight.*1\.weight"):
-        compressible(model, relative_grid())
+    compressible(model, relative_grid(), choose=choose)
+    assert len(list(quantizers(model))) == 1
+    train(model.double(), 0, optimizer_of(model), ExponentialSchedule(2.0, 1.1))
+    x = torch.randn(3, 8, dtype=torch.double)
+    seen = model.eval()(x)
+    codes = harden(model)
+    assert set(codes) == {"0.weight"}
+    assert model[1].weight is model[0].weight
+    assert torch.equal(model(x), seen)
+    decoded = decompress(compress(model.state_dict(), Lossless(), hardened=codes))
+    assert torch.equal(decoded["1.weight"], codes["0.weight"].tensor())
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm", "orthogonal"])
+def test_what_other_parametrizations_make_is_quantized_as_it_comes_out(kind) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(getattr(nn.utils.parametrizations, kind)(nn.Linear(8, 8)))
+    compressible(model, relative_grid())
+    rate_loss(model).backward()
+    assert all(p.grad is not None for name, p in model.named_parameters() if "original" in name)
+    x = torch.randn(3, 8)
+    seen = model.eval()(x)
+    codes = harden(model)
+    assert torch.equal(model[0].weight, codes["0.weight"].tensor())
+    assert set(model.state_dict()) == {"0.weight", "0.bias"}
+    assert model[0].weight.requires_grad
+    torch.testing.assert_close(model(x), seen)
+
+
+def test_the_hardened_state_is_that_of_the_hardened_model_and_leaves_it_in_training() -> None:
+    torch.manual_seed(0)
+    twice, tied = nn.Linear(6, 6), nn.Linear(6, 6)
+    tied.weight = twice.weight
+    model = nn.ModuleDict({"a": twice, "b": twice, "c": tied, "d": network()})
+    compressible(model, relative_grid())
+    for shrink in (0.0, 0.3):
+        state, codes = hardened_state(model, shrink=shrink)
+        assert len(list(quantizers(model))) == 4
+        plain = copy.deepcopy(model)
+        again = harden(plain, shrink=shrink)
+        assert codes.keys() == again.keys()
+        assert all(torch.equal(codes[name].indices, again[name].indices) for name in codes)
+        assert list(state) == list(plain.state_dict())
+        assert all(torch.equal(value, plain.state_dict()[name]) for name, value in state.items())
+        found = decompress(compress(state, Lossless(), hardened=codes))
+        assert found["c.weight"].data_ptr() == found["a.weight"].data_ptr() == found["b.weight"].data_ptr()
+
+
+def test_shrinking_makes_smaller_codes() -> None:
+    model = compressible(network(), relative_grid())
+    sizes = [
+        sum(
+            int((c.indices - len(c.centers) // 2).abs().sum())
+            for c in hardened_state(model, shrink=s)[1].values()
+        )
+        for s in (0.0, 0.2, 0.5, 100.0)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 0 < sizes[-2] < sizes[0]
+
+
+def test_a_copy_can_be_hardened_while_the_model_trains_on() -> None:
+    model = compressible(network(), relative_grid())
+    codes = harden(copy.deepcopy(model))
+    train(model, 1, optimizer_of(model), ExponentialSchedule(2.0, 1.1))
+    assert set(harden(model)) == set(codes)
 
 
 @pytest.mark.parametrize(
@@ -255,11 +323,17 @@ def test_frozen_parameters_are_left_alone() -> None:
     assert not model[0].weight.requires_grad
 
 
-def test_a_model_that_is_wrapped_for_many_processes_is_refused(tmp_path) -> None:
+def test_a_model_that_is_wrapped_for_many_processes_trains_and_has_its_gradients(tmp_path) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
-        wrapped = nn.parallel.DistributedDataParallel(nn.Linear(8, 8))
-        with pytest.raises(InvalidInputError, match="before it is wrapped"):
-            compressible(wrapped, relative_grid())
+        alone = compressible(network(), relative_grid())
+        wrapped = nn.parallel.DistributedDataParallel(network(), find_unused_parameters=True)
+        assert compressible(wrapped, relative_grid()) is wrapped
+        assert wrapped.find_unused_parameters
+        for model in (alone, wrapped):
+            train(model, 3, optimizer_of(model), ExponentialSchedule(2.0, 1.1))
+        for name, value in alone.state_dict().items():
+            torch.testing.assert_close(wrapped.module.state_dict()[name], value)
+        assert set(harden(wrapped)) == {f"module.{name}" for name in harden(alone)}
     finally:
         torch.distributed.destroy_process_group()

@@ -1,19 +1,27 @@
 """Soft-to-hard quantization of the weights of any module, for any training loop."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import softshrink
 from torch.nn.utils import parametrize
 
 from barycode.errors import InvalidInputError
 from barycode.rate.entropy import soft_cross_entropy
 from barycode.weights.hardened import Hardened
-from barycode.weights.soft_to_hard.centers import Centers, CentersFor
+from barycode.weights.soft_to_hard.centers import CentersFor
+from barycode.weights.soft_to_hard.distributed import unwrapped, wrap_again
 from barycode.weights.soft_to_hard.parametrization import SoftToHard
+from barycode.weights.soft_to_hard.places import (
+    Place,
+    QuantizedPlace,
+    free_places,
+    make_plain,
+    quantized_places,
+)
 
 Choice = Callable[[str, Tensor], bool]
 """Says by name and value whether a parameter is quantized."""
@@ -35,25 +43,41 @@ def compressible(  # the one function that sees everything a user may choose
 ) -> nn.Module:
     """Put the chosen parameters of `model` under soft-to-hard quantizers, in place, and return it.
 
-    Every tensor gets its own centers, or all of them the same ones if `shared`. Train as ever, with
-    `beta * rate_loss(model)` added to the loss; `anneal(model, sigma)` from a schedule; `harden(model)`
-    in the end. May be called again for further parameters. The model's state_dict holds all of it that a
-    resumed run needs. Raises InvalidInputError where there is nothing to quantize, or a tied parameter.
+    Every tensor gets its own centers, or all of them the same ones if `shared`; a tied parameter is quantized
+    once, at all its places if one is chosen. What weight_norm or another parametrization makes is quantized
+    as it comes out. Train as ever, with `beta * rate_loss(model)` added to the loss; `anneal(model, sigma)`
+    from a schedule; `harden(model)` in the end. May be called again for further parameters, and for a model
+    that DistributedDataParallel wraps already. The model's state_dict holds all of it that a resumed run
+    needs. Raises InvalidInputError where there is nothing to quantize.
     """
-    chosen = [place for place in _places(model) if choose(place.path, place.value)]
-    if isinstance(model, nn.parallel.DistributedDataParallel):
-        raise InvalidInputError(
-            "The model is wrapped in DistributedDataParallel, which does not learn of later parameters: "
-            "call compressible before it is wrapped."
-        )
-    _check(chosen)
-    common = centers(torch.cat([place.value.detach().flatten() for place in chosen])) if shared else None
-    for place in chosen:
-        own = common if common is not None else centers(place.value.detach().flatten())
-        quantizer = SoftToHard(own.to(place.value.device), sigma, hard_forward=hard_forward)
-        parametrize.register_parametrization(place.module, place.name, quantizer.to(place.value.device))
+    chosen = _chosen(unwrapped(model), choose)
+    if not chosen:
+        raise InvalidInputError("No parameter of the model was chosen: nothing to quantize.")
+    values = [places[0].value.detach() for places in chosen]
+    common = centers(torch.cat([value.flatten() for value in values])) if shared else None
+    for places, value in zip(chosen, values, strict=True):
+        own = common if common is not None else centers(value.flatten())
+        quantizer = SoftToHard(own, sigma, hard_forward=hard_forward).to(value.device)
+        for place in places:
+            parametrize.register_parametrization(place.module, place.name, quantizer)
         quantizer.train(model.training)
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        wrap_again(model)
     return model
+
+
+def chosen_values(model: nn.Module, choose: Choice = matrices) -> list[Tensor]:
+    """The weights that `compressible` would quantize, tied ones once."""
+    return [places[0].value.detach() for places in _chosen(unwrapped(model), choose)]
+
+
+@torch.enable_grad()
+def _chosen(model: nn.Module, choose: Choice) -> list[list[Place]]:
+    """The places of each chosen parameter."""
+    tied: defaultdict[int, list[Place]] = defaultdict(list)
+    for place in free_places(model):
+        tied[id(place.value)].append(place)
+    return [places for places in tied.values() if any(choose(place.path, place.value) for place in places)]
 
 
 def rate_loss(model: nn.Module) -> Float[Tensor, ""]:
@@ -109,24 +133,59 @@ def prune(model: nn.Module, fraction: float) -> None:
 
 
 @torch.no_grad()
-def harden(model: nn.Module) -> dict[str, Hardened]:
+def harden(model: nn.Module, *, shrink: float = 0.0) -> dict[str, Hardened]:
     """Make every quantized weight its nearest center, a plain parameter again, and return the codes by name.
 
-    Then `compress(model.state_dict(), hardened=codes)` is a file that holds these weights exactly.
+    With `shrink`, weights first come nearer to zero by so many spacings, for fewer bits: codes that are in
+    doubt take the smaller value. Then `compress(model.state_dict(), hardened=codes)` is a file that holds
+    these weights exactly.
     """
-    codes = {}
-    for place in list(_quantized(model)):
-        codes[place.path] = place.quantizer.hardened(place.value)
-        trained = place.quantizer.training
-        place.quantizer.eval()
-        parametrize.remove_parametrizations(place.module, place.name, leave_parametrized=True)
-        place.quantizer.train(trained)
-    return codes
+    places = list(quantized_places(model))
+    found = _hardened(places, shrink)
+    for place in places:
+        make_plain(place, found[place.quantizer].tensor().to(place.value.device))
+    return {place.path: found[place.quantizer] for place in _first(places)}
+
+
+@torch.no_grad()
+def hardened_state(model: nn.Module, *, shrink: float = 0.0) -> tuple[dict[str, Tensor], dict[str, Hardened]]:
+    """The state dict and the codes that the model would have after `harden`; it trains on undisturbed."""
+    places = list(quantized_places(model, every_name=True))
+    found = _hardened(places, shrink)
+    tensors = {quantizer: code.tensor() for quantizer, code in found.items()}
+    marks = {place.mark: place for place in places}
+    state: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        place = next((marks[mark] for mark in _prefixes(name) if mark in marks), None)
+        if place is None:
+            state[name] = tensor
+        else:
+            state[place.path] = tensors[place.quantizer]
+    return state, {place.path: found[place.quantizer] for place in _first(places)}
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """What stands before each of the dots of a name, with the dot."""
+    return (name[: i + 1] for i, letter in enumerate(name) if letter == ".")
+
+
+def _hardened(places: list[QuantizedPlace], shrink: float) -> dict[SoftToHard, Hardened]:
+    return {
+        place.quantizer: place.quantizer.hardened(
+            softshrink(place.value, shrink * float(place.quantizer.centers.spacing()))
+        )
+        for place in _first(places)
+    }
+
+
+def _first(places: Iterable[QuantizedPlace]) -> list[QuantizedPlace]:
+    """The first place of each quantizer: the name that tied weights have in a file."""
+    return list({place.quantizer: place for place in reversed(list(places))}.values())[::-1]
 
 
 def quantizers(model: nn.Module) -> Iterator[tuple[SoftToHard, Tensor]]:
     """Every quantizer with the weights that are under it, those that the optimizer moves."""
-    for place in _quantized(model):
+    for place in _first(quantized_places(model)):
         yield place.quantizer, place.value
 
 
@@ -134,49 +193,3 @@ def center_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The learned parameters of centers and grids, each once: give them a learning rate of their own."""
     books = dict.fromkeys(quantizer.centers for quantizer, _ in quantizers(model))  # in the model's order
     return [p for book in books for p in book.parameters() if p.requires_grad]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a parameter is: module.name, known to the whole model as `path`."""
-
-    module: nn.Module
-    name: str
-    path: str
-    value: Tensor
-
-
-@dataclass(frozen=True)
-class _QuantizedPlace(_Place):
-    quantizer: SoftToHard
-
-
-def _places(model: nn.Module) -> Iterator[_Place]:
-    """Plain parameters of floating point, tied ones at every place they have."""
-    for prefix, module in model.named_modules():
-        if isinstance(module, parametrize.ParametrizationList | Centers | SoftToHard):
-            continue
-        for name, value in module.named_parameters(recurse=False, remove_duplicate=False):
-            if value.dtype.is_floating_point:
-                yield _Place(module, name, f"{prefix}.{name}".lstrip("."), value)
-
-
-def _quantized(model: nn.Module) -> Iterator[_QuantizedPlace]:
-    for prefix, module in model.named_modules():
-        if not parametrize.is_parametrized(module):
-            continue
-        for name, chain in module.parametrizations.items():
-            if len(chain) == 1 and isinstance(chain[0], SoftToHard):
-                yield _QuantizedPlace(module, name, f"{prefix}.{name}".lstrip("."), chain.original, chain[0])
-
-
-def _check(chosen: list[_Place]) -> None:
-    if not chosen:
-        raise InvalidInputError("No parameter of the model was chosen: nothing to quantize.")
-    seen: dict[int, str] = {}
-    for place in chosen:
-        first = seen.setdefault(id(place.value), place.path)
-        if first != place.path:
-            raise InvalidInputError(
-                f"{first!r} and {place.path!r} are the same parameter: leave tied parameters out."
-            )
