@@ -12,7 +12,7 @@ GUIDE = (DOCS / "weights.md").read_text()
 
 def test_snippets(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run_snippets("weights.md", 5)
+    run_snippets("weights.md", 6)
     assert "the first layer, at half the step" in capsys.readouterr().out
 
 

@@ -60,6 +60,13 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
             "about 1 % more bytes."
         ),
     ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Networks: the checkpoint, or its .bary file, that this one was fine-tuned from: the file "
+            "is the difference to it, and needs it again."
+        ),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(
@@ -154,10 +161,10 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     limit = None if size is None else read_size(size)
     target = networks.target_of(lossless, bits_per_weight, limit, max_error, relative_error, level)
     errors = (bits_per_weight, max_error, relative_error)
-    of_networks = bool(lossless or keep or key or (workers and not engine))
+    of_networks = bool(lossless or keep or key or base or (workers and not engine))
     of_networks = of_networks or any(asked is not None for asked in errors)
     options = PictureOptions(Wanted(quality, limit, bpp, psnr, ssimulacra2), effort, model, strip, flatten)
-    of_network = networks.NetworkOptions(target, keep or (), workers, key)
+    of_network = networks.NetworkOptions(target, keep or (), workers, key, base)
     who = corpora.Workers(engine, address, workers if engine else None, shard_size, column)
     if folder:
         job = model_folders.job_of(folder, output, packed=False)

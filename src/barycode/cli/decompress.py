@@ -38,6 +38,10 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         bool,
         typer.Option("--strip", help="Pictures: leave out EXIF, XMP, text; not orientation and profile."),
     ] = False,
+    base: Annotated[
+        Path | None,
+        typer.Option(help="Networks: the checkpoint, or its .bary file, that the file is a difference to."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Networks: so many processes. Default: all CPUs, for large files."),
@@ -61,12 +65,12 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode decompress bert-base-bary/` writes the model folder bert-base again
     """
-    options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing, workers)
+    options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing, workers, base)
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     if folder := model_folders.folder_of(inputs, packed=True):
         job = model_folders.job_of(folder, output, packed=True)
         return run_jobs(
-            [job], lambda job: model_folders.decompress(folder, job.target, force, options.limit, workers)
+            [job], lambda job: model_folders.decompress(folder, job.target, force, options.unpacking)
         )
     kinds = Kinds(".bary files", lambda: frozenset({COMPRESSED}), UNKNOWN, files)
     return run_jobs(plan(inputs, output, kinds), lambda job: _decompress(job, options))
@@ -82,6 +86,11 @@ class Options:
     force: bool
     skip_existing: bool
     workers: int | None
+    base: Path | None
+
+    @property
+    def unpacking(self) -> networks.Unpacking:
+        return networks.Unpacking(self.limit, self.workers, self.base)
 
 
 def _decompress(job: Job, options: Options) -> str:
@@ -95,7 +104,7 @@ def _decompress(job: Job, options: Options) -> str:
             job = streams.with_suffix(job, SUFFIXES[kind])
         streams.check_target(job, options.force, options.skip_existing)
         if kind == networks.KIND:
-            return networks.decompress(job, source, options.force, options.limit, options.workers)
+            return networks.decompress(job, source, options.force, options.unpacking)
         return _decompress_picture(job, source, options)
 
 

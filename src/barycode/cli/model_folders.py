@@ -47,13 +47,13 @@ def compress(folder: Path, target: Path, options: networks.NetworkOptions, force
     return networks.compress(job, weights, weights.suffix, options, force)
 
 
-def decompress(folder: Path, target: Path, force: bool, limit: int | None, workers: int | None) -> str:
+def decompress(folder: Path, target: Path, force: bool, options: networks.Unpacking) -> str:
     """Fill the folder `target` with model.safetensors and the small files; the line to print."""
     _make(folder, target, force)
     job = Job(folder / PACKED, target / UNPACKED)
     streams.check_target(job, force, False)
     _copy_small(folder, target, force)
-    return networks.decompress(job, folder / PACKED, force, limit, workers)
+    return networks.decompress(job, folder / PACKED, force, options)
 
 
 def _make(folder: Path, target: Path, force: bool) -> None:

@@ -77,13 +77,14 @@ def target_of(
 @dataclass(frozen=True)
 class NetworkOptions:
     """How networks are compressed: to what, which tensors exactly, by how many processes (None: all CPUs),
-    and where in a PyTorch file the state dict is.
+    where in a PyTorch file the state dict is, and the network that the file is to be the difference to.
     """
 
     target: "Target | None"
     keep: Sequence[str] = ()
     workers: int | None = None
     key: str | None = None
+    base: Path | None = None
 
 
 def compress(job: Job, checkpoint: Path, suffix: str, options: NetworkOptions, force: bool) -> str:
@@ -114,6 +115,7 @@ def write_compressed(
     from barycode.weights import DEFAULT_RULES, Keep, Lossless, Rule, compress_to
     from barycode.weights.checkpoints.files import open_source
     from barycode.weights.codec import DEFAULT_TARGET
+    from barycode.weights.deltas import Difference, open_base
 
     target = options.target
     rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in options.keep), *DEFAULT_RULES)
@@ -123,27 +125,38 @@ def write_compressed(
             f"{name} has more than a state dict, and --lossless would lose it "
             f"({_names(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
         )
+    if options.base is not None:
+        source = Difference(source, open_base(options.base), isinstance(target, Lossless))
     with _workers(options.workers, source.directory.entries) as workers:
         report = compress_to(file, source, target or DEFAULT_TARGET, rules=rules, workers=workers)
     return report, source
 
 
-def decompress(job: Job, packed: Path, force: bool, limit: int | None, workers: int | None = None) -> str:
-    """Decompress into a .safetensors file or, if the target is called so, a .pt file; `limit` in bytes of
-    tensors.
-    """
+@dataclass(frozen=True)
+class Unpacking:
+    """How networks are decompressed: how many bytes at most, by how many processes, with which base."""
+
+    limit: int | None = None
+    workers: int | None = None
+    base: Path | None = None
+
+
+def decompress(job: Job, packed: Path, force: bool, options: Unpacking) -> str:
+    """Decompress into a .safetensors file or, if the target is called so, a .pt or .npz file."""
     from barycode.weights.checkpoints.arrays import write_npz
     from barycode.weights.checkpoints.files import write_pytorch, write_safetensors
+    from barycode.weights.deltas import open_base, with_base
     from barycode.weights.file_format.reader import NetworkReader
 
     check_suffix(job.target)
     suffix = job.target.suffix.lower()
     writer = {".npz": write_npz}.get(suffix, write_pytorch if suffix in PYTORCH else write_safetensors)
     with packed.open("rb") as stream, tempfile.TemporaryFile() as file:
-        entries = NetworkReader(stream, limit).directory.entries
+        entries = NetworkReader(stream, options.limit).directory.entries
         stream.seek(0)
-        with _workers(workers, entries) as processes:
-            count = writer(file, NetworkReader(stream, limit, processes))
+        base = None if options.base is None else open_base(options.base)
+        with _workers(options.workers, entries) as processes:
+            count = writer(file, with_base(NetworkReader(stream, options.limit, processes), base))
         size = file.seek(0, os.SEEK_END)
         streams.write(job, _chunks(file), force)
     return f"{shown_change(job, packed.stat().st_size, size)}, {count} tensors"

@@ -22,6 +22,7 @@ from barycode.weights.allocation.sensitivity import calibrated
 from barycode.weights.allocation.step_shares import relative_shares, shares
 from barycode.weights.calibration.statistics import Calibration
 from barycode.weights.checkpoints.sources import Source, StateDict
+from barycode.weights.deltas import Difference, with_base
 from barycode.weights.file_format.reader import DEFAULT_LIMIT, NetworkReader
 from barycode.weights.file_format.writer import Settings, write_file
 from barycode.weights.hardened import Hardened
@@ -62,16 +63,24 @@ def compress(
     hardened: Mapping[str, Hardened] | None = None,
     calibration: Calibration | None = None,
     metadata: Mapping[str, str] | None = None,
+    base: Mapping[str, Tensor] | None = None,
 ) -> bytes:
     """Compress a state dict to the bytes of a `.bary` file.
 
     `target` says how small or how exact: RelativeError(0.02), Lossless(), BitsPerWeight(4), Size(bytes),
     MaxError(error), Step(step). `rules` say which tensors are kept finer; `hardened` gives tensors that are
     on their codebooks already, coded with no further loss. `calibration` (of `calibrate`) lets the file's
-    bytes go where the network's outputs feel them. Raises InvalidInputError.
+    bytes go where the network's outputs feel them. `base`, a network that is much the same, makes the file
+    the difference to it. Raises InvalidInputError.
     """
     return explain(
-        state_dict, target, rules=rules, hardened=hardened, calibration=calibration, metadata=metadata
+        state_dict,
+        target,
+        rules=rules,
+        hardened=hardened,
+        calibration=calibration,
+        metadata=metadata,
+        base=base,
     ).data
 
 
@@ -83,10 +92,13 @@ def explain(
     hardened: Mapping[str, Hardened] | None = None,
     calibration: Calibration | None = None,
     metadata: Mapping[str, str] | None = None,
+    base: Mapping[str, Tensor] | None = None,
 ) -> Compressed:
     """`compress` with its report: what each tensor was coded as and why, its bits, its errors."""
     stream = BytesIO()
-    source = StateDict(state_dict, metadata)
+    source: Source = StateDict(state_dict, metadata)
+    if base is not None:
+        source = Difference(source, StateDict(base), isinstance(target, Lossless))
     report = compress_to(stream, source, target, rules=rules, hardened=hardened, calibration=calibration)
     return Compressed(stream.getvalue(), report)
 
@@ -119,13 +131,17 @@ def compress_to(
 
 
 @plain_torch()
-def decompress(data: bytes, *, limit: int | None = DEFAULT_LIMIT) -> dict[str, Tensor]:
+def decompress(
+    data: bytes, *, base: Mapping[str, Tensor] | None = None, limit: int | None = DEFAULT_LIMIT
+) -> dict[str, Tensor]:
     """The tensors of `.bary` bytes: names, order, shapes, dtypes and ties as they were.
 
-    `limit` is how many bytes the tensors may have, None any number. Raises LimitError beyond it,
+    `base` is the network that the file is a difference to, where it is one. `limit` is how many bytes the
+    tensors may have, None any number. Raises LimitError beyond it, InvalidInputError for another base,
     CorruptFileError for damaged files, UnsupportedFileError for files of another kind.
     """
-    return NetworkReader(BytesIO(data), limit).state_dict()
+    reader = NetworkReader(BytesIO(data), limit)
+    return with_base(reader, None if base is None else StateDict(base)).state_dict()
 
 
 def _settings(

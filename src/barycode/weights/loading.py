@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.plain_torch import plain_torch
+from barycode.weights.deltas import refuse_difference
 from barycode.weights.file_format.number_formats import FLOATS
-from barycode.weights.file_format.reader import DEFAULT_LIMIT, NetworkReader
+from barycode.weights.file_format.reader import DEFAULT_LIMIT, NetworkReader, tied_again
 from barycode.weights.network_file import NetworkFile, Where, open
 from barycode.weights.workers import Workers
 
@@ -29,6 +30,7 @@ def load(
     tensors: dict[str, Tensor] = {}
     with Path(path).open("rb") as stream, Workers(workers) as processes, plain_torch(), torch.no_grad():
         reader = NetworkReader(stream, limit, processes)
+        refuse_difference(reader.directory.metadata)
         for block, values in reader.blocks():
             entry = block.entry
             if entry.name not in tensors:
@@ -36,9 +38,7 @@ def load(
                 tensors[entry.name] = torch.empty(entry.shape, dtype=wanted, device=device)
             rows = tensors[entry.name].view(block.shape)
             (rows[block.start : block.stop] if block.shape else rows).copy_(values)
-    entries = reader.directory.entries
-    origins = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
-    return {name: tensors[origin] for name, origin in origins.items()}
+    return tied_again(reader.directory, tensors)
 
 
 def load_into(

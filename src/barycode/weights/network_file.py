@@ -10,6 +10,7 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.plain_torch import plain_torch
+from barycode.weights.deltas import refuse_difference
 from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.number_formats import FLOATS
 from barycode.weights.file_format.parts import Parts, Piece
@@ -36,6 +37,7 @@ class NetworkFile:
         self._stream = stream
         with plain_torch():
             self._parts = Parts(stream, limit)
+        refuse_difference(self._parts.directory.metadata)
         self._entries = {entry.name: entry for entry in self.directory.entries}
         self._dtype, self._device = dtype, torch.device(device)
         self._last: tuple[int, list[Tensor]] | None = None

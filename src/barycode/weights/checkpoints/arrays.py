@@ -16,7 +16,7 @@ from torch import Tensor
 from barycode.errors import CorruptFileError, InvalidInputError, MissingDataError, UnsupportedFileError
 from barycode.weights.checkpoints.sources import Source
 from barycode.weights.file_format.directory import MAX_ENTRIES, Directory, Entry
-from barycode.weights.file_format.reader import NetworkReader
+from barycode.weights.file_format.reader import Tensors
 
 GGUF_TYPES = (
     "gguf.types"  # in the metadata: the types of tensors that are stored as the bytes of their blocks
@@ -133,7 +133,7 @@ def torch_type(dtype: np.dtype, name: str, path: Any) -> torch.dtype:
     return found
 
 
-def write_npz(stream: BinaryIO, reader: NetworkReader) -> int:
+def write_npz(stream: BinaryIO, reader: Tensors) -> int:
     """Decode a file into a NumPy archive, tensor by tensor; the number of tensors. A tied tensor is written
     for each of its names.
     """

@@ -16,7 +16,7 @@ from barycode.weights.checkpoints.arrays import gguf_source, npz_source, onnx_so
 from barycode.weights.checkpoints.sources import Source, StateDict
 from barycode.weights.file_format.directory import MAX_ENTRIES, Directory, Entry
 from barycode.weights.file_format.number_formats import element_bytes, to_bits
-from barycode.weights.file_format.reader import NetworkReader
+from barycode.weights.file_format.reader import Tensors
 
 PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
 USUAL_KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "params", "weights")
@@ -234,7 +234,7 @@ def _refuse_expanded(tensors: Mapping[str, Tensor], path: Path) -> None:
             )
 
 
-def write_safetensors(stream: BinaryIO, reader: NetworkReader) -> int:
+def write_safetensors(stream: BinaryIO, reader: Tensors) -> int:
     """Decode a file into a safetensors file, tensor by tensor; the number of tensors.
 
     Wide numbers come first, so that all are aligned; a tied tensor is written for each of its names.
@@ -284,7 +284,7 @@ def _layout(directory: Directory) -> tuple[bytes, int, dict[str, int]]:
     return text, 8 + len(text), places
 
 
-def write_pytorch(stream: BinaryIO, reader: NetworkReader) -> int:
+def write_pytorch(stream: BinaryIO, reader: Tensors) -> int:
     """Decode a file into a PyTorch state dict, in memory and then to the stream; the number of tensors."""
     tensors = reader.state_dict()
     torch.save(tensors, stream)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError
 from barycode.weights.entropy_coding.byte_planes import planes_of, read_plane, write_plane
 from barycode.weights.entropy_coding.channel_scales import PER_OCTAVE, Grid, ScaleCoder, Scales
-from barycode.weights.entropy_coding.lanes import ALPHABET, TOTAL, LaneTables, decode, encode, lanes_for
+from barycode.weights.entropy_coding.lane_stream import read_symbols, write_symbols
+from barycode.weights.entropy_coding.lanes import ALPHABET, lanes_for
 from barycode.weights.entropy_coding.symbol_stream import Exchange
 from barycode.weights.file_format.number_formats import FloatFormat
 
@@ -116,15 +116,7 @@ def pack_floats(bits: Bits, classes: NDArray[np.int32], form: FloatFormat) -> by
     lanes = lanes_for(len(bits))
     carried = planes[-1][: 2 * lanes].view("<u2").astype(np.uint16)
     planes[-1] = planes[-1][2 * lanes :]
-    places = rows.astype(np.int64) << 8
-    places |= symbols
-    counts = np.bincount(places, minlength=ROWS * ALPHABET).reshape(ROWS, ALPHABET)
-    tables = LaneTables.of(counts)
-    states, words = encode(places, tables, carried)
-    writer.blob(_table_bytes(tables))
-    for plane in planes_of(states, range(4)):
-        write_plane(writer, plane)
-    writer.blob(words.astype("<u2").tobytes())
+    write_symbols(writer, symbols, rows, ROWS, carried)
     if len(outside):
         for plane in planes_of(outside, range(outside.itemsize)):
             write_plane(writer, plane)
@@ -138,15 +130,7 @@ def unpack_floats(data: bytes, classes: NDArray[np.int32], form: FloatFormat) ->
     """The numbers (n,) that `pack_floats` wrote; CorruptFileError for anything else."""
     layout, reader, count = _Layout(form), ByteReader(data, "A group of floats"), len(classes)
     lanes, rows = lanes_for(count), _rows(classes)
-    tables = _read_tables(reader.blob())
-    states = np.zeros(lanes, np.uint32)
-    for place in range(4):
-        states |= read_plane(reader, lanes).astype(np.uint32) << 8 * place
-    packed = reader.blob()
-    if len(packed) % 2:
-        raise CorruptFileError("Coded symbols have half a word: the file is damaged.")
-    words = np.frombuffer(packed, "<u2").astype(np.uint16)
-    symbols, carried = decode(states, words, rows, tables)
+    symbols, carried = read_symbols(reader, rows, ROWS, lanes)
     bits = _high(symbols, classes, reader, layout)
     sizes = _plane_sizes(count, layout)
     for place, size in enumerate(sizes):
@@ -238,22 +222,3 @@ def _put(bits: Bits, plane: NDArray[np.uint8], place: int, layout: _Layout) -> N
     bits |= values >> kind(width - 1) << kind(top)
     values &= kind(2 ** (width - 1) - 1)
     bits |= values << kind(8 * place)
-
-
-def _table_bytes(tables: LaneTables) -> bytes:
-    return zstandard.ZstdCompressor(level=19).compress(tables.frequencies.astype("<u2").tobytes())
-
-
-def _read_tables(data: bytes) -> LaneTables:
-    size = 2 * ROWS * ALPHABET
-    try:
-        known = zstandard.frame_content_size(data) == size
-        plain = zstandard.ZstdDecompressor().decompress(data, size, allow_extra_data=False) if known else b""
-    except zstandard.ZstdError as error:
-        raise CorruptFileError(f"A table of frequencies does not unpack ({error}): damaged file.") from error
-    if len(plain) != size:
-        raise CorruptFileError("A table of frequencies has another size: the file is damaged.")
-    frequencies = np.frombuffer(plain, "<u2").astype(np.int64).reshape(ROWS, ALPHABET)
-    if (frequencies.sum(1) != TOTAL).any():
-        raise CorruptFileError("A table of frequencies does not add up: the file is damaged.")
-    return LaneTables(frequencies)

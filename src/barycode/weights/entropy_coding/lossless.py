@@ -191,6 +191,12 @@ def _learned_bits(values: NDArray) -> float:
     return entropy + len(counts) * (np.log2(len(values)) / 2 + 3)
 
 
+def integer_bits(bits: Bits) -> float:
+    """About what IntegerCoder spends on numbers (n,), n > 0."""
+    width = 8 * bits.itemsize
+    return min(_plane_bits(bits, width), _plane_bits(np.diff(bits, prepend=bits.dtype.type(0)), width))
+
+
 def _plane_bits(values: NDArray, width: int) -> float:
     """Of all planes of values (n,), n > 0."""
     planes = (_plane(values, shift, PLANE_BITS) for shift in range(0, width, PLANE_BITS))

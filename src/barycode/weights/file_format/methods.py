@@ -42,6 +42,13 @@ class Planes(Exact):
 
 
 @dataclass(frozen=True)
+class Integers(Exact):
+    """Every bit, of an integer: length and leading bits in lanes."""
+
+    words = "exact, integers"
+
+
+@dataclass(frozen=True)
 class Plain:
     """Codes on a uniform grid: code * step. The low `shift` bits of a code are stored as they are."""
 
@@ -93,12 +100,12 @@ class CodeVectors:
     words = "code vectors"
 
 
-Method = Exact | Table | Fields | Planes | Plain | Trellis | Centers | TableCenters | Leveled | CodeVectors
+Method = Exact | Plain | Trellis | Centers | CodeVectors  # and the kinds of these
 _NUMBERS: tuple[type, ...] = (
     *(Exact, Plain, Trellis, Centers, Leveled, CodeVectors, Table, TableCenters),
-    *(Fields, Planes),
+    *(Fields, Planes, Integers),
 )
-_EXACT: dict[type, Method] = {type(way): way for way in (Exact(), Table(), Fields(), Planes())}
+_EXACT: dict[type, Method] = {type(way): way for way in (Exact(), Table(), Fields(), Planes(), Integers())}
 WITH_ASIDE = 255  # before a method: some entries follow it as they are
 
 

@@ -15,12 +15,27 @@ from barycode.weights.entropy_coding.adaptive_tables import AdaptiveTables, flat
 from barycode.weights.entropy_coding.channel_scales import Grid, ScaleCoder, Scales
 from barycode.weights.entropy_coding.float_fields import FloatScales, pack_floats, unpack_floats
 from barycode.weights.entropy_coding.float_planes import pack_planes, unpack_planes
+from barycode.weights.entropy_coding.integer_fields import (
+    folded,
+    integer_scales,
+    pack_integers,
+    unfolded,
+    unpack_integers,
+)
 from barycode.weights.entropy_coding.lossless import Bits, FloatCoder, IntegerCoder, code_learning
 from barycode.weights.entropy_coding.quantized import CLASSES, PIECE, ZERO_CLASS, CodeCoder
 from barycode.weights.entropy_coding.symbol_costs import Metered
 from barycode.weights.entropy_coding.symbol_stream import Exchange
 from barycode.weights.file_format.items import Item
-from barycode.weights.file_format.methods import CodeVectors, Exact, Fields, Leveled, Planes, Trellis
+from barycode.weights.file_format.methods import (
+    CodeVectors,
+    Exact,
+    Fields,
+    Integers,
+    Leveled,
+    Planes,
+    Trellis,
+)
 from barycode.weights.file_format.number_formats import FLOATS, element_bytes, real_dtype
 from barycode.weights.quantization.curvature import Curvature, Matrix, placed
 
@@ -106,6 +121,8 @@ class PartCoder:
             width, form = element_bytes(dtype), FLOATS.get(dtype)
             data = self._beside(None if own is None else pack_planes(own[0], form, method.level))
             bits = own[0] if own is not None else unpack_planes(data, grids[0].size, width, form)
+        elif isinstance(method, Integers):
+            data, bits = self._integers_group(grids[0], dtype, None if own is None else own[0])
         else:
             classes = self._float_scales(dtype).code(self._exchange, grids, own)
             joined = None if own is None else np.concatenate(own)
@@ -116,6 +133,17 @@ class PartCoder:
         for i, size in zip(members, sizes, strict=True):
             self._bits[i] += (told + 8 * len(data)) * size / sum(sizes)
         return dict(zip(members, np.split(bits, np.cumsum(sizes)[:-1]), strict=True))
+
+    def _integers_group(self, grid: Grid, dtype: torch.dtype, bits: Bits | None) -> tuple[bytes, Bits]:
+        signed = dtype.is_signed
+        numbers = None if bits is None else folded(bits, signed)
+        scales = self._scales.code(
+            self._exchange, grid, None if numbers is None else integer_scales(numbers, grid)
+        )
+        data = self._beside(None if numbers is None else pack_integers(numbers, scales))
+        if bits is not None:
+            return data, bits
+        return data, unfolded(unpack_integers(data, scales, element_bytes(dtype)), signed)
 
     def _beside(self, data: bytes | None) -> bytes:
         if data is None:
@@ -154,13 +182,13 @@ class PartCoder:
 
 
 def grouped(items: Sequence[Item]) -> list[list[int]]:
-    """The places of the tensors of each group: all `Fields` of one type together, every `Planes` alone."""
+    """The places of the tensors of each group: all `Fields` of one type together, all others alone."""
     fields: dict[torch.dtype, list[int]] = {}
     alone = []
     for i, item in enumerate(items):
         if isinstance(item.method, Fields):
             fields.setdefault(real_dtype(item.entry.dtype), []).append(i)
-        elif isinstance(item.method, Planes):
+        elif isinstance(item.method, Planes | Integers):
             alone.append([i])
     return [*fields.values(), *alone]
 

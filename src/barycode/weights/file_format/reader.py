@@ -1,9 +1,9 @@
 """The sections of a file to tensors: all of them part by part, or those that are asked for."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -26,6 +26,18 @@ from barycode.weights.quantization.dequantize import dequantize
 from barycode.weights.workers import IN_PROCESS, Workers
 
 DEFAULT_LIMIT = 2**38  # bytes that the tensors of a file may have: 256 GiB
+
+
+class Tensors(Protocol):
+    """The tensors of a file, whichever way they come out of it."""
+
+    directory: Directory
+
+    def tensors(self) -> Iterator[tuple[Entry, Tensor]]: ...
+
+    def blocks(self) -> Iterator[tuple[Block, Tensor]]: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
 
 
 class NetworkReader:
@@ -71,10 +83,7 @@ class NetworkReader:
 
     def state_dict(self) -> dict[str, Tensor]:
         """All tensors by name, in order; tied ones are the same object."""
-        tensors = {entry.name: tensor for entry, tensor in self.tensors()}
-        entries = self.directory.entries
-        origins = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
-        return {name: tensors[origin] for name, origin in origins.items()}
+        return tied_again(self.directory, {entry.name: tensor for entry, tensor in self.tensors()})
 
     def shares(self) -> Iterator[tuple[Entry, str, float]]:
         """Every tensor that is not tied, how it is coded, and its bits: the file is decoded for it."""
@@ -141,6 +150,13 @@ class NetworkReader:
             raise CorruptFileError(
                 "A codebook is not used, or does not come where it is first used: the file is damaged."
             )
+
+
+def tied_again(directory: Directory, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All tensors by name, in order, of those that are not tied: the same object for all names of one."""
+    entries = directory.entries
+    origins = {e.name: e.name if e.tied_to is None else entries[e.tied_to].name for e in entries}
+    return {name: tensors[origin] for name, origin in origins.items()}
 
 
 def read_book(section: Section) -> Tensor:

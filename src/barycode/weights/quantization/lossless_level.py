@@ -9,10 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from barycode.weights.entropy_coding.byte_planes import THOROUGH
+from barycode.weights.entropy_coding.channel_scales import Grid
 from barycode.weights.entropy_coding.float_fields import HEADS
 from barycode.weights.entropy_coding.float_planes import pack_planes
+from barycode.weights.entropy_coding.integer_fields import folded, integer_scales, pack_integers
+from barycode.weights.entropy_coding.lossless import integer_bits
 from barycode.weights.file_format.codebooks import Codebooks
-from barycode.weights.file_format.methods import Exact, Fields, Method, Planes
+from barycode.weights.file_format.methods import Exact, Fields, Integers, Method, Planes
 from barycode.weights.file_format.number_formats import FLOATS, real_dtype
 from barycode.weights.hardened import MAX_CENTERS
 from barycode.weights.quantization.quantize import Prepared, by_codebook
@@ -23,6 +26,12 @@ REPEATING = 0.75  # different values for a value, below which repeats are looked
 TYPICAL = {4: 26.5, 8: 58.0}  # bits of a float of so many bytes that does not repeat
 WORTH = 0.97
 _HASH = {4: 0x9E3779B1, 8: 0x9E3779B97F4A7C15}
+INTEGERS = frozenset(
+    {
+        *(torch.int8, torch.int16, torch.int32, torch.int64),
+        *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    }
+)
 SOME_BITS = 13  # about 2^13 entries are counted
 
 
@@ -30,6 +39,7 @@ def by_level(prepared: Sequence[Prepared], quick: bool) -> list[Prepared]:
     """The tensors of a part: exact ones by bytes if quick, else as floats in lanes where there are many."""
     if quick:
         return [_with(each, Planes()) if _plain_exact(each) else each for each in prepared]
+    prepared = [_of_integers(each) if _plain_exact(each) else each for each in prepared]
     dense = [_plain_exact(each) and _dense(each) for each in prepared]
     sizes: dict[torch.dtype, int] = {}
     for each, is_dense in zip(prepared, dense, strict=True):
@@ -39,6 +49,21 @@ def by_level(prepared: Sequence[Prepared], quick: bool) -> list[Prepared]:
         _with(each, Fields()) if is_dense and sizes[_type(each)] >= LARGE else each
         for each, is_dense in zip(prepared, dense, strict=True)
     ]
+
+
+def _of_integers(each: Prepared) -> Prepared:
+    """A large tensor of integers in the way that takes the least bytes."""
+    dtype, bits = each.item.entry.dtype, each.source
+    if dtype not in INTEGERS or bits.size < LARGE:
+        return each
+    numbers = folded(bits, dtype.is_signed)
+    scales = integer_scales(numbers, Grid.of(each.item.numbers))
+    ways: list[tuple[float, Method]] = [
+        (integer_bits(bits), each.item.method),
+        (8.0 * len(pack_integers(numbers, scales)), Integers()),
+        (8.0 * len(pack_planes(bits, None, THOROUGH)), Planes(THOROUGH)),
+    ]
+    return _with(each, min(ways, key=lambda way: way[0])[1])
 
 
 def _plain_exact(each: Prepared) -> bool:

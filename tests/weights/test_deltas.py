@@ -1,0 +1,98 @@
+"""Fine-tuned networks as differences to their base."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from barycode import weights
+from barycode.errors import BarycodeError, InvalidInputError
+from barycode.weights import Lossless, RelativeError, compress, decompress
+from barycode.weights.deltas import bit_difference, bit_sum
+from weights.networks import network, same
+
+
+@pytest.fixture
+def pair():
+    """A base, and a network that is near it but for a tensor of its own and one of another shape."""
+    generator = torch.Generator().manual_seed(0)
+    base = network() | {
+        "large": torch.randn(200, 300, generator=generator) * 0.03,
+        "half": torch.randn(200, 150, generator=generator).bfloat16(),
+        "head": torch.randn(10, 8, generator=generator),
+    }
+    tuned = {}
+    for name, tensor in base.items():
+        noise = torch.randn(tensor.shape, generator=generator) * 3e-4 * tensor.float().std(correction=0)
+        tuned[name] = (tensor + noise).to(tensor.dtype) if tensor.is_floating_point() else tensor + 1
+    tuned |= {"head": torch.randn(4, 8, generator=generator), "new": torch.randn(30, generator=generator)}
+    return base, tuned | {"tied": tuned["large"]}
+
+
+def test_every_bit_in_a_fraction_of_the_bytes(pair):
+    base, tuned = pair
+    data = compress(tuned, Lossless(), base=base, metadata={"format": "pt"})
+    after = decompress(data, base=base)
+    assert list(after) == list(tuned)
+    assert all(same(after[name], tuned[name]) for name in tuned)
+    assert after["tied"] is after["large"]
+    assert len(data) < 0.6 * len(compress(tuned, Lossless()))
+
+
+def test_lossy(pair):
+    base, tuned = pair
+    data = compress(tuned, RelativeError(0.05), base=base)
+    after = decompress(data, base=base)
+    moved = (tuned["large"] - base["large"]).norm()
+    assert 0 < (after["large"] - tuned["large"]).norm() < 0.1 * moved
+    assert len(data) < 0.8 * len(compress(tuned, RelativeError(0.05 * float(moved / tuned["large"].norm()))))
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=20))
+def test_any_bits(patterns):
+    bits = torch.tensor(patterns, dtype=torch.int64).to(torch.int32).view(torch.float32)
+    tensor, base = bits[: len(bits) // 2], bits[len(bits) // 2 : 2 * (len(bits) // 2)]
+    assert same(bit_sum(base, bit_difference(tensor, base)), tensor)
+
+
+def test_numbers_that_are_near_differ_by_little():
+    base = torch.tensor([1.0, -1.0, 0.0])
+    tensor = torch.nextafter(base, torch.tensor(torch.inf))
+    assert bit_difference(tensor, base).tolist()[:2] == [1, 1]
+    assert abs(bit_difference(tensor, base).tolist()[2]) <= 2
+
+
+def test_another_base_and_none_are_refused(pair, tmp_path):
+    base, tuned = pair
+    data = compress(tuned, Lossless(), base=base)
+    (tmp_path / "a.bary").write_bytes(data)
+    for refused in (
+        lambda: decompress(data),
+        lambda: decompress(data, base=tuned),
+        lambda: weights.load(tmp_path / "a.bary"),
+        lambda: weights.open(tmp_path / "a.bary"),
+    ):
+        with pytest.raises(InvalidInputError, match="SHA-256"):
+            refused()
+    with pytest.raises(InvalidInputError, match="no difference"):
+        decompress(compress(base), base=base)
+    with pytest.raises(BarycodeError, match="in common"):
+        compress(tuned, base={"other": torch.randn(3)})
+
+
+def test_on_the_command_line(pair, tmp_path, run):
+    base, tuned = pair
+    tuned.pop("tied")
+    save_file(base, tmp_path / "base.safetensors")
+    save_file(tuned, tmp_path / "tuned.safetensors")
+    assert run("compress", tmp_path / "base.safetensors", "--lossless").code == 0
+    packed = ("compress", tmp_path / "tuned.safetensors", "--lossless", "--base", tmp_path / "base.bary")
+    assert run(*packed).code == 0
+    outcome = run("decompress", tmp_path / "tuned.bary", "-o", tmp_path / "again.safetensors")
+    assert outcome.code == 1
+    assert "--base" in outcome.err
+    again = ("decompress", tmp_path / "tuned.bary", "-o", tmp_path / "again.safetensors")
+    assert run(*again, "--base", tmp_path / "base.safetensors").code == 0
+    after = load_file(tmp_path / "again.safetensors")
+    assert all(same(after[name], tuned[name]) for name in tuned)
