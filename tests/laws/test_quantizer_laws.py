@@ -121,6 +121,29 @@ def test_any_leading_shape_and_a_finite_loss(quantizer: Quantizer, training: boo
         assert z.grad.isfinite().all()
 
 
+def test_evaluation_passes_the_gradient_to_z(quantizer: Quantizer):
+    quantizer.eval()
+    z = torch.randn(50, DIM, requires_grad=True)
+    quantizer(z).quantized.sum().backward()
+    assert z.grad is not None
+    assert (z.grad != 0).any(-1).all()
+
+
+def test_statistics_of_found_indices_are_those_of_a_search(quantizer: Quantizer):
+    z = torch.randn(50, DIM)
+    searched, given = quantizer.statistics(z), quantizer.statistics(z, quantizer.encode(z))
+    for a, b in zip(searched, given, strict=True):
+        assert torch.equal(a.counts, b.counts)
+        assert torch.equal(a.sums, b.sums)
+
+
+def test_counters_survive_a_cast(quantizer: Quantizer):
+    for codebook in quantizer.codebooks:
+        codebook.counts.fill_(100_001)
+    for cast in (quantizer.bfloat16, quantizer.half, quantizer.float):
+        assert all((codebook.counts == 100_001).all() for codebook in cast().codebooks)
+
+
 def test_weights_are_on_the_simplex(quantizer: Quantizer, training: bool):
     quantizer.train(training)
     weights = quantizer(torch.randn(6, 5, DIM)).weights

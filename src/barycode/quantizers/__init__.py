@@ -3,6 +3,7 @@
 from barycode.quantizers.codebook.codebook import Codebook, revive, worst_served
 from barycode.quantizers.codebook.health import CodebookHealth
 from barycode.quantizers.codebook.initialization import farthest, kmeans, sample, uniform
+from barycode.quantizers.codebook.maintenance import CodebookMaintenance
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.composed.product import ProductQuantizer
@@ -44,6 +45,7 @@ __all__ = [
     "Assignment",
     "Codebook",
     "CodebookHealth",
+    "CodebookMaintenance",
     "CodebookStatistics",
     "ConvexProgram",
     "DenseAssignment",

@@ -19,6 +19,7 @@ from barycode.quantizers.core.quantized import Quantized
 from barycode.simplex.nearest import compute_dtype, nearest
 
 Initialization = Callable[[Tensor, int], Tensor]
+Assigned = tuple[Codebook, Tensor, Tensor]  # a codebook, vectors (..., d), indices (...)
 
 
 class Quantizer(nn.Module, ABC):
@@ -54,8 +55,19 @@ class Quantizer(nn.Module, ABC):
         """All the codebooks inside, in the order of `statistics`."""
 
     @abstractmethod
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"]
+    ) -> tuple[Assigned, ...]:
+        """Each codebook, the vectors it has to code, and their indices in it; without gradient."""
+
+    def gather_statistics(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"]
+    ) -> tuple[CodebookStatistics, ...]:
         """Counts and sums for each codebook."""
+        return tuple(
+            CodebookStatistics.gather(vectors, part, codebook.size)
+            for codebook, vectors, part in self.assigned(z, indices)
+        )
 
     @abstractmethod
     def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
@@ -89,10 +101,17 @@ class Quantizer(nn.Module, ABC):
         return self.decode(self.encode(z))
 
     @torch.no_grad()
-    def statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
-        """What z says about each codebook, for `EmaUpdate`; moves nothing."""
+    def statistics(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"] | None = None
+    ) -> tuple[CodebookStatistics, ...]:
+        """What z says about each codebook, for `EmaUpdate`; moves nothing.
+
+        `indices` that the forward pass found save a second search.
+        """
         with torch.autocast(z.device.type, enabled=False):
-            return self.gather_statistics(self._checked(z))
+            vectors = self._checked(z)
+            found = self.encode_vectors(vectors) if indices is None else indices
+            return self.gather_statistics(vectors, found)
 
     def extra_repr(self) -> str:
         return f"codebook_size={self.codebook_size}, dim={self.dim}"
@@ -127,8 +146,10 @@ class SingleCodebook(Quantizer, ABC):
     def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         return functional.embedding(indices, self.codebook.vectors)
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
-        return (CodebookStatistics.gather(z, self.encode_vectors(z), self.codebook_size),)
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch"]
+    ) -> tuple[Assigned, ...]:
+        return ((self.codebook, z, indices),)
 
     def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         self.codebook.load(method(z.detach().reshape(-1, self.dim), self.codebook_size))

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
-from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.core.assignment import OneHotAssignment
 from barycode.quantizers.core.quantized import Quantized
-from barycode.quantizers.core.quantizer import Initialization, Quantizer
+from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
 
 SLACK = 1e-3  # of the bound beyond the outermost levels, so that they can be reached
 
@@ -60,7 +59,9 @@ class FiniteScalarQuantizer(Quantizer):
         digits = indices.unsqueeze(-1) // self._places() % self.levels
         return (digits - self.levels // 2) / self._half()
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch"]
+    ) -> tuple[Assigned, ...]:
         return ()
 
     def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
