@@ -22,8 +22,8 @@ class ResidualQuantizer(Quantizer):
     """q = c^1 + ... + c^m, where c^i is the code vector of stage i nearest to z - c^1 - ... - c^(i-1).
 
     Each stage has its own codebook of K vectors; indices (..., stages), of which any number of the first ones
-    decodes: `decode(encode(z)[..., :2])`. The gradient passes the whole sum at once by the estimator; the losses
-    of the stages add up (Lee et al. 2022, eq. 7).
+    decodes: `decode(encode(z)[..., :2])`. The gradient passes the whole sum at once by the estimator; the
+    losses of the stages add up (Lee et al. 2022, eq. 7).
     """
 
     def __init__(
