@@ -4,6 +4,7 @@ from barycode.quantizers.codebook.codebook import Codebook, revive, worst_served
 from barycode.quantizers.codebook.health import CodebookHealth
 from barycode.quantizers.codebook.initialization import farthest, kmeans, sample, uniform
 from barycode.quantizers.codebook.maintenance import CodebookMaintenance
+from barycode.quantizers.codebook.ranks import gather
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.composed.product import ProductQuantizer
@@ -76,6 +77,7 @@ __all__ = [
     "VectorQuantizer",
     "archetypes",
     "farthest",
+    "gather",
     "kmeans",
     "nearest",
     "no_quantization",

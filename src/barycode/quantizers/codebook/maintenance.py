@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import revive
 from barycode.quantizers.codebook.initialization import kmeans
+from barycode.quantizers.codebook.ranks import gather, share
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Initialization, Quantizer
+from barycode.simplex.nearest import compute_dtype
 
 
 class CodebookMaintenance:
@@ -30,8 +31,9 @@ class CodebookMaintenance:
     passed moves onto a random vector of the last pass; `patience` 0 turns that off. Each stage and group of a
     composed quantizer is looked after by itself.
 
-    Under torch.distributed statistics are summed over the ranks, and what is drawn at random is rank 0's on
-    every rank: all of them must take part in every forward pass and every `step`.
+    Under torch.distributed the codebooks of N ranks are those of one rank on the whole batch: vectors for
+    start and revival are gathered, statistics summed, and what is drawn at random is rank 0's. All ranks must
+    take part in every `step`, and until the start in every forward pass, if only with an empty batch.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class CodebookMaintenance:
         self.quantizer, self.update, self.patience = quantizer, update, patience
         self._start = start
         self._waiting: list[Tensor] = []  # vectors for the start
-        self._vectors: Tensor | None = None  # of the last pass
+        self._vectors = torch.empty(0, quantizer.dim)  # of the last pass
         self._statistics: tuple[CodebookStatistics, ...] = ()  # since the last step
         self._chosen: list[Tensor] = []  # counts of each codebook since it was last searched for dead codes
         if update is not None:
@@ -59,15 +61,17 @@ class CodebookMaintenance:
     @torch.no_grad()
     def step(self, optimizer: torch.optim.Optimizer | None = None) -> None:
         """Move the codebooks by what was seen since the last step; after the optimizer's own step."""
-        if self._vectors is None:
+        if self._start is not None or not self.quantizer.codebooks:
             return
-        statistics = sync(self._statistics)
+        statistics = sync(self._statistics or self._nothing())
         self._statistics = ()
+        counts = [entry.counts for entry in statistics]
+        if not any(entry.any() for entry in counts):
+            return
         if self.update is not None:
             self.update(self.quantizer, statistics)
-        counts = [entry.counts for entry in statistics]
         self._chosen = [a + b for a, b in zip(self._chosen, counts, strict=True)] if self._chosen else counts
-        self._revive(self._vectors, optimizer)
+        self._revive(optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
@@ -79,44 +83,44 @@ class CodebookMaintenance:
         if state["started"]:
             self._start = None
 
+    @torch.no_grad()
     def _before(self, quantizer: Quantizer, arguments: tuple[Tensor, ...]) -> None:
         if self._start is None or not quantizer.training:
             return
-        self._waiting.append(arguments[0].detach().reshape(-1, quantizer.dim))
+        self._waiting.append(gather(quantizer.checked(arguments[0]).reshape(-1, quantizer.dim)))
         vectors = torch.cat(self._waiting)
         if len(vectors) < max((codebook.size for codebook in quantizer.codebooks), default=0):
             return
-        with torch.no_grad():
-            quantizer.initialize(vectors, self._start)
-        self._share()
+        quantizer.initialize(vectors, self._start)
+        share(quantizer.codebooks)
         self._start, self._waiting = None, []
 
     @torch.no_grad()
     def _after(self, quantizer: Quantizer, arguments: tuple[Tensor, ...], result: Quantized) -> None:
         if not quantizer.training or self._start is not None:
             return
-        self._vectors = arguments[0].detach().reshape(-1, quantizer.dim)
-        indices = result.indices.reshape(len(self._vectors), *result.indices.shape[arguments[0].ndim - 1 :])
+        z = arguments[0].detach()
+        self._vectors = z.to(compute_dtype(z)).reshape(-1, quantizer.dim)
+        indices = result.indices.reshape(len(self._vectors), *result.indices.shape[z.ndim - 1 :])
         seen = quantizer.statistics(self._vectors, indices)
         before = self._statistics
         self._statistics = tuple(a + b for a, b in zip(before, seen, strict=True)) if before else seen
 
-    def _revive(self, vectors: Tensor, optimizer: torch.optim.Optimizer | None) -> None:
-        if not self.patience:
-            return
+    def _revive(self, optimizer: torch.optim.Optimizer | None) -> None:
         due = [float(counts.sum()) >= self.patience * len(counts) for counts in self._chosen]
-        if not any(due):
+        if not self.patience or not any(due):
             return
+        vectors = gather(self._vectors)
         coded = self.quantizer.assigned(vectors, self.quantizer.encode(vectors))
         for i, (codebook, candidates, _) in enumerate(coded):
             if due[i]:
                 revive(codebook, self._chosen[i] == 0, candidates, optimizer=optimizer)
                 self._chosen[i] = torch.zeros_like(self._chosen[i])
-        self._share()
+        share(self.quantizer.codebooks)
 
-    def _share(self) -> None:
-        """Every rank gets rank 0's codebooks."""
-        if dist.is_available() and dist.is_initialized():
-            for codebook in self.quantizer.codebooks:
-                dist.broadcast(codebook.vectors.data, 0)
-                dist.broadcast(codebook.counts, 0)
+    def _nothing(self) -> tuple[CodebookStatistics, ...]:
+        """The statistics of a rank that saw no vector."""
+        return tuple(
+            CodebookStatistics(torch.zeros_like(codebook.counts), torch.zeros_like(codebook.vectors).double())
+            for codebook in self.quantizer.codebooks
+        )

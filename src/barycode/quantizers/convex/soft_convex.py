@@ -83,7 +83,7 @@ class SoftConvexQuantizer(SingleCodebook):
 
     def soft(self, z: Float[Tensor, "*batch d"]) -> Assignment:
         """The program's weights, whatever the mode and the hardness."""
-        return _shaped(self.program(*self._flat(self._checked(z))), z)
+        return _shaped(self.program(*self._flat(self.checked(z))), z)
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_votes"]:
         return (self.code or VERTEX).encode(z, self.codebook.vectors)

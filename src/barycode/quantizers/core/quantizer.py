@@ -79,7 +79,7 @@ class Quantizer(nn.Module, ABC):
         Raises InvalidInputError where z is not floating point, not (..., d), or not finite.
         """
         with torch.autocast(z.device.type, enabled=False):
-            result = self.quantize(self._checked(z))
+            result = self.quantize(self.checked(z))
         if quantization_is_off():
             return replace(result, quantized=z, loss=torch.zeros_like(result.loss), losses={})
         return replace(result, quantized=result.quantized.to(z.dtype))
@@ -88,7 +88,7 @@ class Quantizer(nn.Module, ABC):
     def encode(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_parts"]:
         """The indices that a file would hold, (...) or (..., parts), int64; the same alone and in a batch."""
         with torch.autocast(z.device.type, enabled=False):
-            return self.encode_vectors(self._checked(z))
+            return self.encode_vectors(self.checked(z))
 
     def decode(self, indices: Int64[Tensor, "*batch_parts"]) -> Float[Tensor, "*batch d"]:
         """The vectors (..., d) that a decoder gets; differentiable with respect to the codebook."""
@@ -109,14 +109,14 @@ class Quantizer(nn.Module, ABC):
         `indices` that the forward pass found save a second search.
         """
         with torch.autocast(z.device.type, enabled=False):
-            vectors = self._checked(z)
+            vectors = self.checked(z)
             found = self.encode_vectors(vectors) if indices is None else indices
             return self.gather_statistics(vectors, found)
 
     def extra_repr(self) -> str:
         return f"codebook_size={self.codebook_size}, dim={self.dim}"
 
-    def _checked(self, z: Tensor) -> Tensor:
+    def checked(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """The vectors in the dtype of the computation, after the checks that raise InvalidInputError."""
         if z.ndim == 0 or z.shape[-1] != self.dim or not z.is_floating_point():
             raise InvalidInputError(
