@@ -299,3 +299,11 @@ def test_code_vectors_that_nothing_uses_leave_the_usage_loss_finite():
     scq(z).loss.backward()
     assert bool(z.grad.isfinite().all())
     assert bool(scq.codebook.vectors.grad.isfinite().all())
+
+
+def test_no_vectors_have_no_usage_loss():
+    scq = SoftConvexQuantizer(16, 4, code=None, usage_weight=1.0)
+    z = torch.zeros(0, 4, requires_grad=True)
+    loss = scq(z).loss
+    loss.backward()
+    assert loss == 0

@@ -25,7 +25,7 @@ from barycode.quantizers.core.bypass import no_quantization
 from barycode.quantizers.core.estimators import rotation_trick, straight_through
 from barycode.quantizers.core.feature_map import FeatureMap
 from barycode.quantizers.core.quantized import Quantized
-from barycode.quantizers.core.quantizer import Quantizer, SingleCodebook
+from barycode.quantizers.core.quantizer import CollapseWarning, Quantizer, SingleCodebook
 from barycode.quantizers.nearest.affine import AffineVectorQuantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
 from barycode.quantizers.scalar.finite_scalar import FiniteScalarQuantizer
@@ -48,6 +48,7 @@ __all__ = [
     "CodebookHealth",
     "CodebookMaintenance",
     "CodebookStatistics",
+    "CollapseWarning",
     "ConvexProgram",
     "DenseAssignment",
     "EmaUpdate",

@@ -81,9 +81,9 @@ class ProductQuantizer(Quantizer):
             entry for (group, part), found in parts for entry in group.gather_statistics(part, found)
         )
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         for group, part in self._slices(z):
-            group.initialize(part, method)
+            group.initialize_from(part, method)
 
     def _groups(self) -> Iterator[Quantizer]:
         return (cast(Quantizer, group) for group in self.groups)

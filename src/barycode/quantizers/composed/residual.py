@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.core.assignment import ProductAssignment
-from barycode.quantizers.core.estimators import Estimator, straight_through
+from barycode.quantizers.core.estimators import Estimator, checked_estimator, straight_through
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
@@ -41,7 +41,7 @@ class ResidualQuantizer(Quantizer):
         self.stages = nn.ModuleList(
             VectorQuantizer(codebook_size, dim, commitment_weight=commitment_weight) for _ in range(stages)
         )
-        self.estimator = estimator
+        self.estimator = checked_estimator(estimator)
 
     @property
     def codebooks(self) -> Sequence[Codebook]:
@@ -87,10 +87,10 @@ class ResidualQuantizer(Quantizer):
             total = total + stage.decode_indices(part)
         return tuple(found)
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         residual = z.detach()
         for stage in self._stages():
-            stage.initialize(residual, method)
+            stage.initialize_from(residual, method)
             residual = residual - stage.reconstruct(residual)
 
     def _walk(self, z: Tensor) -> Iterator[tuple[VectorQuantizer, Tensor, Tensor]]:

@@ -130,7 +130,7 @@ class SoftConvexQuantizer(SingleCodebook):
             losses["codebook_loss"] = mean_squared_error(held, z.detach())
             loss = loss + losses["codebook_loss"]
         if self.usage_weight:
-            losses["usage_loss"] = unevenness(found.total())
+            losses["usage_loss"] = unevenness(found.total()) if z.numel() else z.sum()
             loss = loss + self.usage_weight * losses["usage_loss"]
         weights = LazyAssignment(
             lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size

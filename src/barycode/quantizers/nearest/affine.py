@@ -45,8 +45,8 @@ class AffineVectorQuantizer(VectorQuantizer):
     ) -> tuple[Assigned, ...]:
         return ((self.codebook, self.to_codebook(z), indices),)
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
-        super().initialize(self.to_codebook(z), method)
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+        super().initialize_from(self.to_codebook(z), method)
 
     def _scale(self) -> Tensor:
         return (1 + self.rate * self.scale).clamp_min(SMALLEST_SCALE)
