@@ -35,6 +35,7 @@ def test_moving_averages_take_the_codebook_from_the_optimizer():
     assert (z - quantizer.reconstruct(z)).square().mean() < before
 
 
+@pytest.mark.filterwarnings("ignore::barycode.quantizers.CollapseWarning")  # what revival is for
 @pytest.mark.parametrize(
     "quantizer",
     [VectorQuantizer(16, 4), ResidualQuantizer(16, 4, stages=3), ProductQuantizer(16, 4, groups=2)],

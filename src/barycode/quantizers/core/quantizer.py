@@ -149,17 +149,19 @@ class Quantizer(nn.Module, ABC):
 
     def _look(self, indices: Tensor, count: int) -> None:
         """Warn once, of the first batch of K vectors or more, if hardly any code vector is used for it."""
-        for codebook in self.codebooks[:1]:
-            self._looked = count >= codebook.size
-            used = indices.reshape(count, -1)[:, 0].unique().numel()
-            if self._looked and used * COLLAPSED < codebook.size:
-                warnings.warn(
-                    f"Only {used} of {codebook.size} code vectors are near any of {count} vectors: the "
-                    "codebook does not fit the data. Start it by `quantizer.initialize(z, kmeans)`, or let a "
-                    "CodebookMaintenance start it and keep it alive.",
-                    CollapseWarning,
-                    stacklevel=3,
-                )
+        size = min((codebook.size for codebook in self.codebooks[:1]), default=count + 1)
+        if count < size:
+            return
+        self._looked = True
+        used = indices.reshape(count, -1)[:, 0].unique().numel()
+        if used * COLLAPSED < size:
+            warnings.warn(
+                f"Only {used} of {size} code vectors are near any of {count} vectors: the codebook does not "
+                "fit the data. Start it by `quantizer.initialize(z, kmeans)`, or let a CodebookMaintenance "
+                "start it and keep it alive.",
+                CollapseWarning,
+                stacklevel=3,
+            )
 
     def checked(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """The vectors in the dtype of the computation, after the checks that raise InvalidInputError."""
