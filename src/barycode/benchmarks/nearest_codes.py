@@ -7,20 +7,22 @@ Each method runs once a round, in turn, in one process; the figure is the median
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from barycode.benchmarks.timing import Method, quartiles, ratios, take_turns
+from barycode.benchmarks.timing import quartiles, ratios, take_turns
 from barycode.quantizers import nearest
 
 SHAPES = [(65536, 16, 128), (4096, 256, 1024), (16384, 64, 512), (16384, 64, 8192)]
 OURS, PRODUCT = "barycode", "matrix product alone"
+Assign = Callable[[], Tensor]  # the indices (n,)
 
 
-def methods(n: int, dim: int, size: int) -> dict[str, Method]:
+def methods(n: int, dim: int, size: int) -> dict[str, Assign]:
     """Each way to the indices of the same n vectors; ours first."""
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(n, dim, generator=generator)
@@ -34,8 +36,8 @@ def methods(n: int, dim: int, size: int) -> dict[str, Method]:
     }
 
 
-def _peers(z: Tensor, codebook: Tensor) -> dict[str, Method]:
-    found: dict[str, Method] = {}
+def _peers(z: Tensor, codebook: Tensor) -> dict[str, Assign]:
+    found: dict[str, Assign] = {}
     if find_spec("faiss") is not None:
         faiss = importlib.import_module("faiss")
         faiss.omp_set_num_threads(torch.get_num_threads())
