@@ -10,7 +10,6 @@ more than BUDGET seconds.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -35,13 +34,23 @@ HEAVY = {
 }
 
 
+# A process of its own starts them: one that has torch would count its own memory as theirs.
+LAUNCHER = """
+import os, sys
+null = os.open(os.devnull, os.O_WRONLY)
+quiet = [(os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)]
+child = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[1:]], os.environ, file_actions=quiet)
+usage = os.wait4(child, 0)[2]
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
+
+
 def cost(arguments: list[str], folder: str) -> tuple[float, float]:
     """Processor seconds, and megabytes at most, of one Python process (not Windows)."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, *arguments], cwd=folder, **quiet)  # type: ignore[call-overload]
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0  # it has been waited for
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    launch = [sys.executable, "-S", "-c", LAUNCHER, *arguments]
+    found = subprocess.run(launch, cwd=folder, check=True, capture_output=True, text=True).stdout
+    seconds, megabytes = map(float, found.split())
+    return seconds, megabytes
 
 
 def measure(rounds: int, folder: str) -> list[dict[str, Any]]:
