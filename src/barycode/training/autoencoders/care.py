@@ -22,7 +22,9 @@ from barycode.quantizers import (
     Schedule,
     SingleCodebook,
     revive,
+    sync,
 )
+from barycode.quantizers.codebook.ranks import gather
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class MovingAverage(Care):
             codebook.requires_grad_(False)
 
     def after(self, quantizer: Quantizer, step: Step) -> None:
-        self.update(quantizer, quantizer.statistics(step.z))
+        self.update(quantizer, sync(quantizer.statistics(step.z)))
 
 
 class Revival(Care):
@@ -93,9 +95,10 @@ class Revival(Care):
         self.healths = self.healths or [CodebookHealth(size) for size in sizes]
         indices = [step.result.indices] if len(sizes) == 1 else step.result.indices.unbind(-1)
         for health, part in zip(self.healths, indices, strict=True):
-            health.update(part)
+            health.update(gather(part.reshape(-1, 1)))
         if step.number % self.every == 0:
-            for health, (codebook, z) in zip(self.healths, coded_by(quantizer, step.z), strict=True):
+            coded = coded_by(quantizer, gather(step.z.reshape(-1, step.z.shape[-1])))
+            for health, (codebook, z) in zip(self.healths, coded, strict=True):
                 revive(codebook, health.dead_codes, z, optimizer=step.optimizer)
                 health.reset()
 
@@ -164,6 +167,7 @@ class Alternation(Care):
     def before(self, quantizer: Quantizer, z: Tensor) -> None:
         if self.optimizer is None:
             raise InvalidInputError("Alternation was not attached to its quantizer before training.")
+        z = gather(z.reshape(-1, z.shape[-1]))  # every rank takes all of these steps
         quantizer.requires_grad_(True)
         for _ in range(self.steps):
             self.optimizer.zero_grad()
