@@ -85,8 +85,8 @@ class FabricEngine(Engine):
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
 
     def setup(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
-        wrapped: Callable[..., Any] = self.fabric.setup(model, optimizer)[0]
-        return wrapped
+        wrapped = self.fabric.setup(_Sealed(model), optimizer)[0]
+        return lambda *inputs: wrapped(*inputs).content
 
     def share(self, batch: Tensor) -> Tensor:
         if len(batch) % self.world:
@@ -113,6 +113,24 @@ class FabricEngine(Engine):
         with torch.random.fork_rng():
             torch.manual_seed(hash((*seed, self.rank)) % 2**63)
             yield
+
+
+class _Seal:
+    """Any result, which Fabric does not take apart: it refuses frozen dataclasses."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+
+class _Sealed(nn.Module):
+    """A model whose result is sealed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs: Tensor) -> _Seal:
+        return _Seal(self.model(*inputs))
 
 
 def has_bfloat16() -> bool:
