@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError, MissingDataError
 
-PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 Value = TypeVar("Value")
 
 
@@ -70,7 +70,7 @@ class Engine:
 class FabricEngine(Engine):
     """One of several processes, or one with a precision of its own, under Lightning Fabric."""
 
-    def __init__(self, precision: str) -> None:
+    def __init__(self, precision: Any) -> None:
         try:
             from lightning_fabric import Fabric
         except ModuleNotFoundError as error:
