@@ -10,14 +10,21 @@ import torch
 from network import ResNet32
 from pictures import Pictures, View, teacher_logits
 from torch import Tensor, nn
-from torch.nn import functional
 
 from barycode.quantizers.soft.schedules import Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.progress import RunningMean, TrainingLog, training_bar
-from barycode.weights.soft_to_hard import anneal, center_parameters, code_entropy, quantizers, rate_loss
+from barycode.weights.soft_to_hard import (
+    anneal,
+    center_parameters,
+    code_entropy,
+    divergence,
+    quantizers,
+    rate_loss,
+)
 
 TEMPERATURE = 4.0
+DISTILLATION = divergence(TEMPERATURE)
 WARM_UP = 0.05  # of the steps
 LOG_EVERY, SAVE_EVERY = 20, 50
 RAMP = 0.4  # of the steps: how long the rate takes to come down
@@ -110,7 +117,7 @@ class Run:
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(images)
-        loss = distillation(logits.float(), taught)
+        loss = DISTILLATION(logits.float(), taught)
         penalty = self.ceiling.loss(self.network, self.step / self.steps) if self.ceiling else 0.0
         self.optimizer.zero_grad()
         (loss + penalty).backward()
@@ -157,12 +164,6 @@ class Run:
             self.ceiling.load_state_dict(state["ceiling"])
         self.seconds = state["seconds"]
         log.resume_at(self.step)
-
-
-def distillation(logits: Tensor, taught: Tensor) -> Tensor:
-    """T^2 KL(softmax(taught / T) || softmax(logits / T)), the mean of a batch (Hinton et al. 2015)."""
-    student, teacher = (functional.log_softmax(z / TEMPERATURE, 1) for z in (logits, taught))
-    return TEMPERATURE**2 * functional.kl_div(student, teacher, log_target=True, reduction="batchmean")
 
 
 def _groups(network: nn.Module, rates: dict[str, float]) -> list[dict]:

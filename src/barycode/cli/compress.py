@@ -57,7 +57,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         str | None,
         typer.Option(
             help='With --lossless: "dense" takes the least bytes (the default), "quick" the least time, for '
-            "about 1 % more bytes."
+            "a few more."
         ),
     ] = None,
     base: Annotated[

@@ -6,10 +6,11 @@ from barycode.container.container import Container, pack, unpack
 from barycode.container.deflate import inflate
 from barycode.container.describe import Share, describe
 from barycode.container.fields import ByteReader, ByteWriter
-from barycode.container.framing import KINDS, MAGIC, VERSION, Section
+from barycode.container.framing import EXTENSION, KINDS, MAGIC, VERSION, Section
 from barycode.container.stream import ContainerReader, ContainerWriter
 
 __all__ = [
+    "EXTENSION",
     "KINDS",
     "MAGIC",
     "VERSION",

@@ -4,6 +4,7 @@ import re
 import zlib
 from dataclasses import dataclass
 
+EXTENSION = ".bary"
 MAGIC = b"\xbaRY"  # the first byte is not ASCII: no text file starts like this
 VERSION = 2  # 1 was never released, and has other coded symbols
 KINDS = {"imag": b"i", "wght": b"w", "vect": b"v"}  # pictures, networks, vectors

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from barycode.container import EXTENSION
 from barycode.corpora.samples import Part, Sample
 from barycode.corpora.tally import Tally
 from barycode.errors import InvalidInputError
@@ -43,7 +44,7 @@ class CompressedFiles:
 
     def _parts(self, sample: Sample, tally: Tally) -> list[tuple[str, bytes]]:
         parts = [self._part(sample, part, tally) for part in sample.parts]
-        if not any(suffix.endswith(".bary") for suffix, _ in parts):
+        if not any(suffix.endswith(EXTENSION) for suffix, _ in parts):
             raise InvalidInputError(f"{sample.name} has no part to compress.")
         return parts
 
@@ -53,7 +54,7 @@ class CompressedFiles:
         with part.file() as path:
             data = self.encode(path, sample.name)
         tally.compressed(part.size, len(data))
-        return part.suffix.rpartition(".")[0] + ".bary", data
+        return part.suffix.rpartition(".")[0] + EXTENSION, data
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from barycode.container import EXTENSION
 from barycode.data.tensors import pixels
 from barycode.errors import BarycodeError, MissingDataError
 
-SUFFIX = ".bary"
 Decode = Callable[[bytes], Tensor]
 
 
@@ -26,12 +26,12 @@ class BaryDataset(Dataset[Tensor]):
 
     def __init__(self, source: str | Path | Iterable[str | Path], decode: Decode = pixels) -> None:
         if isinstance(source, str | Path):
-            self.paths = sorted(path for path in Path(source).rglob(f"*{SUFFIX}") if path.is_file())
+            self.paths = sorted(path for path in Path(source).rglob(f"*{EXTENSION}") if path.is_file())
         else:
             self.paths = [Path(path) for path in source]
         if not self.paths:
             raise MissingDataError(
-                f"There is no {SUFFIX} file in {source}: make some with `barycode compress FOLDER`."
+                f"There is no {EXTENSION} file in {source}: make some with `barycode compress FOLDER`."
             )
         self.decode = decode
 
@@ -52,6 +52,6 @@ def webdataset_decoder(decode: Decode = pixels) -> Callable[[str, bytes], Tensor
     """
 
     def handler(key: str, data: bytes) -> Tensor | None:
-        return decode(data) if key.lower().endswith(SUFFIX) else None
+        return decode(data) if key.lower().endswith(EXTENSION) else None
 
     return handler

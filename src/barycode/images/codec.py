@@ -161,8 +161,8 @@ def _cheapest_drawing(
     least = cost(sum(map(len, container.all("TILE"))), transformed)
     best = None
     for drawn, decoded in drawings(colour):
-        if cost(len(drawn), decoded) < least:
-            best, least = drawn, cost(len(drawn), decoded)
+        if (price := cost(len(drawn), decoded)) < least:
+            best, least = drawn, price
     return best
 
 

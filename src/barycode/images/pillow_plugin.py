@@ -5,13 +5,12 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from barycode.container import unpack
-from barycode.container.framing import KINDS, MAGIC
+from barycode.container.framing import EXTENSION, KINDS, MAGIC
 from barycode.errors import BarycodeError
 from barycode.images.codec import KIND, compress, decompress, read_header
 from barycode.images.metadata import Explicit, Metadata
 
 FORMAT = "BARY"
-EXTENSION = ".bary"
 OPTIONS = ("quality", "effort", "model")
 
 

@@ -8,6 +8,7 @@ algorithms", 2014) whose proximal step is the choice of codes. The cheapest code
 rounds never cost more. Decoders know nothing of it.
 """
 
+from collections.abc import Callable
 from numbers import Integral
 
 import torch
@@ -25,6 +26,8 @@ ROUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 26)  # of each effort
 DEFAULT_EFFORT = 3
 STRIDE = 1.5  # eta: beyond one, since the decoder answers less than an orthonormal inverse
 MIXING = 0.6  # of the new target with the one before, which damps what the strides overshoot
+
+ErrorOf = Callable[[Tensor, Tensor], Tensor]  # decoded pixels and the weight of each: squared errors (B,)
 
 
 def rounds_of(effort: int) -> int:
@@ -45,34 +48,43 @@ def refine_tile(
     if rounds == 0:
         return best
     least = torch.inf
+
+    def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
+        seen = decoded[:, 1:2].expand_as(decoded) if setting.grey else decoded
+        squares = window.inside(seen - window.pixels.clone()) ** 2
+        return (squares * window.inside(weight)).sum()[None] / squares.shape[1]
+
     for number in range(rounds + 1):
-        error, moved = _decoded_error(model, tile.codes, window, setting)
-        cost = error + trade * 8 * len(tile.payload)
+        errors, moved = proximal_step(model, *_known(model, tile.codes, setting), error_of)
+        cost = errors.item() + trade * 8 * len(tile.payload)
         if cost < least:
             best, least = tile, cost
         if number < rounds:
-            coefficients = torch.lerp(coefficients, moved, MIXING)
+            coefficients = torch.lerp(coefficients, moved[0], MIXING)
             tile = encode_tile(model, coefficients, setting, trade)
     return best
 
 
+def _known(model: ImageModel, codes: Tensor, setting: Setting) -> tuple[Tensor, Tensor, Tensor]:
+    """What a decoder knows of a tile's codes (192, h, w): a batch of them, the step, and the multipliers."""
+    step = setting.step()
+    return codes[None], step, model.config.policy.measure(codes[None].clone(), step)
+
+
 @torch.inference_mode(False)
 @torch.enable_grad()
-def _decoded_error(
-    model: ImageModel, codes: Tensor, window: Window, setting: Setting
-) -> tuple[float, Tensor]:
-    """The squared error of decoded codes (192, h, w), in their steps, and where its gradient moves them to,
-    as coefficients.
+def proximal_step(
+    model: ImageModel, codes: Tensor, step: Tensor, places: Tensor, error_of: ErrorOf
+) -> tuple[Tensor, Tensor]:
+    """The errors (B,) of what codes (B, 192, h, w) decode to, in their steps, and where the gradient moves
+    the codes to, as coefficients. `step` (B,) and its multipliers `places` (B, 1, h, w).
     """
-    step, policy = setting.step(), model.config.policy
-    given = codes[None].contiguous(memory_format=torch.channels_last).clone().requires_grad_()
-    places = policy.measure(codes[None].clone(), step)
-    steps = step * policy.combine(places)
-    decoded = model.decoder(given, steps, step, half=prefers_bfloat16(codes.device)).clamp(0, 255)
-    if setting.grey:
-        decoded = decoded[:, 1:2].expand_as(decoded)
+    given = codes.contiguous(memory_format=torch.channels_last).clone().requires_grad_()
+    step = step[:, None, None, None]
+    steps = step * model.config.policy.combine(places)
+    half = prefers_bfloat16(codes.device)
+    decoded = model.decoder(given, steps, step.flatten(), half=half).clamp(0, 255)
     weight = functional.interpolate(1 / (step * places) ** 2, scale_factor=BLOCK)
-    squares = window.inside(decoded - window.pixels.clone()) ** 2
-    error = (squares * window.inside(weight)).sum() / squares.shape[1]
-    (gradient,) = torch.autograd.grad(error, given)
-    return error.item(), ((codes - STRIDE * gradient / 2) * steps)[0]
+    errors = error_of(decoded, weight)
+    (gradient,) = torch.autograd.grad(errors.sum(), given)
+    return errors.detach(), (codes - STRIDE * gradient / 2) * steps

@@ -14,6 +14,7 @@ from barycode.images.lattice import BASE_STRIDE, GRAINS, UNIT, base_places, phas
 from barycode.images.prediction import CLASSES_AN_OCTAVE, SCALE_UNIT, Classes, Prediction
 from barycode.images.slices import DC_BANDS, SLICES, passes
 from barycode.images.transform import BLOCK
+from barycode.rate.integer_network import floor_through
 
 BASE_FAMILY = 0
 DC_FAMILIES = 1  # first of six: (coarse, fine) x colour
@@ -108,11 +109,6 @@ def _exchange_dc(
     prediction = Prediction(scale - _FINER[stride], (mean - mean.detach()) / GRAINS[stride])
     step = Step((DC_BANDS[colour],), places, family, prediction, 1, origin / UNIT, GRAINS[stride] / UNIT)
     return (origin.detach() + GRAINS[stride] * exchange(step))[:, 0]
-
-
-def floor_through(x: Tensor) -> Tensor:
-    """floor(x) with the gradient of the identity."""
-    return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
 
 
 def _walk_slice(

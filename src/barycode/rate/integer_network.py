@@ -23,12 +23,16 @@ def round_through(x: Tensor) -> Tensor:
     return x + (x.round() - x).detach() if x.requires_grad else x.round()
 
 
+def floor_through(x: Tensor) -> Tensor:
+    """floor(x) with the gradient of the identity."""
+    return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
+
+
 def activate(total: Tensor) -> Tensor:
     """max(0, total >> SHIFT), at most ACTIVATION_LIMIT; gradients as if the shift were a division."""
     scaled = total / 2**SHIFT
     if scaled.requires_grad:
-        scaled = scaled + (scaled.floor() - scaled).detach()
-        return scaled.clamp(0, ACTIVATION_LIMIT)
+        return floor_through(scaled).clamp(0, ACTIVATION_LIMIT)
     return scaled.floor_().clamp_(0, ACTIVATION_LIMIT)
 
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from barycode.container import EXTENSION
 from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.weights.checkpoints.files import open_source
 from barycode.weights.checkpoints.sources import Source, StateDict
@@ -67,7 +68,7 @@ def fingerprint(source: Source) -> str:
 
 def open_base(path: Path) -> Source:
     """The base in a checkpoint or a .bary file."""
-    if path.suffix.lower() != ".bary":
+    if path.suffix.lower() != EXTENSION:
         return open_source(path)
     with path.open("rb") as stream:
         return StateDict(with_base(NetworkReader(stream), None).state_dict())

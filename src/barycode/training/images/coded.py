@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from barycode.images.model import ImageModel
 from barycode.images.precision import prefers_bfloat16
 from barycode.images.rate_distortion import Chooser
-from barycode.images.refinement import MIXING, STRIDE
+from barycode.images.refinement import MIXING, proximal_step
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
-from barycode.images.transform import BLOCK, mirror_samples
+from barycode.images.transform import mirror_samples
 from barycode.training.images.trace import Trace
 
 
@@ -44,11 +43,15 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
     with torch.no_grad():
         coefficients = model.analysis(mirror_samples(batch.pixels))
         best, trace = _choose(model, coefficients, batch, chooser)
+
+    def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
+        return ((decoded - batch.pixels) ** 2 * weight).sum((1, 2, 3)) / decoded.shape[1]
+
     least = torch.full_like(batch.step, torch.inf)
     coded = best
     for number in range(rounds + 1 if rounds else 0):
-        error, moved = _decoded_error(model, coded)
-        cost = error + chooser.trade * trace.context_bits
+        errors, moved = proximal_step(model, coded.codes, batch.step, coded.places, error_of)
+        cost = errors + chooser.trade * trace.context_bits
         best, least = _cheaper(best, coded, cost < least), torch.minimum(cost, least)
         if number < rounds:
             coefficients = torch.lerp(coefficients, moved, MIXING)
@@ -60,9 +63,10 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
 def decode_batch(model: ImageModel, coded: CodedBatch) -> Tensor:
     """What the decoder makes of a batch's codes, (B, 3, 8 h, 8 w)."""
     step = coded.batch.step
+    steps = step[:, None, None, None] * model.config.policy.combine(coded.places)
     given = coded.codes.contiguous(memory_format=torch.channels_last)
     half = prefers_bfloat16(step.device)
-    decoded: Tensor = model.decoder(given, _steps(model, coded), step, half=half)
+    decoded: Tensor = model.decoder(given, steps, step, half=half)
     return decoded
 
 
@@ -72,21 +76,6 @@ def _choose(
     trace = Trace(model, coefficients, batch.step, chooser)
     codes = trace.run(batch.octave)
     return CodedBatch(batch, codes, trace.places), trace
-
-
-def _steps(model: ImageModel, coded: CodedBatch) -> Tensor:
-    return coded.batch.step[:, None, None, None] * model.config.policy.combine(coded.places)
-
-
-def _decoded_error(model: ImageModel, coded: CodedBatch) -> tuple[Tensor, Tensor]:
-    """The squared errors (B,) in steps, and where their gradient moves the codes to, as coefficients."""
-    codes, step = coded.codes.detach().clone().requires_grad_(), coded.batch.step[:, None, None, None]
-    decoded = decode_batch(model, CodedBatch(coded.batch, codes, coded.places)).clamp(0, 255)
-    weight = functional.interpolate(1 / (step * coded.places) ** 2, scale_factor=BLOCK)
-    errors = ((decoded - coded.batch.pixels) ** 2 * weight).sum((1, 2, 3)) / decoded.shape[1]
-    (gradient,) = torch.autograd.grad(errors.sum(), codes)
-    moved = (coded.codes - STRIDE * gradient / 2) * _steps(model, coded)
-    return errors.detach(), moved.detach()
 
 
 def _cheaper(best: CodedBatch, other: CodedBatch, where: Tensor) -> CodedBatch:

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 from barycode.weights.calibration.statistics import Calibration, LayerStatistics
+from barycode.weights.nested import tensors_of
 
 BATCH = 16  # inputs that run together where one tensor is given
 
@@ -80,7 +81,7 @@ def _probe(result: Any, random: torch.Generator) -> Tensor:
     with torch.enable_grad():
         parts = [
             (tensor.float() * _signs(tensor, random)).sum()
-            for tensor in _tensors(result)
+            for tensor in tensors_of(result)
             if tensor.is_floating_point() and tensor.requires_grad
         ]
         probe = torch.stack(parts).sum() if parts else torch.zeros(())
@@ -95,17 +96,6 @@ def _probe(result: Any, random: torch.Generator) -> Tensor:
 def _signs(tensor: Tensor, random: torch.Generator) -> Tensor:
     signs = torch.randint(0, 2, tensor.shape, generator=random, dtype=torch.float32)
     return (2 * signs - 1).to(tensor.device)
-
-
-def _tensors(result: Any) -> Iterator[Tensor]:
-    if isinstance(result, Tensor):
-        yield result
-    elif isinstance(result, Mapping):
-        for value in result.values():
-            yield from _tensors(value)
-    elif isinstance(result, tuple | list):
-        for value in result:
-            yield from _tensors(value)
 
 
 @contextmanager

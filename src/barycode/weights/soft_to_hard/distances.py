@@ -1,6 +1,6 @@
 """How far the outputs of a network are from its float teacher's: losses for fine-tuning without labels."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
+from barycode.weights.nested import tensors_of
 
 Distance = Callable[[Any, Any], Tensor]
 """Of a student's and a teacher's results; a scalar, differentiable in the first."""
@@ -42,7 +43,7 @@ def _divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 def _pairs(student: Any, teacher: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """Tensors of floats of both results, in float32 or more."""
-    ours, theirs = list(_tensors(student)), list(_tensors(teacher))
+    ours, theirs = _floats(student), _floats(teacher)
     if not ours or [t.shape for t in ours] != [t.shape for t in theirs]:
         raise InvalidInputError(
             f"The model's results hold tensors of shapes {[tuple(t.shape) for t in ours]}, the teacher's of "
@@ -54,13 +55,5 @@ def _pairs(student: Any, teacher: Any) -> Iterator[tuple[Tensor, Tensor]]:
         yield one.to(wide), other.to(wide)
 
 
-def _tensors(result: Any) -> Iterator[Tensor]:
-    if isinstance(result, Tensor):
-        if result.is_floating_point():
-            yield result
-    elif isinstance(result, Mapping):
-        for value in result.values():
-            yield from _tensors(value)
-    elif isinstance(result, tuple | list):
-        for value in result:
-            yield from _tensors(value)
+def _floats(result: Any) -> list[Tensor]:
+    return [tensor for tensor in tensors_of(result) if tensor.is_floating_point()]

@@ -44,7 +44,7 @@ SPARE = 0.997  # of the bytes asked for: what the codes still change after the l
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is fine-tuned; the defaults brought a ResNet-32 to a thirtieth of its size.
+    """How a network is fine-tuned.
 
     `outputs` takes from the model's result what is to stay as in the float network, `distance` measures it.
     `warm_up` and `ramp` are fractions of the steps: while learning rates rise, and while the rate comes down
