@@ -24,7 +24,7 @@ from barycode.weights.soft_to_hard import (
 )
 
 TEMPERATURE = 4.0
-DISTILLATION = divergence(TEMPERATURE)
+distillation = divergence(TEMPERATURE)
 WARM_UP = 0.05  # of the steps
 LOG_EVERY, SAVE_EVERY = 20, 50
 RAMP = 0.4  # of the steps: how long the rate takes to come down
@@ -117,7 +117,7 @@ class Run:
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(images)
-        loss = DISTILLATION(logits.float(), taught)
+        loss = distillation(logits.float(), taught)
         penalty = self.ceiling.loss(self.network, self.step / self.steps) if self.ceiling else 0.0
         self.optimizer.zero_grad()
         (loss + penalty).backward()
