@@ -121,6 +121,29 @@ def test_any_leading_shape_and_a_finite_loss(quantizer: Quantizer, training: boo
         assert z.grad.isfinite().all()
 
 
+def test_evaluation_passes_the_gradient_to_z(quantizer: Quantizer):
+    quantizer.eval()
+    z = torch.randn(50, DIM, requires_grad=True)
+    quantizer(z).quantized.sum().backward()
+    assert z.grad is not None
+    assert (z.grad != 0).any(-1).all()
+
+
+def test_statistics_of_found_indices_are_those_of_a_search(quantizer: Quantizer):
+    z = torch.randn(50, DIM)
+    searched, given = quantizer.statistics(z), quantizer.statistics(z, quantizer.encode(z))
+    for a, b in zip(searched, given, strict=True):
+        assert torch.equal(a.counts, b.counts)
+        assert torch.equal(a.sums, b.sums)
+
+
+def test_counters_survive_a_cast(quantizer: Quantizer):
+    for codebook in quantizer.codebooks:
+        codebook.counts.fill_(100_001)
+    for cast in (quantizer.bfloat16, quantizer.half, quantizer.float):
+        assert all((codebook.counts == 100_001).all() for codebook in cast().codebooks)
+
+
 def test_weights_are_on_the_simplex(quantizer: Quantizer, training: bool):
     quantizer.train(training)
     weights = quantizer(torch.randn(6, 5, DIM)).weights
@@ -240,7 +263,7 @@ def test_feature_maps_have_their_vectors_along_the_channels(quantizer: Quantizer
 )
 def test_wrong_vectors_are_a_typed_error(quantizer: Quantizer, bad: torch.Tensor):
     for call in (quantizer, quantizer.encode, quantizer.reconstruct, quantizer.statistics):
-        with pytest.raises(InvalidInputError, match="expects floating-point vectors"):
+        with pytest.raises(InvalidInputError, match="expects a tensor of floating-point vectors"):
             call(bad)
 
 
@@ -265,3 +288,47 @@ def test_indices_of_another_type_are_a_typed_error(quantizer: Quantizer):
 def test_one_code_vector_is_enough(request: pytest.FixtureRequest, quantizer: Quantizer):
     single = QUANTIZERS[request.node.callspec.params["quantizer"]](codebook_size=1, dim=DIM)
     assert (single.encode(torch.randn(5, DIM)) == 0).all()
+
+
+@pytest.mark.parametrize("wrong", [16, -1], ids=str)
+def test_indices_outside_the_codebook_are_a_typed_error(quantizer: Quantizer, wrong: int):
+    indices = quantizer.encode(torch.randn(5, DIM))
+    indices[2] = wrong
+    with pytest.raises(InvalidInputError, match=f"from 0 to 15, but they go from .*{wrong}"):
+        quantizer.decode(indices)
+    for kind in (indices.tolist(), indices.numpy(), indices.int()):
+        with pytest.raises(InvalidInputError, match="int64 tensor"):
+            quantizer.decode(kind)
+
+
+def test_what_is_no_tensor_is_a_typed_error(quantizer: Quantizer):
+    z = torch.randn(20, DIM).numpy()
+    calls = (quantizer, quantizer.encode, quantizer.statistics, lambda z: quantizer.initialize(z, kmeans))
+    for call in calls:
+        with pytest.raises(InvalidInputError, match="expects a tensor"):
+            call(z)
+    with pytest.raises(InvalidInputError, match="such as kmeans, not 'kmeans'"):
+        quantizer.initialize(torch.randn(20, DIM), "kmeans")
+
+
+def test_channels_first_points_to_feature_maps(quantizer: Quantizer):
+    with pytest.raises(InvalidInputError, match="FeatureMap"):
+        quantizer(torch.randn(2, DIM, 7, 7))
+
+
+def test_a_module_from_meta_quantizes_as_its_source(quantizer: Quantizer, request: pytest.FixtureRequest):
+    with torch.device("meta"):
+        other = QUANTIZERS[request.node.callspec.params["quantizer"]](codebook_size=16, dim=DIM)
+    other = other.to_empty(device="cpu")
+    other.load_state_dict(quantizer.state_dict())
+    z = torch.randn(30, DIM)
+    assert torch.equal(other.encode(z), quantizer.encode(z))
+    assert torch.equal(other.reconstruct(z), quantizer.reconstruct(z))
+
+
+def test_repr_says_how_to_build_it_again(quantizer: Quantizer):
+    text = repr(quantizer)
+    assert f"codebook_size=16, dim={DIM}" in text
+    for name in ("commitment_weight", "estimator", "program", "code", "levels", "hard_forward", "kl_weight"):
+        if hasattr(quantizer, name):
+            assert f"{name}=" in text.split("\n  (", 1)[0]

@@ -22,7 +22,7 @@ from barycode.quantizers import (
     farthest,
     nearest,
     revive,
-    spherical_hull,
+    sample,
     worst_served,
 )
 from barycode.simplex import ConvergenceWarning, project_simplex
@@ -269,7 +269,7 @@ def test_the_usage_loss_evens_out_the_mean_weights():
     torch.manual_seed(0)
     z = torch.randn(256, 4)
     scq = SoftConvexQuantizer(16, 4, code=None, usage_weight=1.0)
-    scq.initialize(z, spherical_hull)
+    scq.initialize(z, sample)
     share = scq(z).weights.total().detach() / len(z)
     losses = scq(z).losses
     expected = math.log(16) + float(torch.xlogy(share, share).sum())
@@ -299,3 +299,11 @@ def test_code_vectors_that_nothing_uses_leave_the_usage_loss_finite():
     scq(z).loss.backward()
     assert bool(z.grad.isfinite().all())
     assert bool(scq.codebook.vectors.grad.isfinite().all())
+
+
+def test_no_vectors_have_no_usage_loss():
+    scq = SoftConvexQuantizer(16, 4, code=None, usage_weight=1.0)
+    z = torch.zeros(0, 4, requires_grad=True)
+    loss = scq(z).loss
+    loss.backward()
+    assert loss == 0

@@ -53,6 +53,17 @@ def test_merges_and_resumes():
     assert first.histogram.tolist() == [4, 2, 1]
 
 
+def test_counters_move_like_the_rest_but_keep_their_precision():
+    health = CodebookHealth(3)
+    health.update(torch.tensor([0, 0, 1]))
+    for cast in (health.half, health.bfloat16, health.float, lambda: health.to(torch.float16)):
+        assert cast().histogram.dtype == torch.float64
+        assert health.histogram.tolist() == [2, 1, 0]
+    assert health.share_memory().histogram.is_shared()
+    assert health.to("meta").histogram.is_meta
+    assert health.to_empty(device="cpu").histogram.dtype == torch.float64
+
+
 def test_an_index_out_of_range_is_a_typed_error():
     with pytest.raises(InvalidInputError, match="reach 3"):
         CodebookHealth(3).update(torch.tensor([0, 3]))

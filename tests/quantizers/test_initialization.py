@@ -54,13 +54,24 @@ def test_uniform_fills_the_bounding_box():
 
 @pytest.mark.parametrize("method", [kmeans, sample, farthest])
 def test_too_few_vectors_are_a_typed_error(method):
-    with pytest.raises(InvalidInputError, match="at least as many"):
+    with pytest.raises(InvalidInputError, match="4 vectors or more"):
         method(torch.zeros(3, 2), 4)
 
 
 def test_a_box_of_nothing_is_a_typed_error():
-    with pytest.raises(InvalidInputError, match="bounding box"):
+    with pytest.raises(InvalidInputError, match="1 vectors or more"):
         uniform(torch.zeros(0, 2), 4)
+
+
+@pytest.mark.parametrize("method", [kmeans, sample, farthest, uniform])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_vectors_that_are_no_numbers_are_a_typed_error(method, value: float):
+    vectors = torch.randn(500, 2)
+    vectors[-1, 1] = value
+    with pytest.raises(InvalidInputError, match="NaN or an infinity"):
+        method(vectors, 4)
+    with pytest.raises(InvalidInputError, match=r"ndarray|list"):
+        method(vectors.numpy(), 4)
 
 
 def test_farthest_points_are_the_corners():

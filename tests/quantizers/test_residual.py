@@ -51,4 +51,4 @@ def test_wrong_arguments_are_typed_errors():
     with pytest.raises(InvalidInputError, match="at least one stage"):
         ResidualQuantizer(8, 3, stages=0)
     with pytest.raises(InvalidInputError, match=r"\(\.\.\., 4\)"):
-        ResidualQuantizer(8, 3).decode(torch.zeros(5, 3, dtype=torch.int64))
+        ResidualQuantizer(8, 3).decode(torch.zeros(5, 5, dtype=torch.int64))

@@ -1,6 +1,15 @@
+import pytest
 import torch
 
-from barycode.quantizers import VectorQuantizer, rotation_trick
+from barycode.errors import InvalidInputError
+from barycode.quantizers import (
+    CollapseWarning,
+    ProductQuantizer,
+    ResidualQuantizer,
+    VectorQuantizer,
+    kmeans,
+    rotation_trick,
+)
 
 
 def test_the_losses_are_routed_to_what_they_name():
@@ -67,3 +76,24 @@ def test_training_by_gradient_lowers_the_distortion():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_an_estimator_is_a_function():
+    assert "estimator=rotation_trick" in repr(VectorQuantizer(8, 2, estimator=rotation_trick))
+    for quantizer in (VectorQuantizer, ResidualQuantizer):
+        with pytest.raises(InvalidInputError, match="such as rotation_trick, not 'rotation'"):
+            quantizer(8, 2, estimator="rotation")
+
+
+@pytest.mark.parametrize("quantizer", [VectorQuantizer, ResidualQuantizer, ProductQuantizer])
+def test_a_codebook_far_from_the_data_is_pointed_out_once(quantizer):
+    torch.manual_seed(0)
+    vq = quantizer(64, 4)
+    z = torch.randn(64, 4) * 1e-3
+    with pytest.warns(CollapseWarning, match=r"Only \d of 64 .*CodebookMaintenance"):
+        vq(z)
+    vq(z)
+    started = quantizer(64, 4)
+    started(z[:5])  # too few to tell
+    started.initialize(z, kmeans)
+    started(z)

@@ -3,6 +3,8 @@
 from barycode.quantizers.codebook.codebook import Codebook, revive, worst_served
 from barycode.quantizers.codebook.health import CodebookHealth
 from barycode.quantizers.codebook.initialization import farthest, kmeans, sample, uniform
+from barycode.quantizers.codebook.maintenance import CodebookMaintenance
+from barycode.quantizers.codebook.ranks import gather
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.composed.product import ProductQuantizer
@@ -23,7 +25,7 @@ from barycode.quantizers.core.bypass import no_quantization
 from barycode.quantizers.core.estimators import rotation_trick, straight_through
 from barycode.quantizers.core.feature_map import FeatureMap
 from barycode.quantizers.core.quantized import Quantized
-from barycode.quantizers.core.quantizer import Quantizer, SingleCodebook
+from barycode.quantizers.core.quantizer import CollapseWarning, Quantizer, SingleCodebook
 from barycode.quantizers.nearest.affine import AffineVectorQuantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
 from barycode.quantizers.scalar.finite_scalar import FiniteScalarQuantizer
@@ -44,7 +46,9 @@ __all__ = [
     "Assignment",
     "Codebook",
     "CodebookHealth",
+    "CodebookMaintenance",
     "CodebookStatistics",
+    "CollapseWarning",
     "ConvexProgram",
     "DenseAssignment",
     "EmaUpdate",
@@ -74,6 +78,7 @@ __all__ = [
     "VectorQuantizer",
     "archetypes",
     "farthest",
+    "gather",
     "kmeans",
     "nearest",
     "no_quantization",

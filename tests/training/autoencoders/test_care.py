@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from barycode.errors import InvalidInputError
 from barycode.quantizers import (
     AffineVectorQuantizer,
     FiniteScalarQuantizer,
@@ -17,7 +16,6 @@ from barycode.training.autoencoders.care import (
     MovingAverage,
     Revival,
     Step,
-    coded_by,
 )
 
 
@@ -37,6 +35,7 @@ def test_moving_averages_take_the_codebook_from_the_optimizer():
     assert (z - quantizer.reconstruct(z)).square().mean() < before
 
 
+@pytest.mark.filterwarnings("ignore::barycode.quantizers.CollapseWarning")  # what revival is for
 @pytest.mark.parametrize(
     "quantizer",
     [VectorQuantizer(16, 4), ResidualQuantizer(16, 4, stages=3), ProductQuantizer(16, 4, groups=2)],
@@ -56,7 +55,7 @@ def test_what_nothing_chose_moves_onto_what_was_to_be_coded(quantizer):
 def test_stages_are_offered_what_the_stages_before_left():
     quantizer = ResidualQuantizer(4, 3, stages=2)
     z = torch.randn(10, 3)
-    (_, first), (_, second) = coded_by(quantizer, z)
+    (_, first, _), (_, second, _) = quantizer.assigned(z, quantizer.encode(z))
     assert torch.equal(first, z)
     torch.testing.assert_close(second, z - quantizer.codebooks[0].vectors[quantizer.encode(z)[:, 0]])
 
@@ -73,8 +72,9 @@ def test_an_affine_codebook_is_revived_in_its_own_coordinates():
 
 def test_a_grid_has_nothing_to_revive():
     quantizer = FiniteScalarQuantizer(8, 3)
-    with pytest.raises(InvalidInputError, match="no way into a FiniteScalarQuantizer"):
-        list(coded_by(quantizer, torch.zeros(1, 3)))
+    z = torch.zeros(1, 3)
+    Revival(every=1).after(quantizer, step_of(quantizer, z))
+    assert quantizer.assigned(z, quantizer.encode(z)) == ()
 
 
 def test_annealing_follows_its_schedule():

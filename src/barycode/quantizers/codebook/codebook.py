@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.codebook.counters import CounterModule
 
 
-class Codebook(nn.Module):
+class Codebook(CounterModule):
     """K code vectors of dimension d.
 
     vectors: (K, d) parameter. Train it by gradient, or call `requires_grad_(False)` and use `EmaUpdate`.
@@ -61,19 +62,19 @@ class Codebook(nn.Module):
 
 def revive(
     codebook: Codebook,
-    dead: Bool[Tensor, " k"],
+    dead: Bool[Tensor, " k"] | Int64[Tensor, " m"],
     candidates: Float[Tensor, "n d"],
     *,
     optimizer: torch.optim.Optimizer | None = None,
     generator: torch.Generator | None = None,
 ) -> int:
-    """Move dead code vectors onto randomly drawn candidates, and return how many moved.
+    """Move dead code vectors, a mask or indices, onto randomly drawn candidates; return how many moved.
 
     Every trace of the old rows goes: the codebook's counts and, given the optimizer, its moments of them.
     In distributed training pass the same candidates and a generator of the same seed on every rank.
     """
     vectors = candidates.detach().reshape(-1, codebook.dim)
-    rows = dead.nonzero().flatten()
+    rows = _rows(dead, codebook.size)
     count = min(rows.numel(), vectors.shape[0])
     if count == 0:
         return 0
@@ -94,6 +95,18 @@ def worst_served(
     vectors, codes = (x.detach().reshape(-1, z.shape[-1]) for x in (z, quantized))
     errors = (vectors - codes).square().sum(1)
     return vectors[errors.topk(min(count, len(vectors))).indices]
+
+
+def _rows(dead: Tensor, size: int) -> Tensor:
+    """The indices that a mask (K,) or indices (m,) name."""
+    if dead.dtype == torch.bool and dead.shape == (size,):
+        return dead.nonzero().flatten()
+    if dead.dtype == torch.int64 and dead.ndim == 1 and bool(((dead >= 0) & (dead < size)).all()):
+        return dead.unique()
+    raise InvalidInputError(
+        f"Dead code vectors are a bool mask ({size},) or int64 indices below {size}, "
+        f"not {dead.dtype} of shape {tuple(dead.shape)}."
+    )
 
 
 def _forget_moments(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, rows: Tensor) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 from jaxtyping import Bool, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.codebook.counters import CounterModule
 from barycode.quantizers.core.assignment import Assignment
 
 
-class CodebookHealth(nn.Module):
+class CodebookHealth(CounterModule):
     """A histogram of the codes chosen since the last `reset`: a whole epoch, whatever the batch size.
 
     Fed with indices it counts hard codes; fed with weights, the mass of each code vector under soft ones.
@@ -19,12 +20,14 @@ class CodebookHealth(nn.Module):
     """
 
     histogram: Tensor
+    shared: Tensor  # what all ranks have counted together already
 
     def __init__(self, codebook_size: int) -> None:
         super().__init__()
         if codebook_size < 1:
             raise InvalidInputError(f"A codebook has at least one vector, not {codebook_size}.")
         self.register_buffer("histogram", torch.zeros(codebook_size, dtype=torch.float64))
+        self.register_buffer("shared", torch.zeros(codebook_size, dtype=torch.float64))
 
     @torch.no_grad()
     def update(self, indices: Int64[Tensor, "..."]) -> None:
@@ -50,15 +53,20 @@ class CodebookHealth(nn.Module):
     def merge(self, other: CodebookHealth) -> None:
         """Add what another one has counted."""
         self.histogram += other.histogram
+        self.shared += other.shared
 
     def sync(self, group: dist.ProcessGroup | None = None) -> None:
-        """Sum the histogram over all ranks, once an epoch; does nothing without torch.distributed."""
+        """Sum over all ranks what was counted since the last `sync`; nothing without torch.distributed."""
         if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(self.histogram, group=group)
+            own = self.histogram - self.shared
+            dist.all_reduce(own, group=group)
+            self.histogram.copy_(self.shared + own)
+            self.shared.copy_(self.histogram)
 
     def reset(self) -> None:
         """Forget everything."""
         self.histogram.zero_()
+        self.shared.zero_()
 
     @property
     def usage(self) -> float:

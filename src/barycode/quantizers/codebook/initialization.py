@@ -18,11 +18,7 @@ def sample(
     vectors: Float[Tensor, "n d"], codebook_size: int, *, generator: torch.Generator | None = None
 ) -> Float[Tensor, "k d"]:
     """K of the vectors, drawn without replacement."""
-    if vectors.ndim != 2 or vectors.shape[0] < codebook_size:
-        raise InvalidInputError(
-            f"A codebook of {codebook_size} needs at least as many vectors (N, d) to start from, "
-            f"not {tuple(vectors.shape)}."
-        )
+    _check(vectors, codebook_size)
     chosen = torch.randperm(vectors.shape[0], generator=generator)[:codebook_size]
     return vectors.detach()[chosen.to(vectors.device)].clone()
 
@@ -31,8 +27,7 @@ def uniform(
     vectors: Float[Tensor, "n d"], codebook_size: int, *, generator: torch.Generator | None = None
 ) -> Float[Tensor, "k d"]:
     """K points drawn uniformly from the bounding box of the vectors."""
-    if vectors.ndim != 2 or vectors.shape[0] == 0:
-        raise InvalidInputError(f"A bounding box needs vectors (N, d), N > 0, not {tuple(vectors.shape)}.")
+    _check(vectors, 1)
     low, high = vectors.detach().aminmax(dim=0)
     fractions = torch.rand(codebook_size, vectors.shape[1], generator=generator)
     return torch.lerp(low, high, fractions.to(vectors))
@@ -71,6 +66,7 @@ def kmeans(
     Starts at vectors drawn far from each other (k-means++, Arthur and Vassilvitskii 2007). A cluster that
     loses all its vectors restarts at one of the worst served. Stops early at a fixed point.
     """
+    _check(vectors, codebook_size)
     centers = _spread_seeds(vectors, codebook_size, generator)
     previous = None
     for _ in range(iterations):
@@ -103,3 +99,13 @@ def _cluster_means(vectors: Tensor, indices: Tensor, centers: Tensor) -> Tensor:
         errors = (vectors - centers[indices]).square().sum(1)
         means[empty] = vectors[errors.topk(empty.numel()).indices]
     return means
+
+
+def _check(vectors: Tensor, needed: int) -> None:
+    if not isinstance(vectors, Tensor) or vectors.ndim != 2 or vectors.shape[0] < needed:
+        shape = tuple(vectors.shape) if isinstance(vectors, Tensor) else type(vectors)
+        raise InvalidInputError(
+            f"A codebook starts from a tensor (N, d) of {needed} vectors or more, not {shape}."
+        )
+    if not vectors.isfinite().all():
+        raise InvalidInputError("A vector to start the codebook from contains a NaN or an infinity.")

@@ -14,7 +14,7 @@ from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.core.assignment import ProductAssignment
 from barycode.quantizers.core.quantized import Quantized
-from barycode.quantizers.core.quantizer import Initialization, Quantizer
+from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
 
 
@@ -67,12 +67,23 @@ class ProductQuantizer(Quantizer):
         parts = zip(self._groups(), indices.unbind(-1), strict=True)
         return torch.cat([group.decode_indices(part) for group, part in parts], -1)
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
-        return tuple(entry for group, part in self._slices(z) for entry in group.gather_statistics(part))
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts groups"]
+    ) -> tuple[Assigned, ...]:
+        parts = zip(self._slices(z), indices.unbind(-1), strict=True)
+        return tuple(entry for (group, part), found in parts for entry in group.assigned(part, found))
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+    def gather_statistics(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts groups"]
+    ) -> tuple[CodebookStatistics, ...]:
+        parts = zip(self._slices(z), indices.unbind(-1), strict=True)
+        return tuple(
+            entry for (group, part), found in parts for entry in group.gather_statistics(part, found)
+        )
+
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         for group, part in self._slices(z):
-            group.initialize(part, method)
+            group.initialize_from(part, method)
 
     def _groups(self) -> Iterator[Quantizer]:
         return (cast(Quantizer, group) for group in self.groups)

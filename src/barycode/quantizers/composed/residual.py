@@ -11,19 +11,19 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
-from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.core.assignment import ProductAssignment
-from barycode.quantizers.core.estimators import Estimator, straight_through
+from barycode.quantizers.core.estimators import Estimator, checked_estimator, straight_through
 from barycode.quantizers.core.quantized import Quantized
-from barycode.quantizers.core.quantizer import Initialization, Quantizer
+from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
 
 
 class ResidualQuantizer(Quantizer):
     """q = c^1 + ... + c^m, where c^i is the code vector of stage i nearest to z - c^1 - ... - c^(i-1).
 
-    Each stage has its own codebook of K vectors; indices (..., stages). The gradient passes the whole sum at
-    once by the estimator; the losses of the stages add up (Lee et al. 2022, eq. 7).
+    Each stage has its own codebook of K vectors; indices (..., stages), of which any number of the first ones
+    decodes: `decode(encode(z)[..., :2])`. The gradient passes the whole sum at once by the estimator; the
+    losses of the stages add up (Lee et al. 2022, eq. 7).
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ResidualQuantizer(Quantizer):
         self.stages = nn.ModuleList(
             VectorQuantizer(codebook_size, dim, commitment_weight=commitment_weight) for _ in range(stages)
         )
-        self.estimator = estimator
+        self.estimator = checked_estimator(estimator)
 
     @property
     def codebooks(self) -> Sequence[Codebook]:
@@ -66,25 +66,31 @@ class ResidualQuantizer(Quantizer):
         return torch.stack([indices for _, _, indices in self._walk(z)], -1)
 
     def decode_indices(self, indices: Int64[Tensor, "*batch stages"]) -> Float[Tensor, "*batch d"]:
-        if indices.shape[-1:] != (len(self.stages),):
+        if indices.ndim == 0 or not 1 <= indices.shape[-1] <= len(self.stages):
             raise InvalidInputError(
-                f"The indices have shape {tuple(indices.shape)}, expected (..., {len(self.stages)})."
+                f"The indices have shape {tuple(indices.shape)}, "
+                f"expected (..., {len(self.stages)}), or those of the first stages."
             )
         total = torch.zeros_like(self.codebooks[0].vectors[0])
-        for stage, part in zip(self._stages(), indices.unbind(-1), strict=True):
+        for stage, part in zip(self._stages(), indices.unbind(-1), strict=False):
             total = total + stage.decode_indices(part)
         return total
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
-        return tuple(
-            CodebookStatistics.gather(residual, indices, self.codebook_size)
-            for _, residual, indices in self._walk(z)
-        )
+    @torch.no_grad()
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch stages"]
+    ) -> tuple[Assigned, ...]:
+        found = []
+        total = torch.zeros_like(self.codebooks[0].vectors[0])
+        for stage, part in zip(self._stages(), indices.unbind(-1), strict=True):
+            found.append((stage.codebook, z - total, part))
+            total = total + stage.decode_indices(part)
+        return tuple(found)
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         residual = z.detach()
         for stage in self._stages():
-            stage.initialize(residual, method)
+            stage.initialize_from(residual, method)
             residual = residual - stage.reconstruct(residual)
 
     def _walk(self, z: Tensor) -> Iterator[tuple[VectorQuantizer, Tensor, Tensor]]:

@@ -14,6 +14,7 @@ from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram
 from barycode.quantizers.convex.sparse_code import SparseCode
 from barycode.quantizers.core.assignment import Assignment, LazyAssignment, SparseAssignment
+from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import SingleCodebook, mean_squared_error
 from barycode.simplex.sparse import scatter
@@ -77,13 +78,12 @@ class SoftConvexQuantizer(SingleCodebook):
         weights = self.code.weights(indices, self.codebook_size, z.dtype)
         quantized = self.decode_indices(indices)
         loss = mean_squared_error(z, quantized.detach())
-        return Quantized(
-            quantized, indices, self.commitment_weight * loss, weights, {"commitment_loss": loss}
-        )
+        through = straight_through(z, quantized)
+        return Quantized(through, indices, self.commitment_weight * loss, weights, {"commitment_loss": loss})
 
     def soft(self, z: Float[Tensor, "*batch d"]) -> Assignment:
         """The program's weights, whatever the mode and the hardness."""
-        return _shaped(self.program(*self._flat(self._checked(z))), z)
+        return _shaped(self.program(*self._flat(self.checked(z))), z)
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_votes"]:
         return (self.code or VERTEX).encode(z, self.codebook.vectors)
@@ -91,25 +91,26 @@ class SoftConvexQuantizer(SingleCodebook):
     def decode_indices(self, indices: Int64[Tensor, "*batch_votes"]) -> Float[Tensor, "*batch d"]:
         return (self.code or VERTEX).decode(indices, self.codebook.vectors)
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+    def gather_statistics(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_votes"]
+    ) -> tuple[CodebookStatistics, ...]:
         """Each vector wants its error z - p C gone, and asks c_k for c_k + z - p C with the weight p_k.
 
         Moving the code vectors to the means of what they are asked for never raises sum ||z - p C||^2, since
         ||e - sum p_k m_k||^2 <= sum p_k ||e - m_k||^2 (Jensen). At the vertices it is the step of k-means.
         """
         vectors = self.codebook.vectors.detach().double()
-        weights = self._weights_to_move_by(z)
+        weights = self._weights_to_move_by(z, indices)
         counts, asked = torch.zeros_like(vectors[:, 0]), torch.zeros_like(vectors)
         places = weights.indices.reshape(-1, weights.indices.shape[-1])
         parts = (z.reshape(-1, self.dim), places, weights.values.reshape(places.shape))
-        for block, indices, values in zip(*(part.split(STATISTICS_ROWS) for part in parts), strict=True):
-            p = scatter(values.double(), indices, self.codebook_size)
+        for block, chosen, values in zip(*(part.split(STATISTICS_ROWS) for part in parts), strict=True):
+            p = scatter(values.double(), chosen, self.codebook_size)
             counts += p.sum(0)
             asked += p.T @ (block.double() - p @ vectors)
         return (CodebookStatistics(counts, counts[:, None] * vectors + asked),)
 
-    def _weights_to_move_by(self, z: Tensor) -> SparseAssignment:
-        indices = self.encode_vectors(z)
+    def _weights_to_move_by(self, z: Tensor, indices: Tensor) -> SparseAssignment:
         if self.code is not None and self.hardness == 1:
             return self.code.weights(indices, self.codebook_size, z.dtype)
         return self._mixed(_shaped(self.program(*self._flat(z)), z), indices)
@@ -129,7 +130,7 @@ class SoftConvexQuantizer(SingleCodebook):
             losses["codebook_loss"] = mean_squared_error(held, z.detach())
             loss = loss + losses["codebook_loss"]
         if self.usage_weight:
-            losses["usage_loss"] = unevenness(found.total())
+            losses["usage_loss"] = unevenness(found.total()) if z.numel() else z.sum()
             loss = loss + self.usage_weight * losses["usage_loss"]
         weights = LazyAssignment(
             lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size

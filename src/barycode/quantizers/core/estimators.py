@@ -8,7 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from barycode.errors import InvalidInputError
+
 Estimator = Callable[[Tensor, Tensor], Tensor]
+
+
+def checked_estimator(estimator: Estimator) -> Estimator:
+    """The estimator itself; InvalidInputError if it is no function."""
+    if not callable(estimator):
+        raise InvalidInputError(
+            f"An estimator is a function (z, quantized), such as rotation_trick, not {estimator!r}."
+        )
+    return estimator
 
 
 def straight_through(

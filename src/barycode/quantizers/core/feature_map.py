@@ -7,6 +7,7 @@ from dataclasses import replace
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from barycode.errors import InvalidInputError
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Quantizer
 
@@ -22,12 +23,12 @@ class FeatureMap(nn.Module):
         self.quantizer = quantizer
 
     def forward(self, maps: Float[Tensor, "b c *space"]) -> Quantized:
-        result: Quantized = self.quantizer(maps.movedim(1, -1))
+        result: Quantized = self.quantizer(_channels_last(maps))
         return replace(result, quantized=result.quantized.movedim(-1, 1))
 
     def encode(self, maps: Float[Tensor, "b c *space"]) -> Int64[Tensor, "b *space_parts"]:
         """The indices of every place of the maps."""
-        return self.quantizer.encode(maps.movedim(1, -1))
+        return self.quantizer.encode(_channels_last(maps))
 
     def decode(self, indices: Int64[Tensor, "b *space_parts"]) -> Float[Tensor, "b c *space"]:
         """The maps that a decoder gets."""
@@ -36,3 +37,9 @@ class FeatureMap(nn.Module):
     def reconstruct(self, maps: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
         """`decode(encode(maps))`."""
         return self.decode(self.encode(maps))
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    if not isinstance(maps, Tensor) or maps.ndim < 2:
+        raise InvalidInputError(f"A feature map is a tensor (B, C, ...), not {type(maps)}.")
+    return maps.movedim(1, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +19,13 @@ from barycode.quantizers.core.bypass import quantization_is_off
 from barycode.quantizers.core.quantized import Quantized
 from barycode.simplex.nearest import compute_dtype, nearest
 
+COLLAPSED = 10  # one code vector in so many is used where a codebook is said not to fit
 Initialization = Callable[[Tensor, int], Tensor]
+Assigned = tuple[Codebook, Tensor, Tensor]  # a codebook, vectors (..., d), indices (...)
+
+
+class CollapseWarning(UserWarning):
+    """Nearly all code vectors are far from the data."""
 
 
 class Quantizer(nn.Module, ABC):
@@ -35,6 +42,7 @@ class Quantizer(nn.Module, ABC):
         super().__init__()
         self.codebook_size = codebook_size
         self.dim = dim
+        self._looked = False  # whether a batch was seen whose codes tell if the codebook fits the data
 
     @abstractmethod
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
@@ -54,20 +62,34 @@ class Quantizer(nn.Module, ABC):
         """All the codebooks inside, in the order of `statistics`."""
 
     @abstractmethod
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"]
+    ) -> tuple[Assigned, ...]:
+        """Each codebook, the vectors it has to code, and their indices in it; without gradient."""
+
+    def gather_statistics(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"]
+    ) -> tuple[CodebookStatistics, ...]:
         """Counts and sums for each codebook."""
+        return tuple(
+            CodebookStatistics.gather(vectors, part, codebook.size)
+            for codebook, vectors, part in self.assigned(z, indices)
+        )
 
     @abstractmethod
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
-        """Set every codebook from data by `method(vectors, K) -> (K, d)`, such as `kmeans` or `sample`."""
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+        """Set every codebook from vectors that were checked."""
 
     def forward(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         """Quantize z of shape (..., d): `quantized, indices, loss = quantizer(z)`.
 
         Raises InvalidInputError where z is not floating point, not (..., d), or not finite.
         """
+        vectors = self.checked(z)
         with torch.autocast(z.device.type, enabled=False):
-            result = self.quantize(self._checked(z))
+            result = self.quantize(vectors)
+        if self.training and not torch.compiler.is_compiling() and not self._looked:
+            self._look(result.indices, vectors[..., 0].numel())
         if quantization_is_off():
             return replace(result, quantized=z, loss=torch.zeros_like(result.loss), losses={})
         return replace(result, quantized=result.quantized.to(z.dtype))
@@ -75,34 +97,82 @@ class Quantizer(nn.Module, ABC):
     @torch.no_grad()
     def encode(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_parts"]:
         """The indices that a file would hold, (...) or (..., parts), int64; the same alone and in a batch."""
+        vectors = self.checked(z)
         with torch.autocast(z.device.type, enabled=False):
-            return self.encode_vectors(self._checked(z))
+            return self.encode_vectors(vectors)
 
     def decode(self, indices: Int64[Tensor, "*batch_parts"]) -> Float[Tensor, "*batch d"]:
-        """The vectors (..., d) that a decoder gets; differentiable with respect to the codebook."""
-        if indices.dtype != torch.int64:
-            raise InvalidInputError(f"Indices must be int64, not {indices.dtype}: convert them with .long().")
+        """The vectors (..., d) that a decoder gets; differentiable with respect to the codebook.
+
+        Raises InvalidInputError where the indices are not int64, of another shape, or not from 0 to K - 1.
+        """
+        if not isinstance(indices, Tensor) or indices.dtype != torch.int64:
+            raise InvalidInputError(f"Indices must be an int64 tensor, not {_kind(indices)}.")
+        if not torch.compiler.is_compiling() and indices.numel():
+            low, high = (int(bound) for bound in indices.aminmax())
+            if low < 0 or high >= self.codebook_size:
+                raise InvalidInputError(
+                    f"Indices must be from 0 to {self.codebook_size - 1}, but they go from {low} to {high}."
+                )
         return self.decode_indices(indices)
 
     def reconstruct(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """What is left of z after its file: `decode(encode(z))`."""
         return self.decode(self.encode(z))
 
+    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+        """Set every codebook from data by `method(vectors, K) -> (K, d)`, such as `kmeans` or `sample`."""
+        if not callable(method):
+            raise InvalidInputError(
+                f"A codebook starts by a function (vectors, K) -> (K, d), such as kmeans, not {method!r}."
+            )
+        self.initialize_from(self.checked(z.detach() if isinstance(z, Tensor) else z), method)
+
     @torch.no_grad()
-    def statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
-        """What z says about each codebook, for `EmaUpdate`; moves nothing."""
+    def statistics(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"] | None = None
+    ) -> tuple[CodebookStatistics, ...]:
+        """What z says about each codebook, for `EmaUpdate`; moves nothing.
+
+        `indices` that the forward pass found save a second search.
+        """
+        vectors = self.checked(z)
         with torch.autocast(z.device.type, enabled=False):
-            return self.gather_statistics(self._checked(z))
+            found = self.encode_vectors(vectors) if indices is None else indices
+            return self.gather_statistics(vectors, found)
 
     def extra_repr(self) -> str:
-        return f"codebook_size={self.codebook_size}, dim={self.dim}"
+        settings = {
+            name: value for name, value in vars(self).items() if name[0] != "_" and name != "training"
+        }
+        return ", ".join(f"{name}={getattr(value, '__name__', value)}" for name, value in settings.items())
 
-    def _checked(self, z: Tensor) -> Tensor:
+    def _look(self, indices: Tensor, count: int) -> None:
+        """Warn once, of the first batch of K vectors or more, if hardly any code vector is used for it."""
+        size = min((codebook.size for codebook in self.codebooks[:1]), default=count + 1)
+        if count < size:
+            return
+        self._looked = True
+        used = indices.reshape(count, -1)[:, 0].unique().numel()
+        if used * COLLAPSED < size:
+            warnings.warn(
+                f"Only {used} of {size} code vectors are near any of {count} vectors: the codebook does not "
+                "fit the data. Start it by `quantizer.initialize(z, kmeans)`, or let a CodebookMaintenance "
+                "start it and keep it alive.",
+                CollapseWarning,
+                stacklevel=3,
+            )
+
+    def checked(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """The vectors in the dtype of the computation, after the checks that raise InvalidInputError."""
-        if z.ndim == 0 or z.shape[-1] != self.dim or not z.is_floating_point():
+        tensor = isinstance(z, Tensor)
+        if not tensor or z.ndim == 0 or z.shape[-1] != self.dim or not z.is_floating_point():
+            channels_first = tensor and z.ndim > 2 and z.shape[1] == self.dim
             raise InvalidInputError(
-                f"{type(self).__name__} expects floating-point vectors of shape (..., {self.dim}), "
-                f"not {z.dtype} of shape {tuple(z.shape)}."
+                f"{type(self).__name__} expects a tensor of floating-point vectors (..., {self.dim}), "
+                f"not {_kind(z)}."
+                + " For maps with channels first there is FeatureMap(quantizer)."
+                * channels_first
             )
         # The check reads a value back from the device, which a compiled graph must not do.
         if not torch.compiler.is_compiling() and not _all_finite(z):
@@ -127,16 +197,23 @@ class SingleCodebook(Quantizer, ABC):
     def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         return functional.embedding(indices, self.codebook.vectors)
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
-        return (CodebookStatistics.gather(z, self.encode_vectors(z), self.codebook_size),)
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch"]
+    ) -> tuple[Assigned, ...]:
+        return ((self.codebook, z, indices),)
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         self.codebook.load(method(z.detach().reshape(-1, self.dim), self.codebook_size))
 
 
 def mean_squared_error(a: Tensor, b: Tensor) -> Tensor:
     """The mean of (a - b)^2 over all elements; 0 for an empty batch, where a plain mean is NaN."""
     return (a - b).square().sum() / max(1, a.numel())
+
+
+def _kind(value: object) -> str:
+    """What was passed, for an error."""
+    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{type(value)}"
 
 
 def _all_finite(z: Tensor) -> bool:

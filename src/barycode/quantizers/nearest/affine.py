@@ -7,8 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from barycode.quantizers.codebook.statistics import CodebookStatistics
-from barycode.quantizers.core.quantizer import Initialization
+from barycode.quantizers.core.quantizer import Assigned, Initialization
 from barycode.quantizers.nearest.vector import VectorQuantizer
 from barycode.simplex.nearest import nearest
 
@@ -41,12 +40,13 @@ class AffineVectorQuantizer(VectorQuantizer):
     def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         return functional.embedding(indices, self.vectors())
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
-        indices = self.encode_vectors(z)
-        return (CodebookStatistics.gather(self.to_codebook(z), indices, self.codebook_size),)
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch"]
+    ) -> tuple[Assigned, ...]:
+        return ((self.codebook, self.to_codebook(z), indices),)
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
-        super().initialize(self.to_codebook(z), method)
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+        super().initialize_from(self.to_codebook(z), method)
 
     def _scale(self) -> Tensor:
         return (1 + self.rate * self.scale).clamp_min(SMALLEST_SCALE)

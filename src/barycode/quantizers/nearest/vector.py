@@ -6,7 +6,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.quantizers.core.assignment import OneHotAssignment
-from barycode.quantizers.core.estimators import Estimator, straight_through
+from barycode.quantizers.core.estimators import Estimator, checked_estimator, straight_through
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import SingleCodebook, mean_squared_error
 
@@ -29,7 +29,7 @@ class VectorQuantizer(SingleCodebook):
     ) -> None:
         super().__init__(codebook_size, dim)
         self.commitment_weight = commitment_weight
-        self.estimator = estimator
+        self.estimator = checked_estimator(estimator)
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         return self.quantize_to(self.encode_vectors(z), z)

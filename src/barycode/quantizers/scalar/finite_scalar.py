@@ -11,10 +11,9 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
-from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.core.assignment import OneHotAssignment
 from barycode.quantizers.core.quantized import Quantized
-from barycode.quantizers.core.quantizer import Initialization, Quantizer
+from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
 
 SLACK = 1e-3  # of the bound beyond the outermost levels, so that they can be reached
 
@@ -28,8 +27,6 @@ class FiniteScalarQuantizer(Quantizer):
     `codebooks` is empty, the loss is 0, and gradients go straight through the rounding.
     """
 
-    levels: Tensor
-
     def __init__(self, codebook_size: int, dim: int, *, levels: Sequence[int] | None = None) -> None:
         super().__init__(codebook_size, dim)
         chosen = even_levels(codebook_size, dim) if levels is None else tuple(levels)
@@ -37,7 +34,7 @@ class FiniteScalarQuantizer(Quantizer):
             raise InvalidInputError(
                 f"The levels {chosen} do not make a grid of {codebook_size} points in {dim} dimensions."
             )
-        self.register_buffer("levels", torch.tensor(chosen), persistent=False)
+        self.levels = chosen  # no buffer: it is neither saved nor ever without a value
 
     @property
     def codebooks(self) -> Sequence[Codebook]:
@@ -48,7 +45,7 @@ class FiniteScalarQuantizer(Quantizer):
         steps = bounded.detach().round()
         indices = self._indices(steps)
         points = self.decode_indices(indices).to(z.dtype)
-        through = (bounded - bounded.detach()) / self._half()
+        through = (bounded - bounded.detach()) / self._half(z.device)
         return Quantized(
             points + through, indices, z.new_zeros(()), OneHotAssignment(indices, self.codebook_size)
         )
@@ -57,33 +54,36 @@ class FiniteScalarQuantizer(Quantizer):
         return self._indices(self._bounded(z).round())
 
     def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
-        digits = indices.unsqueeze(-1) // self._places() % self.levels
-        return (digits - self.levels // 2) / self._half()
+        levels = self._levels(indices.device)
+        digits = indices.unsqueeze(-1) // _places(levels) % levels
+        return (digits - levels // 2) / self._half(indices.device)
 
-    def gather_statistics(self, z: Float[Tensor, "*batch d"]) -> tuple[CodebookStatistics, ...]:
+    def assigned(
+        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch"]
+    ) -> tuple[Assigned, ...]:
         return ()
 
-    def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
+    def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         """Do nothing: a grid has no codebook to start."""
 
-    def _half(self) -> Tensor:
+    def _levels(self, device: torch.device) -> Tensor:
+        return torch.tensor(self.levels, device=device)
+
+    def _half(self, device: torch.device) -> Tensor:
         """The number of levels below 0, which a point is divided by; 1 where there is none."""
-        return (self.levels // 2).clamp_min(1)
+        return (self._levels(device) // 2).clamp_min(1)
 
     def _bounded(self, z: Tensor) -> Tensor:
         """f(z): from -floor(L / 2) to the highest level below L / 2, with f(0) = 0."""
-        reach = (self.levels - 1).to(z.dtype) * (1 + SLACK) / 2
-        offset = (self.levels % 2 == 0).to(z.dtype) / 2
+        levels = self._levels(z.device)
+        reach = (levels - 1).to(z.dtype) * (1 + SLACK) / 2
+        offset = (levels % 2 == 0).to(z.dtype) / 2
         shift = torch.atanh(offset / reach.clamp_min(1 / 2 + SLACK / 2))
         return torch.tanh(z + shift) * reach - offset
 
     def _indices(self, steps: Tensor) -> Tensor:
-        digits = steps.long() + self.levels // 2
-        return (digits * self._places()).sum(-1)
-
-    def _places(self) -> Tensor:
-        """What a digit of each coordinate is worth."""
-        return self.levels.flip(0).cumprod(0).flip(0) // self.levels
+        levels = self._levels(steps.device)
+        return ((steps.long() + levels // 2) * _places(levels)).sum(-1)
 
 
 def even_levels(codebook_size: int, dim: int) -> tuple[int, ...]:
@@ -92,6 +92,11 @@ def even_levels(codebook_size: int, dim: int) -> tuple[int, ...]:
     for prime in sorted(_prime_factors(codebook_size), reverse=True):
         levels[levels.index(min(levels))] *= prime
     return tuple(sorted(levels, reverse=True))
+
+
+def _places(levels: Tensor) -> Tensor:
+    """What a digit of each coordinate is worth."""
+    return levels.flip(0).cumprod(0).flip(0) // levels
 
 
 def _prime_factors(number: int) -> list[int]:

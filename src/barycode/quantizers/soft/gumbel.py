@@ -50,7 +50,7 @@ class GumbelQuantizer(SingleCodebook):
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         if not self.training:
             indices = self.encode_vectors(z)
-            codes = self.decode_indices(indices)
+            codes = straight_through(z, self.decode_indices(indices))
             return Quantized(codes, indices, z.new_zeros(()), OneHotAssignment(indices, self.codebook_size))
         codebook = self.codebook.vectors.to(z.dtype)
         logits = 2 * z @ codebook.T - codebook.square().sum(1)  # -||z - c||^2 up to a constant of each z

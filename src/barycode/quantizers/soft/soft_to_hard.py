@@ -44,7 +44,7 @@ class SoftToHardQuantizer(SingleCodebook):
         indices = self.encode_vectors(z)
         nothing = z.new_zeros(())
         if not self.training:
-            codes = self.decode_indices(indices)
+            codes = straight_through(z, self.decode_indices(indices))
             return Quantized(codes, indices, nothing, OneHotAssignment(indices, self.codebook_size))
         codebook, sigma = self.codebook.vectors.to(z.dtype), self.sigma.to(z.dtype)
         soft, mass = soft_assign(z, codebook, codebook, sigma)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.core.assignment import DenseAssignment, OneHotAssignment
+from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import SingleCodebook
 from barycode.quantizers.soft.gumbel import gumbel_like
@@ -54,7 +55,7 @@ class StochasticQuantizer(SingleCodebook):
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         if not self.training:
             indices = self.encode_vectors(z)
-            codes = self.decode_indices(indices)
+            codes = straight_through(z, self.decode_indices(indices))
             return Quantized(codes, indices, z.new_zeros(()), OneHotAssignment(indices, self.codebook_size))
         codebook = self.codebook.vectors.to(z.dtype)
         precision = 0.5 * torch.exp(-self.log_variance).to(z.dtype)

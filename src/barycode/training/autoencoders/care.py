@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers import (
-    AffineVectorQuantizer,
-    Codebook,
     CodebookHealth,
     EmaUpdate,
-    ProductQuantizer,
     Quantized,
     Quantizer,
-    ResidualQuantizer,
     Schedule,
-    SingleCodebook,
     revive,
 )
 
@@ -75,7 +69,7 @@ class MovingAverage(Care):
             codebook.requires_grad_(False)
 
     def after(self, quantizer: Quantizer, step: Step) -> None:
-        self.update(quantizer, quantizer.statistics(step.z))
+        self.update(quantizer, quantizer.statistics(step.z, step.result.indices))
 
 
 class Revival(Care):
@@ -90,12 +84,15 @@ class Revival(Care):
 
     def after(self, quantizer: Quantizer, step: Step) -> None:
         sizes = [codebook.size for codebook in quantizer.codebooks]
+        if not sizes:  # a grid
+            return
         self.healths = self.healths or [CodebookHealth(size) for size in sizes]
         indices = [step.result.indices] if len(sizes) == 1 else step.result.indices.unbind(-1)
         for health, part in zip(self.healths, indices, strict=True):
             health.update(part)
         if step.number % self.every == 0:
-            for health, (codebook, z) in zip(self.healths, coded_by(quantizer, step.z), strict=True):
+            coded = quantizer.assigned(step.z.detach(), quantizer.encode(step.z))
+            for health, (codebook, z, _) in zip(self.healths, coded, strict=True):
                 revive(codebook, health.dead_codes, z, optimizer=step.optimizer)
                 health.reset()
 
@@ -106,25 +103,6 @@ class Revival(Care):
         self.healths = [CodebookHealth(len(histogram)) for histogram in state["histograms"]]
         for health, histogram in zip(self.healths, state["histograms"], strict=True):
             health.histogram.copy_(histogram)
-
-
-@torch.no_grad()
-def coded_by(quantizer: Quantizer, z: Tensor) -> Iterator[tuple[Codebook, Tensor]]:
-    """Each codebook with the vectors it has to code: z, its slices, or what the stages before left of it."""
-    match quantizer:
-        case AffineVectorQuantizer():
-            yield quantizer.codebook, quantizer.to_codebook(z)
-        case SingleCodebook():
-            yield quantizer.codebook, z
-        case ProductQuantizer():
-            for group, part in zip(quantizer.groups, z.chunk(len(quantizer.groups), -1), strict=True):
-                yield from coded_by(cast(Quantizer, group), part)
-        case ResidualQuantizer():
-            for stage in quantizer.stages:
-                yield from coded_by(cast(Quantizer, stage), z)
-                z = z - cast(Quantizer, stage).reconstruct(z)
-        case _:
-            raise InvalidInputError(f"Revival knows no way into a {type(quantizer).__name__}.")
 
 
 class Annealing(Care):

@@ -1,0 +1,105 @@
+from functools import partial
+
+import pytest
+import torch
+
+from barycode.errors import InvalidInputError
+from barycode.quantizers import (
+    AffineVectorQuantizer,
+    CodebookHealth,
+    CodebookMaintenance,
+    EmaUpdate,
+    ProductQuantizer,
+    ResidualQuantizer,
+    VectorQuantizer,
+    revive,
+)
+
+KINDS = {
+    "vector": VectorQuantizer,
+    "affine": AffineVectorQuantizer,
+    "residual": partial(ResidualQuantizer, stages=2),
+    "product": ProductQuantizer,
+}
+
+
+@pytest.mark.parametrize("update", [EmaUpdate(), None], ids=["ema", "gradient"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_codebook_stays_alive(kind: str, update: EmaUpdate | None):
+    torch.manual_seed(0)
+    quantizer = KINDS[kind](32, 4)
+    maintenance = CodebookMaintenance(quantizer, update=update)
+    moved = [p for p in quantizer.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(moved, 1e-3) if moved else None
+    for _ in range(60):
+        loss = quantizer(torch.randn(128, 4) * 0.1 + 3).loss
+        if optimizer is not None and loss.requires_grad:  # EMA leaves an affine map without a loss
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        maintenance.step(optimizer)
+    z = torch.randn(4000, 4) * 0.1 + 3
+    for codebook, _, indices in quantizer.assigned(z, quantizer.encode(z)):
+        health = CodebookHealth(codebook.size)
+        health.update(indices)
+        assert health.perplexity > 16
+
+
+def test_a_step_is_the_moving_average_of_the_forward_pass():
+    torch.manual_seed(0)
+    watched, plain = VectorQuantizer(8, 2), VectorQuantizer(8, 2)
+    plain.load_state_dict(watched.state_dict())
+    plain.requires_grad_(False)
+    maintenance = CodebookMaintenance(watched, start=None, patience=0)
+    z = torch.randn(64, 2)
+    watched(z)
+    maintenance.step()
+    EmaUpdate()(plain, plain.statistics(z))
+    assert torch.equal(watched.codebook.vectors, plain.codebook.vectors)
+
+
+def test_small_batches_wait_for_enough_vectors_and_evaluation_is_not_watched():
+    vq = VectorQuantizer(8, 2)
+    maintenance = CodebookMaintenance(vq)
+    before = vq.codebook.vectors.clone()
+    vq.eval()(torch.randn(100, 2))
+    vq.train()(torch.randn(5, 2))
+    maintenance.step()
+    assert torch.equal(vq.codebook.vectors, before)
+    vq(torch.randn(5, 2))
+    assert not torch.equal(vq.codebook.vectors, before)
+    resumed = CodebookMaintenance(vq)
+    resumed.load_state_dict(maintenance.state_dict())
+    started = vq.codebook.vectors.clone()
+    vq(torch.randn(50, 2))
+    assert torch.equal(vq.codebook.vectors, started)
+
+
+def test_revive_takes_a_mask_or_indices():
+    vq = VectorQuantizer(8, 2)
+    before = vq.codebook.vectors.clone()
+    assert revive(vq.codebook, torch.tensor([5, 7]), torch.randn(10, 2)) == 2
+    assert (vq.codebook.vectors != before).any(1).nonzero().flatten().tolist() == [5, 7]
+    for wrong in (torch.tensor([8]), torch.tensor([-1]), torch.ones(3, dtype=torch.bool), torch.ones(8)):
+        with pytest.raises(InvalidInputError, match="mask"):
+            revive(vq.codebook, wrong, torch.randn(10, 2))
+    with pytest.raises(InvalidInputError, match="patience"):
+        CodebookMaintenance(vq, patience=-1)
+
+
+def test_the_first_stages_decode_alone():
+    rvq = ResidualQuantizer(8, 4, stages=3)
+    z = torch.randn(20, 4)
+    indices = rvq.encode(z)
+    stages = [rvq.codebooks[i].vectors[indices[:, i]] for i in range(3)]
+    assert torch.equal(rvq.decode(indices[:, :1]), stages[0])
+    assert torch.equal(rvq.decode(indices[:, :2]), stages[0] + stages[1])
+
+
+@pytest.mark.parametrize("cast", ["bfloat16", "half"])
+def test_health_counts_in_full_precision_after_a_cast(cast: str):
+    health = getattr(CodebookHealth(4), cast)()
+    for _ in range(40):
+        health.update(torch.arange(4).repeat(1000))
+    assert health.summary()["vectors"] == 160_000
+    assert health.perplexity == pytest.approx(4)
