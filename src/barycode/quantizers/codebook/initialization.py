@@ -10,7 +10,8 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.simplex.nearest import nearest
 
-SEED_CANDIDATES = 32  # vectors considered for each seed of k-means
+SEED_CANDIDATES, FEWEST_CANDIDATES = 8, 2048  # vectors considered for each seed of k-means, and in all
+ROUND = 8  # so many seeds give one more in the next round
 CANDIDATES = 128  # ... and for each of the farthest points
 
 
@@ -79,16 +80,31 @@ def kmeans(
 
 
 def _spread_seeds(vectors: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """Draw each seed with probability proportional to its squared distance to the seeds before it."""
-    considered = max(count, min(vectors.shape[0], SEED_CANDIDATES * count))
+    """Draw seeds with probability proportional to their squared distance to the seeds before them.
+
+    Seeds are drawn in rounds, each an eighth as many as there are already, so that one product of matrices
+    updates all distances (after k-means||, Bahmani et al. 2012). The first seeds come one by one.
+    """
+    considered = max(count, min(vectors.shape[0], max(FEWEST_CANDIDATES, SEED_CANDIDATES * count)))
     candidates = sample(vectors, considered, generator=generator)
-    seeds = [candidates[0]]  # `sample` has shuffled them
+    chosen = torch.zeros(1, dtype=torch.int64, device=vectors.device)  # `sample` has shuffled them
+    new = chosen
     errors = torch.full_like(candidates[:, 0], torch.inf, dtype=torch.float64)
-    for _ in range(count - 1):
-        errors = torch.minimum(errors, (candidates - seeds[-1]).double().square().sum(1))
-        odds = errors if errors.any() else torch.ones_like(errors)
-        seeds.append(candidates[int(torch.multinomial(odds.cpu(), 1, generator=generator))])
-    return torch.stack(seeds)
+    while len(chosen) < count:
+        seeds = candidates[new]
+        distances = (candidates - seeds[nearest(candidates, seeds)]).double().square().sum(1)
+        errors = torch.minimum(errors, distances)
+        new = _draw(errors, min(count - len(chosen), 1 + len(chosen) // ROUND), generator)
+        chosen = torch.cat([chosen, new])
+    return candidates[chosen]
+
+
+def _draw(odds: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """So many different indices by their odds; any where all odds are zero."""
+    possible = int((odds > 0).sum())
+    odds = odds if possible else torch.ones_like(odds)
+    drawn = torch.multinomial(odds.cpu(), min(count, possible or len(odds)), generator=generator)
+    return drawn.to(odds.device)
 
 
 def _cluster_means(vectors: Tensor, indices: Tensor, centers: Tensor) -> Tensor:
