@@ -21,6 +21,8 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
     """
     dtype = compute_dtype(z, codebook)
     with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
+        if torch.compiler.is_exporting():
+            return _nearest_at_once(z.to(dtype), codebook.to(dtype))
         codes, half_norms, origin = _prepare(codebook.detach().to(dtype))
         vectors = z.detach().reshape(-1, z.shape[-1])
         indices = torch.empty(vectors.shape[0], dtype=torch.int64, device=z.device)
@@ -33,6 +35,13 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
             scores.add_(half_norms)  # faster than addmm with a broadcast sum
             out.copy_(_first_minimum(scores)[: len(block)])
         return indices.reshape(z.shape[:-1])
+
+
+def _nearest_at_once(z: Tensor, codebook: Tensor) -> Tensor:
+    """The same without blocks, for graphs whose batch has no size yet."""
+    origin = codebook.mean(0)
+    codes = codebook - origin
+    return (codes.square().sum(1) / 2 - (z - origin) @ codes.T).argmin(-1)
 
 
 def block_rows(numbers: int, elements: int = BLOCK_ELEMENTS) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
+from barycode.quantizers.core.arguments import whole
 from barycode.quantizers.core.assignment import OneHotAssignment
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
@@ -29,8 +30,8 @@ class FiniteScalarQuantizer(Quantizer):
 
     def __init__(self, codebook_size: int, dim: int, *, levels: Sequence[int] | None = None) -> None:
         super().__init__(codebook_size, dim)
-        chosen = even_levels(codebook_size, dim) if levels is None else tuple(levels)
-        if len(chosen) != dim or min(chosen) < 1 or prod(chosen) != codebook_size:
+        chosen = even_levels(codebook_size, dim) if levels is None else _checked_levels(levels)
+        if len(chosen) != dim or prod(chosen) != codebook_size:
             raise InvalidInputError(
                 f"The levels {chosen} do not make a grid of {codebook_size} points in {dim} dimensions."
             )
@@ -55,7 +56,7 @@ class FiniteScalarQuantizer(Quantizer):
 
     def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         levels = self._levels(indices.device)
-        digits = indices.unsqueeze(-1) // _places(levels) % levels
+        digits = indices.unsqueeze(-1) // self._places(indices.device) % levels
         return (digits - levels // 2) / self._half(indices.device)
 
     def assigned(
@@ -68,6 +69,10 @@ class FiniteScalarQuantizer(Quantizer):
 
     def _levels(self, device: torch.device) -> Tensor:
         return torch.tensor(self.levels, device=device)
+
+    def _places(self, device: torch.device) -> Tensor:
+        """What a digit of each coordinate is worth."""
+        return torch.tensor([prod(self.levels[i + 1 :]) for i in range(self.dim)], device=device)
 
     def _half(self, device: torch.device) -> Tensor:
         """The number of levels below 0, which a point is divided by; 1 where there is none."""
@@ -82,8 +87,8 @@ class FiniteScalarQuantizer(Quantizer):
         return torch.tanh(z + shift) * reach - offset
 
     def _indices(self, steps: Tensor) -> Tensor:
-        levels = self._levels(steps.device)
-        return ((steps.long() + levels // 2) * _places(levels)).sum(-1)
+        digits = steps.long() + self._levels(steps.device) // 2
+        return (digits * self._places(steps.device)).sum(-1)
 
 
 def even_levels(codebook_size: int, dim: int) -> tuple[int, ...]:
@@ -94,9 +99,10 @@ def even_levels(codebook_size: int, dim: int) -> tuple[int, ...]:
     return tuple(sorted(levels, reverse=True))
 
 
-def _places(levels: Tensor) -> Tensor:
-    """What a digit of each coordinate is worth."""
-    return levels.flip(0).cumprod(0).flip(0) // levels
+def _checked_levels(levels: object) -> tuple[int, ...]:
+    if not isinstance(levels, Iterable):
+        raise InvalidInputError(f"The levels are one whole number for each coordinate, not {levels!r}.")
+    return tuple(whole("levels", level) for level in levels)
 
 
 def _prime_factors(number: int) -> list[int]:
