@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 
 import pytest
 import torch
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 from barycode.errors import InvalidInputError
 from barycode.quantizers import (
     AffineVectorQuantizer,
+    BeamSearch,
     EmaUpdate,
     FeatureMap,
     FiniteScalarQuantizer,
     GumbelQuantizer,
     ProductQuantizer,
     Quantizer,
+    QuantizerHealth,
     RelaxedProgram,
     ResidualQuantizer,
+    SharedStages,
     SoftConvexQuantizer,
     SoftToHardQuantizer,
     SparseAssignment,
@@ -49,6 +53,8 @@ QUANTIZERS: dict[str, Callable[..., Quantizer]] = {
     "convex_splitting": partial(SoftConvexQuantizer, program=SplittingProgram()),
     "convex_sparse": partial(SoftConvexQuantizer, code=SparseCode(support=2, levels=3)),
     "residual": ResidualQuantizer,
+    "residual_shared": partial(ResidualQuantizer, stages=SharedStages(3)),
+    "residual_beam": partial(ResidualQuantizer, stages=3, search=BeamSearch(4)),
     "product": ProductQuantizer,
     "product_soft": partial(ProductQuantizer, groups=4, quantizer=SoftToHardQuantizer),
     "product_residual": partial(ProductQuantizer, quantizer=ResidualQuantizer),
@@ -212,6 +218,63 @@ def test_evaluation_compiles_without_graph_breaks(quantizer: Quantizer):
         result, expected = compiled(z), quantizer(z)
     assert torch.equal(result.quantized, expected.quantized)
     assert torch.equal(result.indices, expected.indices)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own doing
+def test_training_compiles_without_graph_breaks(quantizer: Quantizer):
+    if isinstance(quantizer, SoftConvexQuantizer):
+        pytest.skip("how many weights are positive depends on the data")
+    z, g = torch.randn(20, DIM, requires_grad=True), torch.randn(20, DIM)
+    torch._dynamo.reset()
+    compiled = torch.compile(quantizer, fullgraph=True, backend="aot_eager")
+    gradients = []
+    for layer in (compiled, quantizer):
+        torch.manual_seed(1)
+        result = layer(z)
+        ((result.quantized * g).sum() + result.loss).backward()
+        gradients.append([z.grad, *(parameter.grad for parameter in quantizer.parameters())])
+        z.grad = None
+        quantizer.zero_grad()
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("wrong", ["a", 2.5, 0, -1, None, True], ids=str)
+@pytest.mark.parametrize("name", QUANTIZERS, ids=str)
+def test_sizes_that_are_no_whole_numbers_are_a_typed_error(name: str, wrong: object):
+    with pytest.raises(InvalidInputError, match="`codebook_size` must be a whole number >= 1"):
+        QUANTIZERS[name](codebook_size=wrong, dim=DIM)
+    with pytest.raises(InvalidInputError, match="`dim` must be a whole number >= 1"):
+        QUANTIZERS[name](codebook_size=16, dim=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["a", float("nan"), float("inf"), -1, None, True, [1]], ids=str)
+@pytest.mark.parametrize("name", QUANTIZERS, ids=str)
+def test_every_setting_is_checked_when_a_quantizer_is_made(name: str, wrong: object):
+    for setting, parameter in signature(QUANTIZERS[name]).parameters.items():
+        if setting in ("codebook_size", "dim") or isinstance(parameter.default, bool):
+            continue
+        if wrong is None and setting in ("code", "levels", "stages", "dropout"):  # has a meaning
+            continue
+        if wrong == [1] and setting == "levels":
+            continue
+        with pytest.raises(InvalidInputError):
+            QUANTIZERS[name](codebook_size=16, dim=DIM, **{setting: wrong})
+
+
+def test_health_of_every_codebook(quantizer: Quantizer):
+    z = torch.randn(300, DIM)
+    indices = quantizer.encode(z)
+    healths = QuantizerHealth(quantizer)
+    healths.update(indices.reshape(3, 100, *indices.shape[1:]))
+    if len(quantizer.codebooks) < 2:
+        assert sum(health.histogram.sum() for health in healths) == indices.numel()
+        return
+    parts = quantizer.assigned(z, indices)
+    for health, (codebook, _, part) in zip(healths, parts, strict=True):
+        assert torch.equal(health.histogram, torch.bincount(part, minlength=codebook.size).double())
+    assert healths.summary()["1/vectors"] == 300
+    with pytest.raises(InvalidInputError, match="expected"):
+        healths.update(torch.zeros(7, 9, 11, dtype=torch.int64))
 
 
 def test_ema_and_initialisation_lower_the_distortion(quantizer: Quantizer):

@@ -68,7 +68,7 @@ def test_revival_moves_as_many_as_it_can(dead: int, candidates: int, expected: i
 
 @pytest.mark.parametrize(("size", "dim"), [(0, 2), (2, 0), (-1, 2)])
 def test_an_empty_codebook_is_a_typed_error(size: int, dim: int):
-    with pytest.raises(InvalidInputError, match="at least one vector"):
+    with pytest.raises(InvalidInputError, match="whole number >= 1"):
         Codebook(size, dim)
 
 

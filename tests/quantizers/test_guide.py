@@ -7,7 +7,7 @@ from guides import run_snippets
 
 
 def test_snippets_of_the_quantizer_guide():
-    scope = run_snippets("quantizers.md", 13)
+    scope = run_snippets("quantizers.md", 14)
     assert scope["maintained_perplexity"] > 128
     schedule, layer = scope["schedule"], scope["layer"]
     assert schedule.steps == 20

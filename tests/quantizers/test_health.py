@@ -67,7 +67,7 @@ def test_counters_move_like_the_rest_but_keep_their_precision():
 def test_an_index_out_of_range_is_a_typed_error():
     with pytest.raises(InvalidInputError, match="reach 3"):
         CodebookHealth(3).update(torch.tensor([0, 3]))
-    with pytest.raises(InvalidInputError, match="at least one"):
+    with pytest.raises(InvalidInputError, match="whole number >= 1"):
         CodebookHealth(0)
 
 

@@ -85,6 +85,14 @@ def test_revive_takes_a_mask_or_indices():
             revive(vq.codebook, wrong, torch.randn(10, 2))
     with pytest.raises(InvalidInputError, match="patience"):
         CodebookMaintenance(vq, patience=-1)
+    for quantizer in (vq, ResidualQuantizer(8, 2)):
+        with pytest.raises(InvalidInputError, match=r"codebooks\[0\]"):
+            revive(quantizer, torch.tensor([5]), torch.randn(10, 2))
+    for wrong in (torch.randn(10, 3), [[1.0, 2.0]]):
+        with pytest.raises(InvalidInputError, match=r"vectors \(\.\.\., 2\)"):
+            revive(vq.codebook, torch.tensor([5]), wrong)
+    with pytest.raises(InvalidInputError, match="not list"):
+        revive(vq.codebook, [5], torch.randn(10, 2))
 
 
 def test_the_first_stages_decode_alone():

@@ -32,8 +32,8 @@ def test_weights_decode_with_block_diagonal_codebooks():
 
 
 def test_wrong_arguments_are_typed_errors():
-    for groups in (0, 4):
-        with pytest.raises(InvalidInputError, match="equal groups"):
+    for groups, message in ((0, "whole number"), (4, "equal groups")):
+        with pytest.raises(InvalidInputError, match=message):
             ProductQuantizer(8, 6, groups=groups)
     with pytest.raises(InvalidInputError, match=r"\(\.\.\., 2\)"):
         ProductQuantizer(8, 6).decode(torch.zeros(5, 3, dtype=torch.int64))

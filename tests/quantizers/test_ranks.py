@@ -13,6 +13,7 @@ from barycode.quantizers import (
     ProductQuantizer,
     Quantizer,
     ResidualQuantizer,
+    StageDropout,
     VectorQuantizer,
     gather,
     kmeans,
@@ -58,6 +59,9 @@ def run_rank(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     states = {kind: train(kind, rank, rank) for kind in KINDS}
+    rvq = ResidualQuantizer(SIZE, DIM, stages=4, dropout=StageDropout())
+    torch.manual_seed(rank)  # the draws of each rank would differ
+    states["drawn"] = torch.tensor([rvq(torch.randn(3, DIM)).indices.shape[-1] for _ in range(20)])
     everything = gather(torch.full((rank + 1, 2), rank, dtype=torch.float32))
     assert everything.tolist() == [[0, 0], [1, 1], [1, 1]]
     quantizer = VectorQuantizer(3, 2)
@@ -77,4 +81,6 @@ def test_codebooks_of_two_ranks_are_those_of_one(tmp_path: Path):
             torch.testing.assert_close(first[kind][name], value, rtol=1e-5, atol=1e-6)
         unrevived = train(kind, patience=0)
         assert any(not torch.allclose(alone[name], unrevived[name]) for name in alone)
+    assert torch.equal(first["drawn"], second["drawn"])
+    assert len(first["drawn"].unique()) > 1
     assert torch.equal(first["started"]["codebook.vectors"], second["started"]["codebook.vectors"])

@@ -48,7 +48,7 @@ def test_the_gradient_passes_once_and_the_commitment_sees_every_stage():
 
 
 def test_wrong_arguments_are_typed_errors():
-    with pytest.raises(InvalidInputError, match="at least one stage"):
+    with pytest.raises(InvalidInputError, match="`stages` must be a whole number"):
         ResidualQuantizer(8, 3, stages=0)
     with pytest.raises(InvalidInputError, match=r"\(\.\.\., 4\)"):
         ResidualQuantizer(8, 3).decode(torch.zeros(5, 5, dtype=torch.int64))

@@ -1,14 +1,16 @@
 """Vector quantizers, drop-in replacements for each other: `quantized, indices, loss = quantizer(z)`."""
 
 from barycode.quantizers.codebook.codebook import Codebook, revive, worst_served
-from barycode.quantizers.codebook.health import CodebookHealth
+from barycode.quantizers.codebook.health import CodebookHealth, QuantizerHealth
 from barycode.quantizers.codebook.initialization import farthest, kmeans, sample, uniform
 from barycode.quantizers.codebook.maintenance import CodebookMaintenance
 from barycode.quantizers.codebook.ranks import gather
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.composed.product import ProductQuantizer
-from barycode.quantizers.composed.residual import ResidualQuantizer
+from barycode.quantizers.composed.residual import ResidualQuantizer, SharedStages
+from barycode.quantizers.composed.residual_search import BeamSearch, GreedySearch, ResidualSearch
+from barycode.quantizers.composed.stage_dropout import StageDropout
 from barycode.quantizers.convex.archetypes import archetypes
 from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram, SplittingProgram
 from barycode.quantizers.convex.soft_convex import SoftConvexQuantizer
@@ -44,6 +46,7 @@ from barycode.simplex.nearest import nearest
 __all__ = [
     "AffineVectorQuantizer",
     "Assignment",
+    "BeamSearch",
     "Codebook",
     "CodebookHealth",
     "CodebookMaintenance",
@@ -57,6 +60,7 @@ __all__ = [
     "FeatureMap",
     "FiniteScalarQuantizer",
     "GapControlledSchedule",
+    "GreedySearch",
     "GumbelQuantizer",
     "LinearSchedule",
     "OneHotAssignment",
@@ -64,9 +68,12 @@ __all__ = [
     "ProductQuantizer",
     "Quantized",
     "Quantizer",
+    "QuantizerHealth",
     "RelaxedProgram",
     "ResidualQuantizer",
+    "ResidualSearch",
     "Schedule",
+    "SharedStages",
     "SingleCodebook",
     "SoftAssignment",
     "SoftConvexQuantizer",
@@ -74,6 +81,7 @@ __all__ = [
     "SparseAssignment",
     "SparseCode",
     "SplittingProgram",
+    "StageDropout",
     "StochasticQuantizer",
     "VectorQuantizer",
     "archetypes",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.counters import CounterModule
+from barycode.quantizers.core.arguments import whole
 
 
 class Codebook(CounterModule):
@@ -21,12 +22,9 @@ class Codebook(CounterModule):
 
     def __init__(self, codebook_size: int, dim: int) -> None:
         super().__init__()
-        if codebook_size < 1 or dim < 1:
-            raise InvalidInputError(
-                f"A codebook needs at least one vector of one dimension, not {codebook_size} of {dim}."
-            )
-        self.vectors = nn.Parameter(torch.randn(codebook_size, dim))
-        self.register_buffer("counts", torch.zeros(codebook_size, dtype=torch.float64))
+        size = whole("codebook_size", codebook_size)
+        self.vectors = nn.Parameter(torch.randn(size, whole("dim", dim)))
+        self.register_buffer("counts", torch.zeros(size, dtype=torch.float64))
 
     @property
     def size(self) -> int:
@@ -73,7 +71,12 @@ def revive(
     Every trace of the old rows goes: the codebook's counts and, given the optimizer, its moments of them.
     In distributed training pass the same candidates and a generator of the same seed on every rank.
     """
-    vectors = candidates.detach().reshape(-1, codebook.dim)
+    if not isinstance(codebook, Codebook):
+        raise InvalidInputError(
+            f"`revive` moves the vectors of one Codebook, such as `quantizer.codebooks[0]`, not of a "
+            f"{type(codebook).__name__}; a CodebookMaintenance looks after all codebooks of a quantizer."
+        )
+    vectors = _candidates(candidates, codebook.dim)
     rows = _rows(dead, codebook.size)
     count = min(rows.numel(), vectors.shape[0])
     if count == 0:
@@ -97,8 +100,20 @@ def worst_served(
     return vectors[errors.topk(min(count, len(vectors))).indices]
 
 
+def _candidates(candidates: Tensor, dim: int) -> Tensor:
+    if not isinstance(candidates, Tensor) or candidates.ndim == 0 or candidates.shape[-1] != dim:
+        shape = tuple(candidates.shape) if isinstance(candidates, Tensor) else type(candidates).__name__
+        raise InvalidInputError(f"Candidates for revival are a tensor of vectors (..., {dim}), not {shape}.")
+    return candidates.detach().reshape(-1, dim)
+
+
 def _rows(dead: Tensor, size: int) -> Tensor:
     """The indices that a mask (K,) or indices (m,) name."""
+    if not isinstance(dead, Tensor):
+        raise InvalidInputError(
+            f"Dead code vectors are a bool mask ({size},) or int64 indices below {size}, "
+            f"not {type(dead).__name__}."
+        )
     if dead.dtype == torch.bool and dead.shape == (size,):
         return dead.nonzero().flatten()
     if dead.dtype == torch.int64 and dead.ndim == 1 and bool(((dead >= 0) & (dead < size)).all()):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import cast
+
 import torch
 import torch.distributed as dist
 from jaxtyping import Bool, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.counters import CounterModule
+from barycode.quantizers.core.arguments import kind_of, whole
 from barycode.quantizers.core.assignment import Assignment
+from barycode.quantizers.core.quantizer import Quantizer
 
 
 class CodebookHealth(CounterModule):
@@ -24,14 +29,20 @@ class CodebookHealth(CounterModule):
 
     def __init__(self, codebook_size: int) -> None:
         super().__init__()
-        if codebook_size < 1:
-            raise InvalidInputError(f"A codebook has at least one vector, not {codebook_size}.")
-        self.register_buffer("histogram", torch.zeros(codebook_size, dtype=torch.float64))
-        self.register_buffer("shared", torch.zeros(codebook_size, dtype=torch.float64))
+        size = whole("codebook_size", codebook_size)
+        self.register_buffer("histogram", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("shared", torch.zeros(size, dtype=torch.float64))
 
     @torch.no_grad()
     def update(self, indices: Int64[Tensor, "..."]) -> None:
-        """Count a batch of indices, of any shape."""
+        """Count a batch of indices, of any shape, all of them of one codebook.
+
+        The parts of residual and product codes belong to codebooks of their own: `QuantizerHealth`.
+        """
+        if not isinstance(indices, Tensor) or indices.dtype != torch.int64:
+            raise InvalidInputError(f"Health counts int64 indices, not {kind_of(indices)}.")
+        if indices.numel() and int(indices.min()) < 0:
+            raise InvalidInputError(f"The indices go down to {int(indices.min())}; the lowest is 0.")
         counts = torch.bincount(indices.detach().flatten(), minlength=self.histogram.numel())
         if counts.numel() != self.histogram.numel():
             raise InvalidInputError(
@@ -98,4 +109,45 @@ class CodebookHealth(CounterModule):
             "perplexity": self.perplexity,
             "dead_codes": float(self.dead_codes.sum().item()),
             "vectors": float(self.histogram.sum().item()),
+        }
+
+
+class QuantizerHealth(nn.Module):
+    """The health of every codebook inside a quantizer, residual and product codes included.
+
+    Iterates over one `CodebookHealth` a codebook, in the order of `quantizer.codebooks`.
+    """
+
+    def __init__(self, quantizer: Quantizer) -> None:
+        super().__init__()
+        sizes = [codebook.size for codebook in quantizer.codebooks] or [quantizer.codebook_size]
+        self.parts = nn.ModuleList(map(CodebookHealth, sizes))
+        self._split = quantizer.parts
+
+    def __iter__(self) -> Iterator[CodebookHealth]:
+        return (cast(CodebookHealth, part) for part in self.parts)
+
+    def update(self, indices: Int64[Tensor, "*batch_parts"]) -> None:
+        """Count indices that the quantizer returned: (...), or (..., parts), the first stages alone too."""
+        for health, part in zip(self, self._split(indices), strict=False):
+            health.update(part)
+
+    def sync(self, group: dist.ProcessGroup | None = None) -> None:
+        """Sum over all ranks what was counted since the last `sync`."""
+        for health in self:
+            health.sync(group)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        for health in self:
+            health.reset()
+
+    def summary(self) -> Mapping[str, float]:
+        """Numbers to log: those of the one codebook, or `0/usage`, `0/perplexity`, ... of several."""
+        if len(self.parts) == 1:
+            return next(iter(self)).summary()
+        return {
+            f"{number}/{name}": value
+            for number, health in enumerate(self)
+            for name, value in health.summary().items()
         }

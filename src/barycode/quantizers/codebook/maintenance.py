@@ -13,6 +13,7 @@ from barycode.quantizers.codebook.initialization import kmeans
 from barycode.quantizers.codebook.ranks import gather, share
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
+from barycode.quantizers.core.arguments import whole
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Initialization, Quantizer
 from barycode.simplex.nearest import compute_dtype
@@ -44,9 +45,13 @@ class CodebookMaintenance:
         update: EmaUpdate | None = EmaUpdate(),  # noqa: B008  frozen
         patience: int = 64,
     ) -> None:
-        if patience < 0:
-            raise InvalidInputError(f"The patience must be a number of vectors >= 0, not {patience}.")
-        self.quantizer, self.update, self.patience = quantizer, update, patience
+        if not isinstance(quantizer, Quantizer):
+            raise InvalidInputError(
+                f"CodebookMaintenance looks after one Quantizer, not a {type(quantizer).__name__}: pass the "
+                "layer itself (of a FeatureMap its `quantizer`)."
+            )
+        self.quantizer, self.update = quantizer, update
+        self.patience = whole("patience", patience, least=0)
         self._start = start
         self._waiting: list[Tensor] = []  # vectors for the start
         self._vectors = torch.empty(0, quantizer.dim)  # of the last pass

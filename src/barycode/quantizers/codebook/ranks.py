@@ -36,6 +36,15 @@ def share(codebooks: Iterable[Codebook]) -> None:
             dist.broadcast(codebook.counts, 0)
 
 
+def agreed(number: int, device: torch.device) -> int:
+    """Rank 0's number on every rank."""
+    if not _distributed():
+        return number
+    shared = torch.tensor(number, device=device)
+    dist.broadcast(shared, 0)
+    return int(shared)
+
+
 def _distributed() -> bool:
     return dist.is_available() and dist.is_initialized()
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.arguments import whole
 from barycode.quantizers.core.assignment import ProductAssignment
 from barycode.quantizers.core.quantized import Quantized
-from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
+from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer, made_quantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
 
 
@@ -35,9 +36,14 @@ class ProductQuantizer(Quantizer):
         quantizer: Callable[[int, int], Quantizer] = VectorQuantizer,
     ) -> None:
         super().__init__(codebook_size, dim)
-        if groups < 1 or dim % groups:
+        if dim % whole("groups", groups):
             raise InvalidInputError(f"{dim} dimensions cannot be cut into {groups} equal groups.")
-        self.groups = nn.ModuleList(quantizer(codebook_size, dim // groups) for _ in range(groups))
+        self.groups = nn.ModuleList(
+            made_quantizer(quantizer, codebook_size, dim // groups) for _ in range(groups)
+        )
+
+        if any(getattr(group, "dropout", None) is not None for group in self.groups):
+            raise InvalidInputError("Groups cannot drop stages: each would draw a number of its own.")
 
     @property
     def codebooks(self) -> Sequence[Codebook]:
@@ -60,12 +66,10 @@ class ProductQuantizer(Quantizer):
         return torch.stack([group.encode_vectors(part) for group, part in self._slices(z)], -1)
 
     def decode_indices(self, indices: Int64[Tensor, "*batch_parts groups"]) -> Float[Tensor, "*batch d"]:
-        if indices.shape[-1:] != (len(self.groups),):
-            raise InvalidInputError(
-                f"The indices have shape {tuple(indices.shape)}, expected (..., {len(self.groups)})."
-            )
-        parts = zip(self._groups(), indices.unbind(-1), strict=True)
-        return torch.cat([group.decode_indices(part) for group, part in parts], -1)
+        return torch.cat([group.decode_indices(part) for group, part in self._groups_of(indices)], -1)
+
+    def parts(self, indices: Int64[Tensor, "*batch_parts groups"]) -> tuple[Int64[Tensor, "*batch"], ...]:
+        return tuple(part for group, found in self._groups_of(indices) for part in group.parts(found))
 
     def assigned(
         self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts groups"]
@@ -87,6 +91,14 @@ class ProductQuantizer(Quantizer):
 
     def _groups(self) -> Iterator[Quantizer]:
         return (cast(Quantizer, group) for group in self.groups)
+
+    def _groups_of(self, indices: Tensor) -> Iterator[tuple[Quantizer, Tensor]]:
+        """Each group and its indices."""
+        if indices.shape[-1:] != (len(self.groups),):
+            raise InvalidInputError(
+                f"The indices have shape {tuple(indices.shape)}, expected (..., {len(self.groups)})."
+            )
+        return zip(self._groups(), indices.unbind(-1), strict=True)
 
     def _slices(self, z: Tensor) -> Iterator[tuple[Quantizer, Tensor]]:
         return zip(self._groups(), z.chunk(len(self.groups), -1), strict=True)

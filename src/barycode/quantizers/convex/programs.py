@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.core.arguments import positive, whole
 from barycode.quantizers.core.assignment import SparseAssignment
 from barycode.simplex import solve_convex_program
 from barycode.simplex.convex_program import MAX_ITERATIONS
@@ -62,13 +63,10 @@ class ExactProgram:
     max_iterations: int = MAX_ITERATIONS
 
     def __post_init__(self) -> None:
-        _require_positive(self.regularization)
-        _require_positive(self.tolerance)
-        if self.max_iterations < 1:
-            raise InvalidInputError(
-                f"An exact program needs at least one iteration, not {self.max_iterations}; "
-                "none is RelaxedProgram."
-            )
+        positive("regularization", self.regularization)
+        positive("tolerance", self.tolerance)
+        if whole("max_iterations", self.max_iterations, least=0) < 1:
+            raise InvalidInputError("A program of no iterations is RelaxedProgram, not ExactProgram.")
 
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
         solution = solve_convex_program(
@@ -91,7 +89,7 @@ class RelaxedProgram:
     regularization: float = 0.1
 
     def __post_init__(self) -> None:
-        _require_positive(self.regularization)
+        positive("regularization", self.regularization)
 
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
         solution = solve_convex_program(z, codebook, self.regularization, max_iterations=0)
@@ -121,10 +119,9 @@ class SplittingProgram:
     penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_positive(self.regularization)
-        _require_positive(self.penalty)
-        if self.steps < 0:
-            raise InvalidInputError(f"Splitting takes 0 steps or more, not {self.steps}.")
+        positive("regularization", self.regularization)
+        positive("penalty", self.penalty)
+        whole("steps", self.steps, least=0)
 
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
         return _all_of(self._blocks(z, codebook, None)[1], len(codebook))
@@ -156,8 +153,3 @@ def _all_of(blocks: list[Tensor], size: int) -> SparseAssignment:
 def _sparse(weights: Ragged) -> SparseAssignment:
     values, indices = weights.padded()
     return SparseAssignment(indices, values, weights.support.size)
-
-
-def _require_positive(value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise InvalidInputError(f"lambda and the tolerance must be finite numbers > 0, not {value}.")

@@ -13,6 +13,7 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram
 from barycode.quantizers.convex.sparse_code import SparseCode
+from barycode.quantizers.core.arguments import nonnegative
 from barycode.quantizers.core.assignment import Assignment, LazyAssignment, SparseAssignment
 from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -52,20 +53,24 @@ class SoftConvexQuantizer(SingleCodebook):
         usage_weight: float = 0.0,
     ) -> None:
         super().__init__(codebook_size, dim)
-        if not 0 <= usage_weight < math.inf or (usage_weight and isinstance(program, RelaxedProgram)):
+        self.commitment_weight = nonnegative("commitment_weight", commitment_weight)
+        self.usage_weight = nonnegative("usage_weight", usage_weight)
+        if not callable(getattr(program, "combine", None)):
+            raise InvalidInputError(f"The program is an object such as ExactProgram(), not {program!r}.")
+        if code is not None and not isinstance(code, SparseCode):
+            raise InvalidInputError(f"The code is a SparseCode or None, not {code!r}.")
+        if usage_weight and isinstance(program, RelaxedProgram):
             raise InvalidInputError(
-                f"The usage weight must be a finite number >= 0, and 0 for the relaxed program, whose p "
-                f"has no gradient; not {usage_weight} with {program}."
+                f"The usage weight must be 0 for the relaxed program, whose p has no gradient, "
+                f"not {usage_weight}."
             )
         self.program = program
         self.code = code
-        self.commitment_weight = commitment_weight
-        self.usage_weight = usage_weight
         self.register_buffer("hardness", torch.zeros(()))
 
     def anneal_to(self, hardness: float) -> None:
         """Set how far training is on the way from the program's p (0) to the code's (1)."""
-        if not 0 <= hardness <= 1 or (hardness and self.code is None):
+        if nonnegative("hardness", hardness) > 1 or (hardness and self.code is None):
             raise InvalidInputError(
                 f"The hardness must be from 0 to 1, and 0 without a code, not {hardness} with {self.code}."
             )

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.core.arguments import whole
 from barycode.quantizers.core.assignment import SparseAssignment
 from barycode.simplex.nearest import block_rows, compute_dtype, nearest
 
@@ -37,10 +38,12 @@ class SparseCode:
     beam: int = 8
 
     def __post_init__(self) -> None:
-        if not 1 <= self.support <= self.levels or self.beam < 1:
+        whole("support", self.support)
+        whole("beam", self.beam)
+        if whole("levels", self.levels) < self.support:
             raise InvalidInputError(
-                f"A sparse code needs 1 <= support <= levels and a beam of at least 1, "
-                f"not support {self.support}, levels {self.levels}, beam {self.beam}."
+                f"A sparse code has no more code vectors than votes: support {self.support} <= levels, "
+                f"which is {self.levels}."
             )
 
     @property

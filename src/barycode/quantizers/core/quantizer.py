@@ -15,6 +15,7 @@ from torch.nn import functional
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.codebook.statistics import CodebookStatistics
+from barycode.quantizers.core.arguments import kind_of, whole
 from barycode.quantizers.core.bypass import quantization_is_off
 from barycode.quantizers.core.quantized import Quantized
 from barycode.simplex.nearest import compute_dtype, nearest
@@ -40,8 +41,8 @@ class Quantizer(nn.Module, ABC):
 
     def __init__(self, codebook_size: int, dim: int) -> None:
         super().__init__()
-        self.codebook_size = codebook_size
-        self.dim = dim
+        self.codebook_size = whole("codebook_size", codebook_size)
+        self.dim = whole("dim", dim)
         self._looked = False  # whether a batch was seen whose codes tell if the codebook fits the data
 
     @abstractmethod
@@ -107,14 +108,14 @@ class Quantizer(nn.Module, ABC):
         Raises InvalidInputError where the indices are not int64, of another shape, or not from 0 to K - 1.
         """
         if not isinstance(indices, Tensor) or indices.dtype != torch.int64:
-            raise InvalidInputError(f"Indices must be an int64 tensor, not {_kind(indices)}.")
+            raise InvalidInputError(f"Indices must be an int64 tensor, not {kind_of(indices)}.")
         if not torch.compiler.is_compiling() and indices.numel():
-            low, high = (int(bound) for bound in indices.aminmax())
-            if low < 0 or high >= self.codebook_size:
-                raise InvalidInputError(
-                    f"Indices must be from 0 to {self.codebook_size - 1}, but they go from {low} to {high}."
-                )
+            self.require_known(indices)
         return self.decode_indices(indices)
+
+    def require_known(self, indices: Int64[Tensor, "*batch_parts"]) -> None:
+        """InvalidInputError where an index has no code vector."""
+        require_range(indices, self.codebook_size)
 
     def reconstruct(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """What is left of z after its file: `decode(encode(z))`."""
@@ -140,6 +141,10 @@ class Quantizer(nn.Module, ABC):
         with torch.autocast(z.device.type, enabled=False):
             found = self.encode_vectors(vectors) if indices is None else indices
             return self.gather_statistics(vectors, found)
+
+    def parts(self, indices: Int64[Tensor, "*batch_parts"]) -> tuple[Int64[Tensor, "*batch"], ...]:
+        """The indices into each codebook, in the order of `codebooks`; of fewer stages, fewer."""
+        return (indices,)
 
     def extra_repr(self) -> str:
         settings = {
@@ -170,7 +175,7 @@ class Quantizer(nn.Module, ABC):
             channels_first = tensor and z.ndim > 2 and z.shape[1] == self.dim
             raise InvalidInputError(
                 f"{type(self).__name__} expects a tensor of floating-point vectors (..., {self.dim}), "
-                f"not {_kind(z)}."
+                f"not {kind_of(z)}."
                 + " For maps with channels first there is FeatureMap(quantizer)."
                 * channels_first
             )
@@ -206,14 +211,26 @@ class SingleCodebook(Quantizer, ABC):
         self.codebook.load(method(z.detach().reshape(-1, self.dim), self.codebook_size))
 
 
+def made_quantizer(make: Callable[[int, int], Quantizer], codebook_size: int, dim: int) -> Quantizer:
+    """The quantizer of a part of a composed one; InvalidInputError if `make` makes something else."""
+    made = make(codebook_size, dim) if callable(make) else make
+    if not isinstance(made, Quantizer):
+        raise InvalidInputError(
+            f"`quantizer` makes a Quantizer by (K, d), such as VectorQuantizer, not {made!r}."
+        )
+    return made
+
+
+def require_range(indices: Int64[Tensor, "..."], size: int) -> None:
+    """InvalidInputError where an index is not from 0 to size - 1."""
+    low, high = (int(bound) for bound in indices.aminmax()) if indices.numel() else (0, 0)
+    if low < 0 or high >= size:
+        raise InvalidInputError(f"Indices must be from 0 to {size - 1}, but they go from {low} to {high}.")
+
+
 def mean_squared_error(a: Tensor, b: Tensor) -> Tensor:
     """The mean of (a - b)^2 over all elements; 0 for an empty batch, where a plain mean is NaN."""
     return (a - b).square().sum() / max(1, a.numel())
-
-
-def _kind(value: object) -> str:
-    """What was passed, for an error."""
-    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{type(value)}"
 
 
 def _all_finite(z: Tensor) -> bool:

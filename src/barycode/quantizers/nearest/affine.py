@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from barycode.quantizers.core.arguments import positive
 from barycode.quantizers.core.quantizer import Assigned, Initialization
 from barycode.quantizers.nearest.vector import VectorQuantizer
 from barycode.simplex.nearest import nearest
@@ -26,7 +27,7 @@ class AffineVectorQuantizer(VectorQuantizer):
         self, codebook_size: int, dim: int, *, rate: float = 1.0, commitment_weight: float = 0.25
     ) -> None:
         super().__init__(codebook_size, dim, commitment_weight=commitment_weight)
-        self.rate = rate
+        self.rate = positive("rate", rate)
         self.scale = nn.Parameter(torch.zeros(dim))
         self.offset = nn.Parameter(torch.zeros(dim))
 

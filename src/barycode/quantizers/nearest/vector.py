@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from barycode.quantizers.core.arguments import nonnegative
 from barycode.quantizers.core.assignment import OneHotAssignment
 from barycode.quantizers.core.estimators import Estimator, checked_estimator, straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -28,7 +29,7 @@ class VectorQuantizer(SingleCodebook):
         estimator: Estimator = straight_through,
     ) -> None:
         super().__init__(codebook_size, dim)
-        self.commitment_weight = commitment_weight
+        self.commitment_weight = nonnegative("commitment_weight", commitment_weight)
         self.estimator = checked_estimator(estimator)
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:

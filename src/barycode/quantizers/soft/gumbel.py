@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from barycode.errors import InvalidInputError
+from barycode.quantizers.core.arguments import nonnegative, positive
 from barycode.quantizers.core.assignment import DenseAssignment, OneHotAssignment
 from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -36,16 +36,14 @@ class GumbelQuantizer(SingleCodebook):
         hard_forward: bool = True,
     ) -> None:
         super().__init__(codebook_size, dim)
-        self.kl_weight = kl_weight
+        self.kl_weight = nonnegative("kl_weight", kl_weight)
         self.hard_forward = hard_forward
         self.register_buffer("temperature", torch.ones(()))
         self.anneal_to(temperature)
 
     def anneal_to(self, temperature: float) -> None:
         """Set the temperature: towards 0 the weights become one-hot."""
-        if not 0 < temperature < float("inf"):
-            raise InvalidInputError(f"The temperature must be a finite number > 0, not {temperature}.")
-        self.temperature.fill_(temperature)
+        self.temperature.fill_(positive("temperature", temperature))
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         if not self.training:

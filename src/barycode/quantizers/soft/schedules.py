@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.core.arguments import positive, whole
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ class Schedule(ABC):
     """
 
     def __init__(self, start: float) -> None:
-        self.value = _positive("start", start)
+        self.value = positive("start", start)
         self.steps = 0
 
     def step(self, gap: float | None = None) -> float:
@@ -55,8 +56,8 @@ class ExponentialSchedule(Schedule):
 
     def __init__(self, start: float, factor: float, *, stop: float | None = None) -> None:
         super().__init__(start)
-        self.factor = _positive("factor", factor)
-        self.stop = None if stop is None else _positive("stop", stop)
+        self.factor = positive("factor", factor)
+        self.stop = None if stop is None else positive("stop", stop)
 
     def next_value(self, gap: float | None) -> float:
         following = self.value * self.factor
@@ -70,8 +71,8 @@ class LinearSchedule(Schedule):
 
     def __init__(self, start: float, stop: float, duration: int) -> None:
         super().__init__(start)
-        self.start, self.stop = start, _positive("stop", stop)
-        self.duration = int(_positive("duration", duration))
+        self.start, self.stop = start, positive("stop", stop)
+        self.duration = whole("duration", duration)
 
     def next_value(self, gap: float | None) -> float:
         fraction = min(1.0, (self.steps + 1) / self.duration)
@@ -87,9 +88,9 @@ class GapControlledSchedule(Schedule):
 
     def __init__(self, start: float, gain: float, time_scale: float, *, minimum: float = 1e-6) -> None:
         super().__init__(start)
-        self.gain = _positive("gain", gain)
-        self.time_scale = _positive("time_scale", time_scale)
-        self.minimum = _positive("minimum", minimum)
+        self.gain = positive("gain", gain)
+        self.time_scale = positive("time_scale", time_scale)
+        self.minimum = positive("minimum", minimum)
         self.first_gap: float | None = None
 
     def next_value(self, gap: float | None) -> float:
@@ -104,9 +105,3 @@ class GapControlledSchedule(Schedule):
 
     def _state_names(self) -> tuple[str, ...]:
         return ("value", "steps", "first_gap")
-
-
-def _positive(name: str, value: float) -> float:
-    if not 0 < value < math.inf:
-        raise InvalidInputError(f"`{name}` must be a finite number > 0, not {value}.")
-    return value

@@ -17,17 +17,18 @@ from barycode.simplex.nearest import block_rows, nearest
 def soft_assign(
     z: Float[Tensor, "*batch d"],
     codebook: Float[Tensor, "k d"],
-    values: Float[Tensor, "k e"],
+    values: Float[Tensor, "k e"] | None,
     sigma: Float[Tensor, ""],
 ) -> tuple[Float[Tensor, "*batch e"], Float[Tensor, " k"]]:
     """(phi V, sum of phi over the batch), where phi = softmax_k(-sigma ||z - c_k||^2).
 
-    Soft-to-hard quantization has values V = codebook. Differentiable once in all four arguments; backward
+    Soft-to-hard quantization has values V = codebook: None, as `torch.compile` takes no tensor
+    twice. Differentiable once in all four arguments; backward
     recomputes phi, so that neither direction ever holds more than one block of it.
     """
     vectors = z.reshape(-1, z.shape[-1])
     mixed, mass = _SoftAssign.apply(vectors, codebook, values, sigma)
-    return mixed.reshape(*z.shape[:-1], values.shape[1]), mass
+    return mixed.reshape(*z.shape[:-1], mixed.shape[1]), mass
 
 
 def soft_weights(
@@ -71,9 +72,10 @@ class SoftAssignment(Assignment):
 class _SoftAssign(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, codebook: Tensor, values: Tensor, sigma: Tensor
+        ctx: Any, z: Tensor, codebook: Tensor, values: Tensor | None, sigma: Tensor
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(z, codebook, values, sigma)
+        values = codebook if values is None else values
         mixed = z.new_empty(z.shape[0], values.shape[1])
         mass = z.new_zeros(codebook.shape[0])
         rows = block_rows(codebook.shape[0])
@@ -85,9 +87,12 @@ class _SoftAssign(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad_mixed: Tensor, grad_mass: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def backward(
+        ctx: Any, grad_mixed: Tensor, grad_mass: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
         """With logits l = sigma (2 z C^T - |c|^2):  dl = phi (dphi - <phi, dphi>),  dphi = dq V^T + dmass."""
-        z, codebook, values, sigma = ctx.saved_tensors
+        z, codebook, given, sigma = ctx.saved_tensors
+        values = codebook if given is None else given
         grad_z, grad_codebook, grad_values = map(torch.zeros_like, (z, codebook, values))
         grad_sigma = torch.zeros_like(sigma)
         norms = codebook.square().sum(1)
@@ -102,4 +107,7 @@ class _SoftAssign(torch.autograd.Function):
             inner = grad_logits.T @ block
             grad_codebook += inner - mass[:, None] * codebook
             grad_sigma += 2 * (inner * codebook).sum() - mass @ norms
-        return 2 * sigma * grad_z, 2 * sigma * grad_codebook, grad_values, grad_sigma
+        grad_codebook *= 2 * sigma
+        if given is None:
+            return 2 * sigma * grad_z, grad_codebook + grad_values, None, grad_sigma
+        return 2 * sigma * grad_z, grad_codebook, grad_values, grad_sigma

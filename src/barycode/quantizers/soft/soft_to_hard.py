@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from barycode.errors import InvalidInputError
+from barycode.quantizers.core.arguments import nonnegative
 from barycode.quantizers.core.assignment import OneHotAssignment
 from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -36,9 +36,7 @@ class SoftToHardQuantizer(SingleCodebook):
 
     def anneal_to(self, sigma: float) -> None:
         """Set sigma, an inverse temperature: at 0 all codes weigh the same, at infinity the nearest wins."""
-        if not 0 <= sigma < float("inf"):
-            raise InvalidInputError(f"sigma must be a finite number >= 0, not {sigma}.")
-        self.sigma.fill_(sigma)
+        self.sigma.fill_(nonnegative("sigma", sigma))
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         indices = self.encode_vectors(z)
@@ -47,7 +45,7 @@ class SoftToHardQuantizer(SingleCodebook):
             codes = straight_through(z, self.decode_indices(indices))
             return Quantized(codes, indices, nothing, OneHotAssignment(indices, self.codebook_size))
         codebook, sigma = self.codebook.vectors.to(z.dtype), self.sigma.to(z.dtype)
-        soft, mass = soft_assign(z, codebook, codebook, sigma)
+        soft, mass = soft_assign(z, codebook, None, sigma)
         weights = SoftAssignment(z, codebook, sigma, mass)
         quantized = straight_through(soft, self.decode_indices(indices)) if self.hard_forward else soft
         return Quantized(quantized, indices, nothing, weights)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from barycode.errors import InvalidInputError
+from barycode.quantizers.core.arguments import nonnegative, positive
 from barycode.quantizers.core.assignment import DenseAssignment, OneHotAssignment
 from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -39,18 +39,14 @@ class StochasticQuantizer(SingleCodebook):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(codebook_size, dim)
-        if not 0 < variance < math.inf:
-            raise InvalidInputError(f"The variance must be a finite number > 0, not {variance}.")
-        self.loss_weight = loss_weight
-        self.log_variance = nn.Parameter(torch.tensor(math.log(variance)))
+        self.loss_weight = nonnegative("loss_weight", loss_weight)
+        self.log_variance = nn.Parameter(torch.tensor(math.log(positive("variance", variance))))
         self.register_buffer("temperature", torch.ones(()))
         self.anneal_to(temperature)
 
     def anneal_to(self, temperature: float) -> None:
         """Set the temperature of the draw: towards 0 the weights become one-hot."""
-        if not 0 < temperature < math.inf:
-            raise InvalidInputError(f"The temperature must be a finite number > 0, not {temperature}.")
-        self.temperature.fill_(temperature)
+        self.temperature.fill_(positive("temperature", temperature))
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         if not self.training:
