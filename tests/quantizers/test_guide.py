@@ -3,12 +3,20 @@
 import pytest
 import torch
 
-from guides import run_snippets
+from guides import run_first_snippet, run_snippets
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_snippet_of_the_guide_ends_above_half_of_its_codebook(seed: int):
+    torch.manual_seed(seed)
+    scope = run_first_snippet("quantizers.md")
+    assert scope["health"].perplexity > 128
+    assert scope["vq"].codebook_size == 256
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*many workers:UserWarning")  # Lightning's own
 def test_snippets_of_the_quantizer_guide():
-    scope = run_snippets("quantizers.md", 14)
-    assert scope["maintained_perplexity"] > 128
+    scope = run_snippets("quantizers.md", 15)
     schedule, layer = scope["schedule"], scope["layer"]
     assert schedule.steps == 20
     assert schedule.value != 1.0
