@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timing import quartiles, report, save, take_turns
 from torch import Tensor
 
+from barycode.benchmarks.timing import quartiles, report, save, take_turns
 from barycode.quantizers import nearest
 from barycode.simplex import project_simplex, solve_convex_program
 

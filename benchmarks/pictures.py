@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 from PIL import Image
-from timing import quartiles, report, save, take_turns
 
+from barycode.benchmarks.timing import quartiles, report, save, take_turns
 from barycode.images import compress, decompress
 
 PHOTOS = Path(__file__).parents[1] / "examples/photos"

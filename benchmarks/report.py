@@ -25,11 +25,13 @@ HEADER = """\
     .venv-peers-qpth/bin/python benchmarks/convex_program.py --output benchmarks/results/qpth.json
     .venv-peers/bin/python benchmarks/quantizer_layers.py --output benchmarks/results/quantizer_layers.json
     python benchmarks/pictures.py --output benchmarks/results/pictures.json
+    python benchmarks/start_up.py --output benchmarks/results/start_up.json
     python benchmarks/report.py
 
 Ratios are medians over rounds in which every method has its turn in one process, lower and upper quartile in
 brackets: they hold on a busy machine, and these were measured on one. Absolute times are only a guide.
-`barycode bench` is another thing: it times the picture codec on your machine.
+`barycode bench pictures`, `barycode bench quantizers` and `barycode bench nearest` measure those tables on
+your machine, beside those of the other libraries that are installed there.
 """
 
 
@@ -42,6 +44,7 @@ def main() -> None:
         ("quantizer_layers", _layers),
         ("assignment", _assignment),
         ("pictures", _pictures),
+        ("start_up", _start_up),
     ):
         path = RESULTS / f"{name}.json"
         if path.exists():
@@ -92,6 +95,25 @@ def _pictures(content: Row) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _start_up(content: Row) -> str:
+    cells = [
+        [
+            f"`{row['command']}`",
+            f"{row['seconds'][0]:.2f} s",
+            _ratio(row["time_over_reference"]),
+            f"{row['megabytes']} MB",
+        ]
+        for row in content["rows"]
+    ]
+    return "\n".join(
+        [
+            "## Start-up\n",
+            f"Processor time and peak memory of whole processes; {_settings(content)}:\n",
+            _table(["command", "time", "over `import torch`", "memory"], cells),
+        ]
+    )
 
 
 def _layers(content: Row) -> str:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.torch import load_file
-from timing import report, save
 from torch import Tensor
 
+from barycode.benchmarks.timing import report, save
 from barycode.weights import DEFAULT_RULES, Cluster, Quantize, Rule, Step, Vectors, explain
 from barycode.weights.request.rules import Treatment
 

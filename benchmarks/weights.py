@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from timing import report, save
 from torch import Tensor
 
+from barycode.benchmarks.timing import report, save
 from barycode.weights import Lossless, Step, Target, compress, decompress
 
 STEP = 0.3  # of the root mean square of all weights: some three bits a weight

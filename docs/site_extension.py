@@ -16,6 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[1]
+PROGRAM = "import sys; from barycode.cli.main import run; sys.argv[0] = 'barycode'; run()"
 DESCRIBED = re.compile(r"(\w+(?:, \w+)*): (?=\S)(.*)")
 FOLDER_LINK = re.compile(r"(?<=\]\()([^)#:\s]+?)/?(#[^)\s]*)?(?=\))")
 SHAPED = re.compile(
@@ -112,7 +113,7 @@ class ProgramHelp(SphinxDirective):
         words = self.arguments[0].split() if self.arguments else []
         plain = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "TERM": "dumb"}
         told = subprocess.run(
-            [sys.executable, "-m", "barycode", *words, "--help"],
+            [sys.executable, "-c", PROGRAM, *words, "--help"],
             env=plain,
             capture_output=True,
             text=True,

@@ -83,7 +83,7 @@ def test_evaluate_refuses_what_it_does_not_know(run, pictures, options, sentence
 
 @pytest.mark.usefixtures("jpeg_inside")
 def test_bench_times_encoding_and_decoding(run, pictures):
-    outcome = run("bench", pictures / "0.png", "--rounds", "1")
+    outcome = run("bench", "pictures", "--picture", pictures / "0.png", "--rounds", "2")
     assert outcome.code == 0, outcome.err
     for step in ("Barycode encode", "Barycode decode", "JPEG encode", "WebP decode"):
         assert step in outcome.out
@@ -95,13 +95,20 @@ def test_the_synthetic_picture_is_always_the_same():
     assert picture.tobytes() == bench.synthetic((32, 16)).tobytes()
 
 
-def test_rounds_are_interleaved():
-    calls = []
-    medians = bench.time_interleaved(
-        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2
-    )
-    assert calls == ["a", "b", "a", "b"]
-    assert list(medians) == ["a", "b"]
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("quantizers", ("plain blocks", "VectorQuantizer", "SoftConvexQuantizer, exact", "forward")),
+        ("nearest", ("matrix product alone", "65, 16, 128", "65, 64, 8192", "65, 256, 1024")),
+    ],
+)
+def test_bench_measures_the_tables_of_the_quantizers(run, table, expected, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    outcome = run("bench", table, "--vectors", "65", "--rounds", "2")
+    assert outcome.code == 0, outcome.err
+    assert "thread(s)" in outcome.out
+    for text in expected:
+        assert text in outcome.out
 
 
 def test_info_accounts_for_every_bit(run, tmp_path):

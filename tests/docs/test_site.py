@@ -63,5 +63,6 @@ def test_shapes_are_readable(site):
 
 def test_the_commands_explain_themselves(site):
     page = (site / "docs/reference/command-line.html").read_text()
+    assert "Usage: barycode compress" in page
     assert "--quality" in page
     assert "--skip-existing" in page

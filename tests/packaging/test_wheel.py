@@ -115,6 +115,11 @@ def test_it_works_outside_of_the_repository(programs, tmp_path):
     assert (tmp_path / "back.png").stat().st_size > (tmp_path / "photo.bary").stat().st_size
 
 
+def test_the_citation_is_of_this_version():
+    lines = (ROOT / "CITATION.cff").read_text().splitlines()
+    assert f"version: {barycode.__version__}" in lines
+
+
 def test_every_extra_is_explained():
     page = (ROOT / "docs/installing.md").read_text()
     explained = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]

@@ -1,11 +1,9 @@
-"""`barycode bench`: how fast the picture codec is on this machine."""
+"""`barycode bench`: how fast things are on this machine."""
 
-import statistics
-import time
-from collections.abc import Callable
+import enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,30 +18,104 @@ if TYPE_CHECKING:
 SIZE = (768, 512)
 
 
+class What(enum.StrEnum):
+    """The tables that can be measured."""
+
+    PICTURES = "pictures"
+    QUANTIZERS = "quantizers"
+    NEAREST = "nearest"
+
+
 def main(
+    what: Annotated[What, typer.Argument(help="Which table to measure.")] = What.PICTURES,
     picture: Annotated[
-        Path | None, typer.Argument(help="A picture; without one, a synthetic 768x512.")
+        Path | None, typer.Option(help="A picture for `pictures`; without one, a synthetic 768x512.")
     ] = None,
     quality: Annotated[float, typer.Option("--quality", "-q", min=1, max=8)] = 3.0,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each step is timed.")] = 5,
+    rounds: Annotated[int, typer.Option(min=2, help="How often each method is timed.")] = 5,
+    vectors: Annotated[
+        int | None,
+        typer.Option(min=1, help="Vectors for `quantizers` and `nearest`, instead of the table's."),
+    ] = None,
 ) -> None:
-    """Time encoding and decoding beside JPEG and WebP, interleaved so that ratios hold on a busy machine.
+    """Measure a table of benchmarks/README.md on this machine, in turns, so that ratios hold on a busy one.
+
+    - `pictures`: encoding and decoding beside JPEG and WebP
+
+    - `quantizers`: layers in training beside plain blocks, and vector-quantize-pytorch where installed
+
+    - `nearest`: nearest code vectors beside a matrix product, and faiss where installed
 
     For example:
 
     - `barycode bench`
 
-    - `barycode bench photo.png --rounds 11`
+    - `barycode bench pictures --picture photo.png --rounds 11`
+
+    - `barycode bench quantizers --vectors 4096`
     """
+    if what is What.PICTURES:
+        _pictures(_rgb(picture) if picture else synthetic(SIZE), quality, rounds)
+    elif what is What.QUANTIZERS:
+        _quantizers(rounds, vectors)
+    else:
+        _nearest(rounds, vectors)
+
+
+def _pictures(image: "Image.Image", quality: float, rounds: int) -> None:
     with extra("evaluation"):
         from barycode.evaluation.anchors import JPEG, WEBP
         from barycode.evaluation.barycode_codec import barycode_codec
-    image = _rgb(picture) if picture else synthetic(SIZE)
-    steps: dict[str, Callable[[], object]] = {}
+    from barycode.benchmarks.timing import Method, quartiles, ratios, take_turns
+
+    methods: dict[str, Method] = {}
     for codec, setting in ((barycode_codec(), quality), (JPEG, 50), (WEBP, 50)):
-        steps[f"{codec.name} encode"] = partial(codec.encode, image, setting)
-        steps[f"{codec.name} decode"] = partial(codec.decode, codec.encode(image, setting))
-    _print(time_interleaved(steps, rounds), image)
+        methods[f"{codec.name} encode"] = partial(codec.encode, image, setting)
+        methods[f"{codec.name} decode"] = partial(codec.decode, codec.encode(image, setting))
+    times = take_turns(methods, rounds)
+    first = next(iter(times))
+    over = {first: [1.0, 1.0, 1.0], **ratios(times, first)}
+    rows = []
+    for name, values in times.items():
+        seconds = quartiles(values)[0]
+        speed = image.width * image.height / 1e6 / seconds
+        rows.append([name, f"{seconds:.4f}", f"{speed:.2f}", _ratio(over[name])])
+    heading = ["step", "seconds", "megapixels a second", f"time over {first}"]
+    _print(f"{image.width}x{image.height}", heading, rows)
+
+
+def _quantizers(rounds: int, vectors: int | None) -> None:
+    from rich.progress import track
+
+    from barycode.benchmarks.quantizer_layers import DIM, REFERENCE, SIZE, VECTORS, Shape, layers, row
+
+    shape = Shape(vectors or VECTORS, DIM, SIZE)
+    names = list(layers(Shape(16, DIM, 2)))
+    found = [row(shape, backward, rounds, names) for backward in track((False, True), "Layers")]
+    cells = [
+        [name, *(_ratio(part["time_over_reference"].get(name, [1.0, 1.0, 1.0])) for part in found)]
+        for name in names
+    ]
+    title = f"{shape.n} vectors of {shape.dim}, {shape.size} code vectors: time over {REFERENCE}"
+    _print(title, ["layer", *(part["what"] for part in found)], cells)
+
+
+def _nearest(rounds: int, vectors: int | None) -> None:
+    from rich.progress import track
+
+    from barycode.benchmarks.nearest_codes import SHAPES, measure
+
+    shapes = [(vectors or n, dim, size) for n, dim, size in SHAPES]
+    found = [measure(shape, rounds) for shape in track(shapes, "Shapes")]
+    names = list(found[0]["time_over_barycode"])
+    cells = [_nearest_row(part, names) for part in found]
+    _print("Nearest code vectors: time over Barycode's", ["N, d, K", "Barycode, ms", *names], cells)
+
+
+def _nearest_row(part: dict[str, Any], names: list[str]) -> list[str]:
+    shape = ", ".join(str(part[field]) for field in ("vectors", "dim", "codebook_size"))
+    over = part["time_over_barycode"]
+    return [shape, f"{part['barycode_ms'][0]:.2f}", *(_ratio(over[name]) for name in names)]
 
 
 def _rgb(path: Path) -> "Image.Image":
@@ -62,23 +134,17 @@ def synthetic(size: tuple[int, int]) -> "Image.Image":
     return Image.fromarray(np.clip(planes + noise, 0, 255).astype(np.uint8))
 
 
-def time_interleaved(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each step over rounds in which every step has its turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+def _ratio(values: list[float]) -> str:
+    """Median, and the quartiles in brackets."""
+    return f"{values[0]:g}" if values[1] == values[2] else f"{values[0]:g} [{values[1]:g}, {values[2]:g}]"
 
 
-def _print(medians: dict[str, float], image: "Image.Image") -> None:
-    table = Table(title=f"{image.width}x{image.height}, medians")
-    for heading in ("step", "seconds", "megapixels a second", "ratio to the first"):
-        table.add_column(heading, justify="left" if heading == "step" else "right")
-    first = next(iter(medians.values()))
-    for name, seconds in medians.items():
-        speed = image.width * image.height / 1e6 / seconds
-        table.add_row(name, f"{seconds:.4f}", f"{speed:.2f}", f"{seconds / first:.3f}")
+def _print(title: str, heading: list[str], rows: list[list[str]]) -> None:
+    import torch
+
+    table = Table(title=f"{title}; {torch.get_num_threads()} thread(s), medians [quartiles]")
+    for place, name in enumerate(heading):
+        table.add_column(name, justify="right" if place else "left")
+    for cells in rows:
+        table.add_row(*cells)
     Console().print(table)

@@ -1,0 +1,1 @@
+"""What `barycode bench` and the scripts in `benchmarks/` measure: methods that take turns in one process."""
