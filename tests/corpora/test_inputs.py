@@ -188,3 +188,98 @@ def test_the_column_of_a_table_is_found_or_named(tmp_path):
     (portion,) = cut_table(path, "", 10, "b")
     (sample,) = read_table(portion)
     assert [part.content for part in sample.parts] == [b"2", b'{"a": "MQ==", "c": 3}']
+
+
+def a_member(name, data=b"x", **fields):
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    for field, value in fields.items():
+        setattr(member, field, value)
+    return member, data
+
+
+STRANGE = {
+    "absolute": a_member("/etc/a.png"),
+    "above": a_member("../a.png"),
+    "above, inside": a_member("b/../../a.png"),
+    "here": a_member("./b/./a.png"),
+    "empty": a_member(".png"),
+    "empty in a folder": a_member("b/.png"),
+    "two slashes": a_member("b//a.png"),
+    "control": a_member("b/\x1b[31ma.png"),
+    "newline": a_member("a\nb.png"),
+    "zero": a_member("a.png", pax_headers={"path": "a\0b.png"}),
+    "long": a_member("n" * 10_000 + ".png"),
+    "soft link": a_member("l.png", b"", type=tarfile.SYMTYPE, linkname="/etc/hostname"),
+    "hard link": a_member("l.png", b"", type=tarfile.LNKTYPE, linkname="good.png"),
+    "device": a_member("l.png", b"", type=tarfile.CHRTYPE),
+    "fifo": a_member("l.png", b"", type=tarfile.FIFOTYPE),
+    "long suffix": a_member("a." + "n" * 10_000 + ".png"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_a_strange_name_in_a_tar_is_a_failure_and_the_others_are_done(kind, tmp_path, corpus):
+    with tarfile.open(tmp_path / "in.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        for member, data in (a_member("first.png"), STRANGE[kind], a_member("good.png", b"last")):
+            tar.addfile(member, io.BytesIO(data))
+    run = corpus.run(tmp_path / "in.tar", size=10)
+    made = corpus.members()
+    assert (made.pop("first.bary"), made.pop("good.bary")) == (b"x", b"tsal")
+    if made:  # a name that is long and no more
+        assert [len(name) > 10_000 for name in made] == [True]
+    else:
+        (failure,) = run.failures()
+        assert "\n" not in failure.reason
+        assert "Error:" not in failure.reason
+
+
+@pytest.mark.parametrize(
+    "names", [("a.png", "a.png"), ("a.png", "a.jpg"), ("a.png", "a.PNG"), ("a.png", "a.bary")]
+)
+def test_parts_that_would_have_one_name_are_a_failure(names, tmp_path, corpus):
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        for name in (*names, "b.png"):
+            member, data = a_member(name)
+            tar.addfile(member, io.BytesIO(data))
+    run = corpus.run(tmp_path / "in.tar", size=10)
+    assert list(corpus.members()) == ["b.bary"]
+    assert "one name" in run.failures()[0].reason
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_a_sample_in_two_places_of_a_tar_is_told(size, tmp_path, corpus):
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        for name in ("a.png", "b.png", "a.jpg", "c.png"):
+            member, data = a_member(name)
+            tar.addfile(member, io.BytesIO(data))
+    run = corpus.run(tmp_path / "in.tar", size=size)
+    assert list(corpus.members()) == ["a.bary", "b.bary"]
+    assert "twice" in run.failures()[0].reason
+
+
+def header(name, size, kind=b"0"):
+    """A tar header whose size is any signed number."""
+    member = tarfile.TarInfo(name)
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = (size % 2**96).to_bytes(12, "big") if size < 0 else b"\x80" + size.to_bytes(11, "big")
+    block[156:157] = kind
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize("size", [-512, -1024, -(2**60), 2**40, 2**62])
+@pytest.mark.parametrize("kind", [b"0", b"L", b"x", b"K", b"S"])
+def test_sizes_that_lie_cost_nothing(size, kind, tmp_path, corpus):
+    (tmp_path / "in.tar").write_bytes(header("a.png", 0) + header("b.png", size, kind) + bytes(1024))
+    write_tar(tmp_path / "other.tar", {"good.png": b"x"})
+    run = corpus.run(tmp_path / "in.tar", tmp_path / "other.tar", size=10)
+    assert "good.bary" in corpus.members()
+    assert run.failures()
+
+
+def test_a_sparse_member_is_not_read_as_what_it_is_not(tmp_path, corpus):
+    (tmp_path / "in.tar").write_bytes(header("a.png", 0, b"S") + bytes(1024))
+    run = corpus.run(tmp_path / "in.tar", size=10)
+    assert "sparse" in run.failures()[0].reason

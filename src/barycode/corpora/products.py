@@ -43,7 +43,10 @@ class CompressedFiles:
                     _add(tar, sample.key + suffix, data)
 
     def _parts(self, sample: Sample, tally: Tally) -> list[tuple[str, bytes]]:
+        sample.check()
         parts = [self._part(sample, part, tally) for part in sample.parts]
+        if len({suffix for suffix, _ in parts}) < len(parts):
+            raise InvalidInputError(f"{sample.name} has several parts that would have one name.")
         if not any(suffix.endswith(EXTENSION) for suffix, _ in parts):
             raise InvalidInputError(f"{sample.name} has no part to compress.")
         return parts

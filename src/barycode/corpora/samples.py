@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from barycode.errors import InvalidInputError
+
+MOST_CHARACTERS = 4096  # of a key
+
 
 @dataclass(frozen=True)
 class Part:
@@ -40,11 +44,29 @@ class Part:
 
 @dataclass(frozen=True)
 class Sample:
-    """A key, the parts under it, and what messages call it."""
+    """A key, the parts under it, and what messages call it; `fault` is why it cannot be taken, if so."""
 
     key: str
     name: str
     parts: tuple[Part, ...]
+    fault: str = ""
+
+    def check(self) -> None:
+        """Raise InvalidInputError for what cannot be in a shard: its names become somebody's files."""
+        fault = self.fault or key_fault(self.key)
+        if fault:
+            raise InvalidInputError(f"{self.name} {fault}.")
+
+
+def key_fault(key: str) -> str:
+    """What is wrong with a key, "" if nothing: shards have relative paths below the folder they unpack in."""
+    if len(key) > MOST_CHARACTERS:
+        return f"has a name of {len(key):,} characters, more than {MOST_CHARACTERS:,}"
+    if any(ord(character) < ord(" ") for character in key):
+        return "has control characters in its name"
+    if key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
+        return "has a name that is empty or leads out of its folder"
+    return ""
 
 
 def split_name(name: str) -> tuple[str, str]:
