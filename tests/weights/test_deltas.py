@@ -96,3 +96,17 @@ def test_on_the_command_line(pair, tmp_path, run):
     assert run(*again, "--base", tmp_path / "base.safetensors").code == 0
     after = load_file(tmp_path / "again.safetensors")
     assert all(same(after[name], tuned[name]) for name in tuned)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_lossy_difference_brings_no_infinities(dtype):
+    """Where the base is not finite, or the difference is beyond the type, the tensor is as it is."""
+    largest = torch.finfo(dtype).max
+    tuned = {"a": torch.randn(60, 50).to(dtype), "b": torch.randn(60, 50).to(dtype)}
+    base = {name: tensor.clone() for name, tensor in tuned.items()}
+    base["a"][3, 4], base["a"][5, 6] = torch.nan, torch.inf
+    base["b"][1, 2], tuned["b"][1, 2] = -largest, largest
+    after = decompress(compress(tuned, RelativeError(0.02), base=base), base=base)
+    assert all(bool(after[name].isfinite().all()) for name in tuned)
+    assert all((after[name] - tuned[name])[10:].double().norm() < 2 for name in tuned)
+    assert after["b"][1, 2] == largest

@@ -24,6 +24,12 @@ def folder(tmp_path):
     index = {"weight_map": {name: file for file, inside in shards.items() for name in inside}}
     (tmp_path / "sharded.safetensors.index.json").write_text(json.dumps(index))
     torch.save(tensors | {"tied": tensors["linear.weight"]}, tmp_path / "net.pt")
+    torch_shards = {"m-1.bin": names[:4], "m-2.bin": [*names[4:], "tied"]}
+    of = tensors | {"tied": tensors["linear.weight"]}
+    for file, inside in torch_shards.items():
+        torch.save({name: of[name] for name in inside}, tmp_path / file)
+    index = {"weight_map": {name: file for file, inside in torch_shards.items() for name in inside}}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
     return tmp_path
 
 
@@ -34,11 +40,14 @@ def packed(path, target):
     return decompress(out.read_bytes())
 
 
-@pytest.mark.parametrize("name", ["net.safetensors", "sharded.safetensors.index.json", "net.pt"])
+WHOLE = ["net.safetensors", "sharded.safetensors.index.json", "net.pt", "pytorch_model.bin.index.json"]
+
+
+@pytest.mark.parametrize("name", WHOLE)
 def test_every_kind_of_file_is_read(folder, name):
     after, before = packed(folder / name, Lossless()), load_file(folder / "net.safetensors")
     assert all(same(after[key], before[key]) for key in before)
-    if name.endswith(".pt"):
+    if name in ("net.pt", "pytorch_model.bin.index.json"):
         assert after["tied"] is after["linear.weight"]
 
 
@@ -106,6 +115,9 @@ def test_a_pickle_that_would_run_code_does_not(folder, run):
         ("claims.safetensors", struct.pack("<Q", 2**40) + b"{}", CorruptFileError),
         ("junk.pt", b"junk", UnsupportedFileError),
         ("x.safetensors.index.json", b"[]", CorruptFileError),
+        ("p.bin.index.json", b'{"weight_map": {"a": "gone.bin"}}', CorruptFileError),
+        ("q.bin.index.json", b'{"weight_map": {"a": "m-1.bin", "b": "m-1.bin"}}', CorruptFileError),
+        ("r.bin.index.json", b'{"weight_map": {"a": "r.bin.index.json"}}', UnsupportedFileError),
         ("y.safetensors.index.json", b'{"weight_map": {"a": "../a.safetensors"}}', CorruptFileError),
         ("z.safetensors.index.json", b'{"weight_map": {"a": "gone.safetensors"}}', BarycodeError),
     ],

@@ -1,10 +1,21 @@
 """Constants come back exactly, as long as they cost little; weights beside them do not."""
 
+import numpy as np
 import pytest
 import torch
 
 from barycode.errors import InvalidInputError
-from barycode.weights import BitsPerWeight, Lossless, Size, compress, decompress, explain
+from barycode.weights import (
+    BitsPerWeight,
+    Lossless,
+    MaxError,
+    RelativeError,
+    Size,
+    Step,
+    compress,
+    decompress,
+    explain,
+)
 from barycode.weights.file_format.directory import Directory
 from weights.networks import same
 
@@ -69,11 +80,25 @@ def test_what_is_no_target_is_refused(target):
         compress({"w": torch.randn(8, 8)}, target)
 
 
-@pytest.mark.parametrize("value", ["4", None, True, float("nan"), -1])
-@pytest.mark.parametrize("kind", [BitsPerWeight, Size])
+@pytest.mark.parametrize("value", ["4", None, True, float("nan"), float("inf"), -1, 0, 10**400, 1j])
+@pytest.mark.parametrize("kind", [BitsPerWeight, Size, Step, MaxError, RelativeError])
 def test_targets_are_checked(kind, value):
-    with pytest.raises(InvalidInputError):
+    if kind is Size and value == 10**400:
+        return
+    with pytest.raises(InvalidInputError, match=r"The target's .* is .*: expected a"):
         kind(value)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert Size(np.int64(1000)) == Size(1000)
+    assert BitsPerWeight(np.float32(0.5)) == BitsPerWeight(0.5)
+    with pytest.raises(InvalidInputError, match="number of bytes"):
+        Size(2.5)
+
+
+def test_tables_alone_are_exact():
+    after = decompress(compress(TABLES))
+    assert all(same(after[name], TABLES[name]) for name in TABLES)
 
 
 def test_what_is_no_state_dict_is_refused():
@@ -89,10 +114,11 @@ def test_what_is_no_state_dict_is_refused():
         compress({"w": torch.zeros(3)}, metadata={"a": 3})
 
 
+@pytest.mark.parametrize("target", [Lossless(), RelativeError(0.02), Size(1000), MaxError(0.1)], ids=str)
 @pytest.mark.parametrize("shape", [(1,) * 65, (0, 2**35)])
-def test_what_the_reader_refuses_the_writer_does_not_write(shape):
+def test_what_the_reader_refuses_the_writer_does_not_write(shape, target):
     with pytest.raises(InvalidInputError, match="cannot hold"):
-        compress({"w": torch.zeros(shape)}, Lossless())
+        compress({"w": torch.zeros(shape)}, target)
 
 
 def test_too_much_text_is_refused():

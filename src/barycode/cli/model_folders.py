@@ -12,7 +12,10 @@ from barycode.errors import InvalidInputError
 
 CONFIG = "config.json"
 PACKED = f"model{COMPRESSED}"
-WEIGHTS = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin")
+WEIGHTS = (
+    *("model.safetensors.index.json", "model.safetensors"),
+    *("pytorch_model.bin.index.json", "pytorch_model.bin"),
+)
 UNPACKED = "model.safetensors"
 ENDING = "-bary"
 NOT_SMALL = networks.SUFFIXES - {".json"} | networks.FOREIGN | {COMPRESSED}

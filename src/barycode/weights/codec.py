@@ -44,6 +44,8 @@ from barycode.weights.workers import IN_PROCESS, Workers
 DEFAULT_TARGET = RelativeError(0.02)
 TYPICAL_BITS = 4.0  # per weight, where no target says them: what tables are compared with
 ERROR_OF_STEP = 0.62  # root mean square error of the trellis, in steps, at most
+FREE_TABLES = 2**16  # bytes that tables may take in a file of any size
+MOST_BYTES = 2**60  # of a file: no limit
 IN_MEMORY = 2**26  # bytes of a file that may stay there while the next is tried
 
 
@@ -118,6 +120,7 @@ def compress_to(
 
     The bytes are the same for any number of workers.
     """
+    source.directory.check()
     limit = byte_limit(source, checked_target(target))
     settings = _settings(target, rules, hardened or {}, source)
     if calibration is not None:
@@ -157,7 +160,7 @@ def _settings(
         rules,
         hardened,
         shared=shared_codebooks(source, rules, hardened),
-        tables=chosen_tables(measured, entries, bits),
+        tables=chosen_tables(measured, entries, bits, FREE_TABLES if limit is None else 0),
         measured=measured,
     )
     if isinstance(target, MaxError):
@@ -185,9 +188,10 @@ def _calibrated(settings: Settings, source: Source, calibration: Calibration, ta
 def byte_limit(source: Source, target: Target) -> int | None:
     """How many bytes a file may have under a target, None where it does not say."""
     if isinstance(target, Size):
-        return int(target.bytes)
+        return target.bytes
     if isinstance(target, BitsPerWeight):
-        return int(target.bits * sum(e.size for e in source.directory.entries if e.tied_to is None) / 8)
+        weights = sum(entry.size for entry in source.directory.entries if entry.tied_to is None)
+        return int(min(target.bits * weights / 8, MOST_BYTES))
     return None
 
 

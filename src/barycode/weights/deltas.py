@@ -106,6 +106,8 @@ class Difference:
                 "all others. Is it the network that this one was fine-tuned from?"
             )
         nothing: frozenset[str] = frozenset()
+        if not lossless:
+            alike = frozenset(name for name in alike if subtractable(source.load(name), base.load(name)))
         self._told = Described(fingerprint(base), *((alike, nothing) if lossless else (nothing, alike)))
         entries = source.directory.entries
         self.directory = Directory(
@@ -183,6 +185,12 @@ class Restored:
     def _type(self, entry: Entry, entries: Sequence[Entry]) -> torch.dtype:
         origin = entry if entry.tied_to is None else entries[entry.tied_to]
         return self._types[origin.name] if origin.name in self._told.bits else entry.dtype
+
+
+def subtractable(tensor: Tensor, base: Tensor) -> bool:
+    """Whether base + (tensor - base) is near the tensor wherever that is finite: no infinity gets in."""
+    difference = tensor.detach().cpu() - base.detach().cpu()
+    return bool(base.isfinite().all()) and bool((difference.isfinite() | ~tensor.isfinite()).all())
 
 
 def bit_difference(tensor: Tensor, base: Tensor) -> Tensor:

@@ -4,8 +4,10 @@ The *scale* is a root mean square that no few entries can decide: magnitudes cou
 of those that are not zero. Steps go with it. A *table* is what is no random weight: see `table_reason`.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import log2
 
 import numpy as np
 import torch
@@ -20,12 +22,15 @@ WINSOR = 16  # medians up to which a magnitude counts
 OUTLIER = 64  # scales beyond which an entry is stored aside
 FEW_FAR = 256
 CHEAP = 0.6  # of the bits of a weight: worth it for every bit of a table
+TABLES_SHARE = 0.05  # of a file
 SAMPLE = 2**18  # entries of which medians and entropies are taken
 FEW = 8  # entries of which each may be a constant of its own
 SMOOTH = 0.1  # mean step from entry to entry, in standard deviations: noise has 1.1
 OCTAVES = np.arange(-5, 6.5, 0.5)  # of steps over the scale: where what a tensor costs is measured
 FEW_CODES = 2**13
+LEAST = sys.float_info.min
 MAX_SEEN = 2**12
+FARTHEST = 2.0**20  # scales: beyond MAX_SEEN at every step
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,9 @@ class Measurement:
         plain = values.nan_to_num(0, 0, 0).numpy().ravel()
         scale = _scale(np.abs(plain))
         some = plain[:: -(-plain.size // FEW_CODES)]
-        entropies = np.array([_code_entropy(some, scale * 2.0**octave) for octave in OCTAVES])
+        with np.errstate(over="ignore"):  # what is beyond all numbers is clipped like the rest
+            relative = (some / (scale or 1.0)).clip(-FARTHEST, FARTHEST)
+        entropies = np.array([_code_entropy(relative, 2.0**octave) for octave in OCTAVES])
         slope = float((some != 0).mean())
         return cls(tensor.numel(), scale, entropies, slope, exact_bits(tensor), table_reason(values))
 
@@ -59,7 +66,7 @@ class Measurement:
         """About what the tensor costs on the trellis with a step."""
         if not self.scale:
             return 0.0
-        octave = float(np.log2(step / self.scale))
+        octave = log2(max(step, LEAST)) - log2(self.scale)
         known = np.interp(octave, OCTAVES, self.entropies)
         return self.size * float(known + self.slope * max(OCTAVES[0] - octave, 0.0))
 
@@ -79,12 +86,13 @@ def measure(source: Source) -> dict[str, Measurement]:
 
 
 def chosen_tables(
-    measured: Mapping[str, Measurement], entries: Sequence[Entry], bits: float, share: float = 0.05
+    measured: Mapping[str, Measurement], entries: Sequence[Entry], bits: float, free: int = 0
 ) -> frozenset[str]:
     """The tables that are worth every bit at `bits` per weight: those that cost CHEAP of that an
-    entry, and of the others the cheapest, as long as all together they take at most `share` of the file.
+    entry, and of the others the cheapest, as long as all together they take at most TABLES_SHARE of the file
+    or `free` bytes.
     """
-    budget = share * bits * sum(entry.size for entry in entries)
+    budget = max(TABLES_SHARE * bits * sum(entry.size for entry in entries), 8 * free)
     chosen, spent = set(), 0.0
     for name, known in sorted(measured.items(), key=lambda pair: pair[1].exact_bits):
         if known.table is None:
@@ -162,7 +170,8 @@ def _scale(sizes: NDArray) -> float:
         return 0.0
     nonzero = nonzero[:: -(-nonzero.size // SAMPLE)].astype(np.float64)
     cap = min(WINSOR * float(np.median(nonzero)), float(nonzero.max()))
-    scale = float(np.square(np.minimum(sizes, cap), dtype=np.float64).mean() ** 0.5)
+    shares = np.minimum(sizes, cap) / np.float64(cap)  # whose squares are in range
+    scale = cap * float(np.square(shares).mean() ** 0.5)
     most = sizes[:: -(-sizes.size // SAMPLE)]
     far = float(np.partition(most, -(most.size // FEW_FAR) - 1)[-(most.size // FEW_FAR) - 1])
     return max(scale, far / OUTLIER)
@@ -170,7 +179,5 @@ def _scale(sizes: NDArray) -> float:
 
 def _code_entropy(values: NDArray, step: float) -> float:
     """Bits an entry of codes two steps apart."""
-    if not step:
-        return 0.0
-    codes = np.rint(np.clip(values / (2 * step), -MAX_SEEN, MAX_SEEN))
+    codes = np.rint((values / (2 * step)).clip(-MAX_SEEN, MAX_SEEN))
     return _entropy(np.unique(codes, return_counts=True)[1])

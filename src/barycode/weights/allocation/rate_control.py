@@ -13,6 +13,7 @@ ENOUGH = 0.986  # of the limit: close enough before the last write
 LAST = 0.98
 HALVINGS = 40
 FINEST = 16.0  # octaves below the scale: codes of outliers just fit float32
+FARTHEST = 1000.0  # octaves: steps are numbers
 REACH = 12.0  # octaves that one write may move
 EDGE = 0.02  # of a bracket, from its ends
 CORRECTIONS = (0.1, 10.0)  # of a tensor's bits, at one write
@@ -56,7 +57,8 @@ class SizeModel:
             for name, share in self._shares.items()
             if self._measured[name].scale
         ]
-        return (log2(max(units)) - FINEST, log2(max(units)) + 20) if units else (0.0, 0.0)
+        largest = min(max(log2(max(units, default=1.0)), -FARTHEST), FARTHEST)
+        return (largest - FINEST, largest + 20) if units else (0.0, 0.0)
 
     def _raw(self, name: str, place: float) -> float:
         return self._measured[name].bits(2.0**place * self._shares[name])

@@ -13,6 +13,8 @@ from barycode.weights.allocation.measure import Measurement
 from barycode.weights.file_format.directory import Entry
 from barycode.weights.request.rules import Quantize, Rule
 
+FARTHEST = 700.0  # whose exponential is a number
+
 
 def shares(quantized: Sequence[tuple[Entry, Rule]], measured: Mapping[str, Measurement]) -> dict[str, float]:
     """Multiples of the step by name: norms, over their geometric mean among all entries.
@@ -24,9 +26,9 @@ def shares(quantized: Sequence[tuple[Entry, Rule]], measured: Mapping[str, Measu
     for entry, rule in quantized:
         known = measured[entry.name]
         if isinstance(rule.treatment, Quantize) and rule.treatment.balanced and known.scale:
-            logs[entry.name] = log(known.scale * entry.size**0.5), entry.size
+            logs[entry.name] = log(known.scale) + 0.5 * log(entry.size), entry.size
     mean = sum(value * size for value, size in logs.values()) / max(sum(size for _, size in logs.values()), 1)
-    return {name: exp(value - mean) for name, (value, _) in logs.items()}
+    return {name: exp(min(max(value - mean, -FARTHEST), FARTHEST)) for name, (value, _) in logs.items()}
 
 
 def relative_shares(

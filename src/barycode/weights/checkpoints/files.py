@@ -13,13 +13,14 @@ from torch import Tensor
 
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.weights.checkpoints.arrays import gguf_source, npz_source, onnx_source
-from barycode.weights.checkpoints.sources import Source, StateDict
+from barycode.weights.checkpoints.sources import Joined, Source, StateDict
 from barycode.weights.file_format.directory import MAX_ENTRIES, Directory, Entry
 from barycode.weights.file_format.number_formats import element_bytes, to_bits
 from barycode.weights.file_format.reader import Tensors
 
 PYTORCH = frozenset({".pt", ".pth", ".bin", ".ckpt"})
 USUAL_KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "params", "weights")
+SHARDS = PYTORCH | {".safetensors"}
 MAX_EXPANSION = 2**10  # bytes of a tensor that a byte of its storage may stand for
 INDEX = ".index.json"
 MOST_NAMED = 8
@@ -54,12 +55,12 @@ def open_source(path: str | Path, suffix: str = "", key: str | None = None) -> S
     if file.name.endswith(INDEX):
         return _sharded(file)
     if kind == ".safetensors":
-        return SafetensorsSource([file])
+        return SafetensorsSource(file)
     return _OTHERS[kind](file) if kind in _OTHERS else _torch_file(file, key)
 
 
 class SafetensorsSource:
-    """Safetensors files as one source; tensors are read when they are asked for.
+    """A safetensors file; tensors are read when they are asked for.
 
     Read, not mapped: pages of a mapped file stay in memory with those of all tensors before.
     """
@@ -67,42 +68,27 @@ class SafetensorsSource:
     left_out: tuple[str, ...] = ()
     note = ""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self._places: dict[str, tuple[Path, int]] = {}
-        entries: list[Entry] = []
-        metadata: dict[str, str] = {}
-        for path in paths:
-            try:
-                file = safe_open(path, framework="pt")
-                offsets, texts = _described(path)
-                metadata |= texts
-                for name in file.offset_keys():
-                    entries.append(_entry(path, file, name))
-                    self._add(name, path, offsets[name])
-            except (SafetensorError, OSError) as error:
-                raise CorruptFileError(f"{path} is not a readable safetensors file: {error}") from error
-        self.directory = Directory(tuple(entries), metadata)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            file = safe_open(path, framework="pt")
+            self._offsets, metadata = _described(path)
+            entries = tuple(_entry(path, file, name) for name in file.offset_keys())
+        except (SafetensorError, OSError) as error:
+            raise CorruptFileError(f"{path} is not a readable safetensors file: {error}") from error
+        self.directory = Directory(entries, metadata)
         self._entries = {entry.name: entry for entry in entries}
 
-    def file_of(self, name: str) -> str | None:
-        """The name of the file that holds a tensor."""
-        return self._places[name][0].name if name in self._places else None
-
     def load(self, name: str) -> Tensor:
-        entry, (path, offset) = self._entries[name], self._places[name]
+        entry = self._entries[name]
         if not entry.size:
             return torch.empty(entry.shape, dtype=entry.dtype)
         data = bytearray(entry.size * element_bytes(entry.dtype))
-        with path.open("rb") as file:
-            file.seek(offset)
+        with self._path.open("rb") as file:
+            file.seek(self._offsets[name])
             if file.readinto(data) < len(data):
-                raise CorruptFileError(f"{path} has become shorter since it was opened.")
+                raise CorruptFileError(f"{self._path} has become shorter since it was opened.")
         return torch.frombuffer(data, dtype=entry.dtype).reshape(entry.shape)
-
-    def _add(self, name: str, path: Path, offset: int) -> None:
-        if name in self._places:
-            raise CorruptFileError(f"{path} has a second tensor {name!r}: every name must be in one shard.")
-        self._places[name] = path, offset
 
 
 def _entry(path: Path, file: Any, name: str) -> Entry:
@@ -145,14 +131,24 @@ def _sharded(index: Path) -> Source:
         ) from error
     if not all(isinstance(file, str) and Path(file).name == file for file in files):
         raise CorruptFileError(f"{index} names shards outside its folder.")
-    source = SafetensorsSource([index.parent / file for file in files])
-    wrong = [name for name, file in places.items() if source.file_of(name) != file]
+    source = Joined({file: _shard(index.parent / file) for file in files})
+    wrong = [name for name, file in places.items() if source.part_of(name) != file]
     if wrong:
         raise CorruptFileError(
             f"{index} says that {places[wrong[0]]} holds the tensor {wrong[0]!r}, which it does not"
             f"{f' (and {len(wrong) - 1} others)' if wrong[1:] else ''}: the checkpoint is not complete."
         )
     return source
+
+
+def _shard(path: Path) -> Source:
+    if not path.is_file():
+        raise CorruptFileError(f"{path}, which an index names, is not there: the checkpoint is not complete.")
+    if path.suffix.lower() not in SHARDS:
+        raise UnsupportedFileError(
+            f"{path} is no shard of a kind that is read ({', '.join(sorted(SHARDS))})."
+        )
+    return open_source(path)
 
 
 def _torch_file(path: Path, key: str | None = None) -> Source:
@@ -172,6 +168,8 @@ def _unpickled(path: Path) -> Any:
         with path.open("rb") as file:
             zipped = file.read(2) == b"PK"
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except FileNotFoundError:
+        raise
     except Exception as error:  # PyTorch raises whatever its unpickler meets
         raise UnsupportedFileError(
             f"{path} does not load as plain tensors (weights_only=True): save model.state_dict(), "

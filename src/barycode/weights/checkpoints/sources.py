@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from barycode.errors import InvalidInputError
+from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.weights.file_format.directory import Directory, Entry
 
 # What the quantizers of `soft_to_hard` leave in the state dict of a model that is still being trained.
@@ -39,6 +40,37 @@ class StateDict:
 
     def load(self, name: str) -> Tensor:
         return self._tensors[name]
+
+
+class Joined:
+    """Sources as one, by what messages call them; CorruptFileError for a name that two of them have."""
+
+    def __init__(self, parts: Mapping[str, Source]) -> None:
+        self._of: dict[str, str] = {}
+        self._parts = parts
+        entries: list[Entry] = []
+        metadata: dict[str, str] = {}
+        for part, source in parts.items():
+            first = len(entries)
+            for entry in source.directory.entries:
+                if entry.name in self._of:
+                    raise CorruptFileError(
+                        f"{part} has a second tensor {entry.name!r}: every name must be in one shard."
+                    )
+                self._of[entry.name] = part
+                tied = None if entry.tied_to is None else first + entry.tied_to
+                entries.append(replace(entry, tied_to=tied))
+            metadata |= source.directory.metadata
+        self.directory = Directory(tuple(entries), metadata)
+        self.left_out = tuple(name for source in parts.values() for name in source.left_out)
+        self.note = " ".join(source.note for source in parts.values() if source.note)
+
+    def part_of(self, name: str) -> str | None:
+        """What the source is called that has a tensor."""
+        return self._of.get(name)
+
+    def load(self, name: str) -> Tensor:
+        return self._parts[self._of[name]].load(name)
 
 
 def _entries(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:

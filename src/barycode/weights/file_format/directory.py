@@ -49,19 +49,27 @@ class Directory:
         """Of all tensors as they come back, tied ones counted once."""
         return sum(entry.nbytes for entry in self.entries if entry.tied_to is None)
 
-    def to_bytes(self) -> bytes:
-        """Columns, deflated: names, dtypes, ties, shapes, metadata."""
+    def check(self) -> None:
+        """Raise InvalidInputError for what a file cannot hold: before there is work done on it."""
         if len(self.entries) > MAX_TENSORS:
             raise InvalidInputError(f"{len(self.entries)} tensors: a file holds at most {MAX_TENSORS}.")
+        for entry in self.entries:
+            _check_name(entry.name)
+            dtype_code(entry.dtype, entry.name)
+            if wrong := _beyond(entry.shape):
+                raise InvalidInputError(f"The tensor {entry.name!r} {wrong}: a file cannot hold it.")
+        _metadata_text(self.metadata)
+
+    def to_bytes(self) -> bytes:
+        """Columns, deflated: names, dtypes, ties, shapes, metadata."""
+        self.check()
         writer = ByteWriter()
         writer.varint(len(self.entries))
-        writer.text("\0".join(_checked_name(entry.name) for entry in self.entries))
+        writer.text("\0".join(entry.name for entry in self.entries))
         writer.raw(bytes(dtype_code(entry.dtype, entry.name) for entry in self.entries))
         for entry in self.entries:
             writer.varint(0 if entry.tied_to is None else 1 + entry.tied_to)
         for entry in self.entries:
-            if wrong := _beyond(entry.shape):
-                raise InvalidInputError(f"The tensor {entry.name!r} {wrong}: a file cannot hold it.")
             writer.varint(len(entry.shape))
             for extent in entry.shape:
                 writer.varint(extent)
@@ -97,12 +105,11 @@ class Directory:
         return cls(tuple(entries), metadata)
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> None:
     if not isinstance(name, str) or "\0" in name or not _is_unicode(name):
         raise InvalidInputError(
             f"The tensor name {name!r} is not a text without zero characters and lone surrogates."
         )
-    return name
 
 
 def _is_unicode(text: str) -> bool:

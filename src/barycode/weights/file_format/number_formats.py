@@ -76,7 +76,7 @@ def real_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def element_bytes(dtype: torch.dtype) -> int:
-    return torch.empty(0, dtype=dtype).element_size()
+    return dtype.itemsize
 
 
 def to_bits(tensor: Tensor) -> NDArray[np.unsignedinteger]:

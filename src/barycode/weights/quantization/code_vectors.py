@@ -10,12 +10,13 @@ from barycode.quantizers.codebook.initialization import kmeans
 from barycode.quantizers.codebook.kmeans_1d import kmeans_1d
 from barycode.rate import FrequencyTables
 from barycode.rate.entropy_constrained import VectorCoder, fit
+from barycode.weights.allocation.measure import wide
 from barycode.weights.checkpoints.sources import Source
 from barycode.weights.file_format.codebooks import Codebooks
 from barycode.weights.file_format.directory import Entry
 from barycode.weights.file_format.items import Item
 from barycode.weights.file_format.methods import CodeVectors
-from barycode.weights.quantization.quantize import Prepared
+from barycode.weights.quantization.quantize import Prepared, exact, stored_step
 from barycode.weights.request.rules import Rule, Vectors, rule_for
 
 SAMPLE = 2**16  # runs that a codebook is trained on
@@ -32,8 +33,10 @@ def prepare_runs(
     books: Codebooks,
 ) -> Prepared:
     """The cheapest code vector for every run, of a shared codebook or of the tensor's own."""
-    scale = root_mean_square(tensor)
-    vectors = runs(tensor, treatment.dimension) / scale
+    scale = stored_step(root_mean_square(tensor))
+    vectors = runs(tensor, treatment.dimension, scale or 1.0)
+    if scale is None or not bool(vectors.isfinite().all()):
+        return exact(entry, tensor, "numbers too large or too small for code vectors")
     coder = shared.get(treatment) or trained(vectors, treatment)
     indices = coder.choose(vectors, torch.zeros(len(vectors), dtype=torch.int64))
     method = CodeVectors(scale, books.place_of(coder.centers), len(coder.centers), treatment.dimension)
@@ -50,10 +53,8 @@ def shared_codebooks(
         free = entry.tied_to is None and entry.name not in hardened and entry.size
         if free and isinstance(treatment, Vectors) and treatment.shared:
             members.setdefault(treatment, []).append(entry)
-    return {
-        treatment: trained(_pooled(source, entries, treatment.dimension), treatment)
-        for treatment, entries in members.items()
-    }
+    pooled = {treatment: _pooled(source, of, treatment.dimension) for treatment, of in members.items()}
+    return {treatment: trained(vectors, treatment) for treatment, vectors in pooled.items() if len(vectors)}
 
 
 def trained(vectors: Tensor, treatment: Vectors) -> VectorCoder:
@@ -71,15 +72,17 @@ def trained(vectors: Tensor, treatment: Vectors) -> VectorCoder:
     return VectorCoder(coder.centers.bfloat16().float(), coder.tables, coder.trade)
 
 
-def runs(tensor: Tensor, dimension: int) -> Tensor:
-    """The entries in their order as float32 (n, dimension), zeros behind the last."""
-    flat = tensor.float().flatten()
+def runs(tensor: Tensor, dimension: int, scale: float) -> Tensor:
+    """The entries over the scale, in their order, as float32 (n, dimension), zeros behind the last."""
+    flat = (wide(tensor).flatten() / scale).float()
     return torch.nn.functional.pad(flat, (0, -len(flat) % dimension)).view(-1, dimension)
 
 
 def root_mean_square(tensor: Tensor) -> float:
-    """Of the entries, a positive float32."""
-    return max(float(tensor.double().square().mean().sqrt().float()), 2.0**-120)
+    """Of the finite entries; 1 of zeros."""
+    sizes = tensor.double().abs().nan_to_num(0, 0, 0)
+    largest = float(sizes.max())
+    return largest * float((sizes / largest).square().mean().sqrt()) if largest else 1.0
 
 
 def _pooled(source: Source, entries: Iterable[Entry], dimension: int) -> Tensor:
@@ -89,6 +92,6 @@ def _pooled(source: Source, entries: Iterable[Entry], dimension: int) -> Tensor:
     parts = []
     for entry in entries:
         tensor = source.load(entry.name).detach().cpu()
-        scaled = runs(tensor, dimension)[::stride] / root_mean_square(tensor)
+        scaled = runs(tensor, dimension, root_mean_square(tensor))[::stride]
         parts.append(scaled[scaled.isfinite().all(1)])
     return torch.cat(parts)

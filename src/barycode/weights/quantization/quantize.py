@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil, frexp, ldexp, log2
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from barycode.weights.request.rules import Cluster, Keep, Quantize, Round, Rule
 
 MAX_CODE = 2**23  # so that float32 holds the codes
 USUAL_CODE = 8  # mean magnitude above which low bits of codes are as good as random
+LEAST_STEP, LARGEST_STEP = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 ATTEMPTS = 4
 MOST_ASIDE = 1 / 8  # of a tensor's entries
 EVERY_BIT = Exact()
@@ -72,13 +74,13 @@ def prepare(
     if isinstance(treatment, Keep) or not entry.size:
         if rule.tables:
             return _table(entry, tensor, rule.reason, books)
-        return _exact(entry, tensor, rule.reason)
+        return exact(entry, tensor, rule.reason)
     if isinstance(treatment, Round):
-        return _exact(entry, rounded(tensor, _bits(tensor, treatment, budget)), rule.reason)
+        return exact(entry, rounded(tensor, _bits(tensor, treatment, budget)), rule.reason)
     known = known or Measurement.of(tensor)
     return with_aside(
         tensor, known.scale, lambda bulk: _quantized(entry, bulk, rule, budget, books, known)
-    ) or _exact(entry, tensor, "too many entries that are not finite")
+    ) or exact(entry, tensor, "too many entries that are not finite")
 
 
 def with_aside(tensor: Tensor, scale: float, quantized: Callable[[Tensor], Prepared]) -> Prepared | None:
@@ -93,7 +95,7 @@ def with_aside(tensor: Tensor, scale: float, quantized: Callable[[Tensor], Prepa
     prepared = quantized(aside.without(tensor))
     item = prepared.item
     if isinstance(item.method, Exact):
-        return _exact(item.entry, tensor, prepared.reason)
+        return exact(item.entry, tensor, prepared.reason)
     return replace(prepared, item=replace(item, aside=aside))
 
 
@@ -108,8 +110,13 @@ def _quantized(
         return _bounded(entry, tensor, treatment, rule.reason, budget.max_error)
     step = budget.step / treatment.fineness
     if not budget.searched and known.bits(step) >= known.exact_bits:
-        return _exact(entry, tensor, f"{rule.reason}: every bit costs no more")
+        return exact(entry, tensor, f"{rule.reason}: every bit costs no more")
     return _on_trellis(entry, tensor, step, rule)
+
+
+def exact(entry: Entry, tensor: Tensor, reason: str, method: Exact = EVERY_BIT) -> Prepared:
+    """Every bit of a tensor, and why."""
+    return Prepared(Item(entry, method), to_bits(tensor), reason)
 
 
 def prepare_hardened(entry: Entry, hardened: Hardened, books: Codebooks) -> Prepared:
@@ -138,7 +145,10 @@ def uniform_step(centers: Tensor) -> float | None:
 
 
 def rounded(tensor: Tensor, bits: int) -> Tensor:
-    """The nearest numbers with `bits` bits of mantissa; those that would become infinite are cut instead."""
+    """The nearest numbers with `bits` bits of mantissa; those that would become infinite are cut instead.
+
+    Infinities, what is no number, and subnormal numbers, whose mantissas begin with zeros, stay as they are.
+    """
     form = FLOATS[tensor.dtype]
     drop = form.mantissa_bits - bits
     if drop <= 0:
@@ -149,7 +159,8 @@ def rounded(tensor: Tensor, bits: int) -> Tensor:
     up = patterns + kind(2 ** (drop - 1)) & ~low
     infinite = kind(2**form.exponent_bits - 1 << form.mantissa_bits)
     result = np.where(up & infinite == infinite, patterns & ~low, up)
-    result = np.where(patterns & infinite == infinite, patterns, result)  # infinities and what is no number
+    exponents = patterns & infinite
+    result = np.where((exponents == infinite) | (exponents == 0), patterns, result)
     return torch.from_numpy(result.view(np.uint8)).view(tensor.dtype).reshape(tensor.shape)
 
 
@@ -158,11 +169,8 @@ def _bits(tensor: Tensor, treatment: Round, budget: Budget) -> int:
     if budget.max_error is None:
         return treatment.bits
     largest = float(tensor.double().nan_to_num(0, 0, 0).abs().max())
-    return max(treatment.bits, int(np.ceil(np.log2(max(largest / budget.max_error, 1e-300)))))
-
-
-def _exact(entry: Entry, tensor: Tensor, reason: str, method: Exact = EVERY_BIT) -> Prepared:
-    return Prepared(Item(entry, method), to_bits(tensor), reason)
+    needed = ceil(log2(largest) - log2(budget.max_error)) if largest else 0
+    return max(treatment.bits, needed)
 
 
 def _table(entry: Entry, tensor: Tensor, reason: str, books: Codebooks) -> Prepared:
@@ -173,7 +181,7 @@ def _table(entry: Entry, tensor: Tensor, reason: str, books: Codebooks) -> Prepa
         by_rank = by_codebook(entry, patterns, distinct, reason, books, table=True)
         if by_rank is not None:
             return by_rank
-    return _exact(entry, tensor, reason, Table())
+    return exact(entry, tensor, reason, Table())
 
 
 def by_codebook(
@@ -195,12 +203,14 @@ def by_codebook(
 
 
 def _on_trellis(entry: Entry, tensor: Tensor, step: float, rule: Rule) -> Prepared:
-    stored = float(np.float32(step))
-    targets = (tensor.double() if tensor.dtype == torch.float64 else tensor.float()).numpy().ravel() / stored
+    stored = stored_step(step)
+    if stored is None:
+        return exact(entry, tensor, "a step too small for a file")
+    targets = in_steps(wide(tensor), stored)
     wanted = isinstance(rule.treatment, Quantize) and rule.treatment.leveled
-    leveled = wanted and not _extreme(targets * MAX_GAIN, stored)
-    if not leveled and _extreme(targets, stored):
-        return _exact(entry, tensor, "range too wide for the step")
+    leveled = wanted and not _extreme(targets, MAX_CODE / MAX_GAIN)
+    if not leveled and _extreme(targets):
+        return exact(entry, tensor, "range too wide for the step")
     shift = _shift(_usual(targets) / 2)
     method = Leveled(stored, shift) if leveled else Trellis(stored, shift)
     return Prepared(Item(entry, method), targets.astype(np.float32), rule.reason)
@@ -210,29 +220,43 @@ def _bounded(entry: Entry, tensor: Tensor, treatment: Quantize, reason: str, err
     """On a uniform grid, with no error above `error`, that of the number format included."""
     step = 2 * error / max(treatment.fineness, 1.0)
     for attempt in range(ATTEMPTS):
-        stored = float(np.float32(step * (1 - 2.0**-10) / 2**attempt))
-        codes = np.rint(tensor.double().numpy().ravel() / stored) if stored else np.full(1, np.inf)
-        if _extreme(codes, stored):
+        stored = stored_step(step * (1 - 2.0**-10) / 2**attempt)
+        if stored is None:
+            break
+        codes = np.rint(in_steps(tensor.double(), stored))
+        if _extreme(codes):
             break
         method = Plain(stored, _shift(_usual(codes)))
         source = codes.astype(np.int32)
         back = dequantize(Item(entry, method), source, [])
         if float((back.double() - tensor.double()).abs().max()) <= error:
             return Prepared(Item(entry, method), source, reason)
-    return _exact(entry, tensor, "the error asked for is finer than the number format")
+    return exact(entry, tensor, "the error asked for is finer than the number format")
 
 
 def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, books: Codebooks) -> Prepared:
     values = tensor.detach().flatten()
-    centers = kmeans_1d(values.float(), treatment.centers).to(tensor.dtype).unique()
+    unit = ldexp(1.0, frexp(float(values.abs().max()))[1] - 1)  # squares of numbers in it are in range
+    centers = (kmeans_1d(values.double() / unit, treatment.centers) * unit).to(tensor.dtype).unique()
     middles = (centers[1:].double() + centers[:-1].double()) / 2
     indices = torch.bucketize(values.double(), middles).reshape(tensor.shape)
     prepared = prepare_hardened(entry, Hardened(indices, centers), books)
     return Prepared(prepared.item, prepared.source, reason)
 
 
-def _extreme(codes: NDArray, step: float) -> bool:
-    return not 0 < step < float("inf") or bool(np.abs(codes).max() >= MAX_CODE)
+def stored_step(step: float) -> float | None:
+    """The float32 that a file has for a step: the largest for what is larger; None for what is too small."""
+    return float(np.float32(min(step, LARGEST_STEP))) if step >= LEAST_STEP else None
+
+
+def in_steps(tensor: Tensor, step: float) -> NDArray[np.floating]:
+    """The entries (n,) over the step; infinite where that is beyond their type."""
+    with np.errstate(over="ignore"):
+        return tensor.numpy().ravel() / step
+
+
+def _extreme(codes: NDArray, most: float = MAX_CODE) -> bool:
+    return bool(np.abs(codes).max() >= most)
 
 
 def _usual(codes: NDArray) -> float:

@@ -1,6 +1,8 @@
 """How small or how exact the file is to be."""
 
 from dataclasses import dataclass
+from math import inf, nan
+from numbers import Integral, Real
 
 from barycode.errors import InvalidInputError
 
@@ -28,7 +30,7 @@ class Step:
     step: float
 
     def __post_init__(self) -> None:
-        _check_positive("step", self.step)
+        object.__setattr__(self, "step", _positive("step", self.step))
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class BitsPerWeight:
     bits: float
 
     def __post_init__(self) -> None:
-        _check_positive("number of bits per weight", self.bits)
+        object.__setattr__(self, "bits", _positive("number of bits per weight", self.bits))
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,11 @@ class Size:
     bytes: int
 
     def __post_init__(self) -> None:
-        _check_positive("size", self.bytes)
+        if isinstance(self.bytes, bool) or not isinstance(self.bytes, Integral) or self.bytes < 1:
+            raise InvalidInputError(
+                f"The target's size is {self.bytes!r}: expected a number of bytes, from 1."
+            )
+        object.__setattr__(self, "bytes", int(self.bytes))
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class MaxError:
     error: float
 
     def __post_init__(self) -> None:
-        _check_positive("error", self.error)
+        object.__setattr__(self, "error", _positive("error", self.error))
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class RelativeError:
     error: float
 
     def __post_init__(self) -> None:
-        _check_positive("relative error", self.error)
+        object.__setattr__(self, "error", _positive("relative error", self.error))
 
 
 Target = Lossless | Step | BitsPerWeight | Size | MaxError | RelativeError
@@ -87,6 +93,12 @@ def checked_target(target: object) -> Target:
     return target
 
 
-def _check_positive(what: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InvalidInputError(f"The target asks for a {what} of {value}: expected a positive number.")
+def _positive(what: str, value: object) -> float:
+    """A number of Python's or NumPy's as Python's float."""
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+    except OverflowError:
+        number = inf
+    if not 0 < number < inf:
+        raise InvalidInputError(f"The target's {what} is {value!r}: expected a positive, finite number.")
+    return number
