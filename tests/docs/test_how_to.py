@@ -22,6 +22,11 @@ def test_snippets(page, count, monkeypatch):
     run_snippets(f"how-to/{page}.md", count)
 
 
+def test_what_the_migration_page_says_of_the_other_library():
+    pytest.importorskip("vector_quantize_pytorch")
+    run_snippets("how-to/migrating.md", 4)
+
+
 @pytest.mark.parametrize(("page", "count"), [("byte-budget", 4), ("dataloader", 1)])
 def test_commands(page, count, photo, monkeypatch, capsys):
     Path("photos").mkdir()
