@@ -4,10 +4,12 @@ from barycode.quantizers.codebook.codebook import Codebook, revive, worst_served
 from barycode.quantizers.codebook.health import CodebookHealth, QuantizerHealth
 from barycode.quantizers.codebook.initialization import farthest, kmeans, sample, uniform
 from barycode.quantizers.codebook.maintenance import CodebookMaintenance
+from barycode.quantizers.codebook.orthogonality import orthogonality
 from barycode.quantizers.codebook.ranks import gather
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.composed.product import ProductQuantizer
+from barycode.quantizers.composed.projected import ProjectedQuantizer
 from barycode.quantizers.composed.residual import ResidualQuantizer, SharedStages
 from barycode.quantizers.composed.residual_search import BeamSearch, GreedySearch, ResidualSearch
 from barycode.quantizers.composed.stage_dropout import StageDropout
@@ -26,11 +28,18 @@ from barycode.quantizers.core.assignment import (
 from barycode.quantizers.core.bypass import no_quantization
 from barycode.quantizers.core.estimators import rotation_trick, straight_through
 from barycode.quantizers.core.feature_map import FeatureMap
+from barycode.quantizers.core.masks import length_mask, quantize_masked
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import CollapseWarning, Quantizer, SingleCodebook
 from barycode.quantizers.nearest.affine import AffineVectorQuantizer
+from barycode.quantizers.nearest.cosine import CosineVectorQuantizer
+from barycode.quantizers.nearest.directional import DirectionalVectorQuantizer
+from barycode.quantizers.nearest.linear_map import SimVectorQuantizer
+from barycode.quantizers.nearest.space_filling import SpaceFillingVectorQuantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
+from barycode.quantizers.scalar.binary_spherical import BinarySphericalQuantizer
 from barycode.quantizers.scalar.finite_scalar import FiniteScalarQuantizer
+from barycode.quantizers.scalar.lookup_free import LookupFreeQuantizer
 from barycode.quantizers.soft.gumbel import GumbelQuantizer
 from barycode.quantizers.soft.schedules import (
     ExponentialSchedule,
@@ -47,13 +56,16 @@ __all__ = [
     "AffineVectorQuantizer",
     "Assignment",
     "BeamSearch",
+    "BinarySphericalQuantizer",
     "Codebook",
     "CodebookHealth",
     "CodebookMaintenance",
     "CodebookStatistics",
     "CollapseWarning",
     "ConvexProgram",
+    "CosineVectorQuantizer",
     "DenseAssignment",
+    "DirectionalVectorQuantizer",
     "EmaUpdate",
     "ExactProgram",
     "ExponentialSchedule",
@@ -63,9 +75,11 @@ __all__ = [
     "GreedySearch",
     "GumbelQuantizer",
     "LinearSchedule",
+    "LookupFreeQuantizer",
     "OneHotAssignment",
     "ProductAssignment",
     "ProductQuantizer",
+    "ProjectedQuantizer",
     "Quantized",
     "Quantizer",
     "QuantizerHealth",
@@ -74,10 +88,12 @@ __all__ = [
     "ResidualSearch",
     "Schedule",
     "SharedStages",
+    "SimVectorQuantizer",
     "SingleCodebook",
     "SoftAssignment",
     "SoftConvexQuantizer",
     "SoftToHardQuantizer",
+    "SpaceFillingVectorQuantizer",
     "SparseAssignment",
     "SparseCode",
     "SplittingProgram",
@@ -88,8 +104,11 @@ __all__ = [
     "farthest",
     "gather",
     "kmeans",
+    "length_mask",
     "nearest",
     "no_quantization",
+    "orthogonality",
+    "quantize_masked",
     "revive",
     "rotation_trick",
     "sample",

@@ -196,11 +196,15 @@ class SingleCodebook(Quantizer, ABC):
     def codebooks(self) -> Sequence[Codebook]:
         return (self.codebook,)
 
+    def vectors(self) -> Float[Tensor, "k d"]:
+        """The code vectors that z is compared with: the codebook's, or what the quantizer makes of them."""
+        return self.codebook.vectors
+
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch"]:
-        return nearest(z, self.codebook.vectors)
+        return nearest(z, self.vectors())
 
     def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
-        return functional.embedding(indices, self.codebook.vectors)
+        return functional.embedding(indices, self.vectors())
 
     def assigned(
         self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch"]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn import functional
 
 from barycode.quantizers.core.arguments import positive
 from barycode.quantizers.core.quantizer import Assigned, Initialization
 from barycode.quantizers.nearest.vector import VectorQuantizer
-from barycode.simplex.nearest import nearest
 
 SMALLEST_SCALE = 1e-4
 
@@ -34,12 +32,6 @@ class AffineVectorQuantizer(VectorQuantizer):
     def vectors(self) -> Float[Tensor, "k d"]:
         """The code vectors c_k that latents are compared with, differentiable in all three parameters."""
         return self.codebook.vectors * self._scale() + self.rate * self.offset
-
-    def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch"]:
-        return nearest(z, self.vectors())
-
-    def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
-        return functional.embedding(indices, self.vectors())
 
     def assigned(
         self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch"]

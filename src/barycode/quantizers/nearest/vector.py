@@ -35,12 +35,16 @@ class VectorQuantizer(SingleCodebook):
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
         return self.quantize_to(self.encode_vectors(z), z)
 
+    def learns_by_gradient(self) -> bool:
+        """Whether the code vectors want a codebook_loss."""
+        return self.codebook.vectors.requires_grad
+
     def quantize_to(self, indices: Int64[Tensor, "*batch"], z: Float[Tensor, "*batch d"]) -> Quantized:
         """Quantize z to the code vectors that were chosen for it."""
         codes = self.decode_indices(indices).to(z.dtype)
         losses = {"commitment_loss": mean_squared_error(z, codes.detach())}
         loss = self.commitment_weight * losses["commitment_loss"]
-        if self.codebook.vectors.requires_grad:
+        if self.learns_by_gradient():
             losses["codebook_loss"] = mean_squared_error(codes, z.detach())
             loss = loss + losses["codebook_loss"]
         return Quantized(
