@@ -24,8 +24,8 @@ class ProjectedQuantizer(Quantizer):
     """q = up(quantizer(down(z))): factorised codes (Yu et al. 2021, arXiv:2110.04627).
 
     `down` and `up` are learned, d -> codebook_dim -> d; `quantizer(K, codebook_dim)` works between them, so
-    the projection composes with every quantizer: `ProjectedQuantizer(4096, 64, codebook_dim=12,
-    quantizer=LookupFreeQuantizer)`. Losses, indices and weights are the inner quantizer's. `initialize` sets
+    the projection composes with every quantizer:
+    `ProjectedQuantizer(4096, 64, codebook_dim=12, quantizer=LookupFreeQuantizer)`. Losses, indices and weights are the inner quantizer's. `initialize` sets
     both maps to the principal axes of the vectors, and starts the inner quantizer there.
     """
 
