@@ -25,8 +25,9 @@ class ProjectedQuantizer(Quantizer):
 
     `down` and `up` are learned, d -> codebook_dim -> d; `quantizer(K, codebook_dim)` works between them, so
     the projection composes with every quantizer:
-    `ProjectedQuantizer(4096, 64, codebook_dim=12, quantizer=LookupFreeQuantizer)`. Losses, indices and weights are the inner quantizer's. `initialize` sets
-    both maps to the principal axes of the vectors, and starts the inner quantizer there.
+    `ProjectedQuantizer(4096, 64, codebook_dim=12, quantizer=LookupFreeQuantizer)`. Losses, indices
+    and weights are the inner quantizer's. `initialize` sets both maps to the principal axes of the vectors,
+    and starts the inner quantizer there.
     """
 
     def __init__(
