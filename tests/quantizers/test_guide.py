@@ -16,7 +16,7 @@ def test_the_first_snippet_of_the_guide_ends_above_half_of_its_codebook(seed: in
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*many workers:UserWarning")  # Lightning's own
 def test_snippets_of_the_quantizer_guide():
-    scope = run_snippets("quantizers.md", 15)
+    scope = run_snippets("quantizers.md", 17)
     schedule, layer = scope["schedule"], scope["layer"]
     assert schedule.steps == 20
     assert schedule.value != 1.0
