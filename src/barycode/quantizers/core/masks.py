@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from barycode.errors import InvalidInputError
+from barycode.quantizers.core.arguments import kind_of
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Quantizer
 
@@ -22,8 +23,7 @@ def quantize_masked(quantizer: Quantizer, z: Tensor, mask: Bool[Tensor, "*batch"
     vectors, exactly as if there were no padding; padding may hold any value, NaN too.
     """
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != z.shape[:-1]:
-        found = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else f"{type(mask)}"
-        raise InvalidInputError(f"The mask must be bool of shape {tuple(z.shape[:-1])}, not {found}.")
+        raise InvalidInputError(f"The mask must be bool of shape {tuple(z.shape[:-1])}, not {kind_of(mask)}.")
     result: Quantized = quantizer(z[mask])
     quantized = z.new_zeros(z.shape).masked_scatter(mask.unsqueeze(-1), result.quantized)
     shape = (*mask.shape, *result.indices.shape[1:])

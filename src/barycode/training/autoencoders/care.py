@@ -87,8 +87,7 @@ class Revival(Care):
         if not sizes:  # a grid
             return
         self.healths = self.healths or [CodebookHealth(size) for size in sizes]
-        indices = [step.result.indices] if len(sizes) == 1 else step.result.indices.unbind(-1)
-        for health, part in zip(self.healths, indices, strict=True):
+        for health, part in zip(self.healths, quantizer.parts(step.result.indices), strict=True):
             health.update(part)
         if step.number % self.every == 0:
             coded = quantizer.assigned(step.z.detach(), quantizer.encode(step.z))
