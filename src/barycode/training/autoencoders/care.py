@@ -16,7 +16,9 @@ from barycode.quantizers import (
     Quantizer,
     Schedule,
     revive,
+    sync,
 )
+from barycode.quantizers.codebook.ranks import gather
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class MovingAverage(Care):
             codebook.requires_grad_(False)
 
     def after(self, quantizer: Quantizer, step: Step) -> None:
-        self.update(quantizer, quantizer.statistics(step.z, step.result.indices))
+        self.update(quantizer, sync(quantizer.statistics(step.z, step.result.indices)))
 
 
 class Revival(Care):
@@ -88,11 +90,12 @@ class Revival(Care):
             return
         self.healths = self.healths or [CodebookHealth(size) for size in sizes]
         for health, part in zip(self.healths, quantizer.parts(step.result.indices), strict=True):
-            health.update(part)
+            health.update(gather(part.reshape(-1, 1)))
         if step.number % self.every == 0:
-            coded = quantizer.assigned(step.z.detach(), quantizer.encode(step.z))
-            for health, (codebook, z, _) in zip(self.healths, coded, strict=True):
-                revive(codebook, health.dead_codes, z, optimizer=step.optimizer)
+            z = gather(step.z.detach().reshape(-1, quantizer.dim))
+            coded = quantizer.assigned(z, quantizer.encode(z))
+            for health, (codebook, vectors, _) in zip(self.healths, coded, strict=True):
+                revive(codebook, health.dead_codes, vectors, optimizer=step.optimizer)
                 health.reset()
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,6 +144,7 @@ class Alternation(Care):
     def before(self, quantizer: Quantizer, z: Tensor) -> None:
         if self.optimizer is None:
             raise InvalidInputError("Alternation was not attached to its quantizer before training.")
+        z = gather(z.reshape(-1, z.shape[-1]))  # every rank takes all of these steps
         quantizer.requires_grad_(True)
         for _ in range(self.steps):
             self.optimizer.zero_grad()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from barycode.training.checkpoints import Checkpoints
+from barycode.training.engine import Engine
 from barycode.training.interrupts import deferred_interrupt
 from barycode.training.progress import RunningMean, TrainingLog, training_bar
 
@@ -38,8 +39,9 @@ class Loop:
     done: steps so far. seconds: the time they took, over all sittings.
     """
 
-    def __init__(self, task: Task, steps: int, folder: Path) -> None:
+    def __init__(self, task: Task, steps: int, folder: Path, engine: Engine | None = None) -> None:
         self.task, self.steps, self.folder = task, steps, folder
+        self.engine = engine or Engine()
         self.checkpoints = Checkpoints(folder)
         self.log = TrainingLog(folder / "log.jsonl")
         self.done, self.seconds = 0, 0.0
@@ -53,7 +55,8 @@ class Loop:
         self.task.load_state_dict(state["task"])
         torch.set_rng_state(state["random"])
         self.seconds = float(state["seconds"])
-        self.log.resume_at(self.done)
+        if self.engine.rank == 0:
+            self.log.resume_at(self.done)
         return True
 
     def run(self, deadline: float = math.inf) -> bool:
@@ -70,9 +73,11 @@ class Loop:
                 self.done += 1
                 bar.advance(loss=smooth)
                 if self.done % every == 0 or self.done == self.steps:
-                    self.log.write(self.done, training=smooth, **self.task.validate())
+                    figures = self.task.validate()
+                    if self.engine.rank == 0:
+                        self.log.write(self.done, training=smooth, **figures)
                     self._save()
-                    if time.time() > deadline:
+                    if self.engine.agree(time.time() > deadline):
                         break
                 if interrupt.asked:
                     self._save()
@@ -85,4 +90,6 @@ class Loop:
 
     def _save(self) -> None:
         state = {"task": self.task.state_dict(), "random": torch.get_rng_state(), "seconds": self.seconds}
-        self.checkpoints.save(self.done, state)
+        if self.engine.rank == 0:
+            self.checkpoints.save(self.done, state)
+        self.engine.agree(None)  # nobody goes on, or ends, before it is saved

@@ -20,6 +20,7 @@ from barycode.training.autoencoders.network import Autoencoder, Reconstruction
 from barycode.training.autoencoders.pictures import Batches, Pictures, in_order
 from barycode.training.autoencoders.start import standardise
 from barycode.training.datasets.picture_set import Images
+from barycode.training.engine import Engine
 
 VALIDATED = 200  # pictures behind each point of the curve
 START_BATCHES = 8  # whose latents start the codebook
@@ -62,8 +63,12 @@ class Recipe:
 class Run:
     """The task of training the autoencoder of a recipe, and the loop around it in a folder of its own."""
 
-    def __init__(self, recipe: Recipe, pictures: Pictures, folder: Path) -> None:
-        self.recipe, self.pictures = recipe, pictures
+    def __init__(
+        self, recipe: Recipe, pictures: Pictures, folder: Path, engine: Engine | None = None
+    ) -> None:
+        self.recipe, self.pictures, self.engine = recipe, pictures, engine or Engine()
+        if self.engine.world > 1 and recipe.adversary_from is not None:
+            raise InvalidInputError("A run with an adversary is one of one process: leave out torchrun.")
         torch.manual_seed(recipe.seed)
         self.method: Method = find_method(recipe.method)
         self.model = build(recipe)
@@ -75,16 +80,18 @@ class Run:
         self.adversary = None if recipe.adversary_from is None else Adversary()
         self.batches = Batches(pictures.train, recipe.batch, recipe.seed)
         self.variance = pictures.variance
-        self.loop = Loop(self, recipe.steps, folder / recipe.name)
+        self.loop = Loop(self, recipe.steps, folder / recipe.name, self.engine)
         if not self.loop.resume():
             self._start()
+        self.forward = self.engine.setup(self.model, self.optimizer)
 
     def step(self) -> float:
         """One step of the network and of everything around it; the batch's squared error."""
         self.model.train()
-        pictures = self.batches.draw()
-        self._before(pictures)
-        output = self.model(pictures)
+        pictures = self.engine.share(self.batches.draw())
+        with self.engine.noise(self.recipe.seed, self.batches.drawn):
+            self._before(pictures)
+            output = self.forward(pictures)
         error = functional.mse_loss(output.pictures, pictures)
         loss = self._loss(error, output)
         adversary = self._adversary()
@@ -93,12 +100,12 @@ class Run:
         if not math.isfinite(loss.item()):
             raise InvalidInputError(f"The loss of {self.recipe.name} became {loss.item()}.")
         self.optimizer.zero_grad()
-        loss.backward()
+        self.engine.backward(loss)
         self.optimizer.step()
         if adversary is not None:
             adversary.learn(pictures, output.pictures)
         self._after(output)
-        return error.item()
+        return self.engine.mean(error).item()
 
     def validate(self) -> dict[str, float]:
         """Squared error on pictures held out, with hard codes where there are any."""
@@ -132,7 +139,10 @@ class Run:
         return next(iter(self.model.decoder[-1].parameters()))
 
     def _loss(self, error: Tensor, output: Reconstruction) -> Tensor:
-        distortion = 0.5 * error.log() if self.method.log_likelihood else error / self.variance
+        if self.method.log_likelihood:  # of the error of all ranks: the factor is 1 for one
+            distortion = 0.5 * error.log() * (error.detach() / self.engine.mean(error))
+        else:
+            distortion = error / self.variance
         return distortion if output.quantized is None else distortion + output.quantized.loss
 
     def _before(self, pictures: Tensor) -> None:
