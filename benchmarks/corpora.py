@@ -1,6 +1,6 @@
 """Throughput of `barycode compress --engine local` against workers, runs with each number in turn.
 
-python benchmarks/corpora.py --workers 1 --workers 2 --copies 4 --rounds 3`
+python benchmarks/corpora.py --workers 1 --workers 2 --copies 4 --rounds 3
 """
 
 import os

@@ -62,6 +62,10 @@ class Engine:
         """Rank 0's value, on every rank."""
         return value
 
+    def any(self, flag: bool) -> bool:
+        """Whether it is so on any rank."""
+        return flag
+
     def noise(self, *seed: int) -> AbstractContextManager[None]:
         """Within: what is drawn at random for a rank's share is its own, and afterwards as if never drawn."""
         return nullcontext()
@@ -104,6 +108,9 @@ class FabricEngine(Engine):
 
     def agree(self, value: Value) -> Value:
         return self.fabric.broadcast(value)
+
+    def any(self, flag: bool) -> bool:
+        return bool(self.mean(torch.tensor(float(flag), device=self.fabric.device)) > 0)
 
     @contextmanager
     def noise(self, *seed: int) -> Iterator[None]:

@@ -79,7 +79,7 @@ class Loop:
                     self._save()
                     if self.engine.agree(time.time() > deadline):
                         break
-                if interrupt.asked:
+                if self.engine.any(interrupt.asked):  # all ranks save the same step
                     self._save()
                     interrupt.stop(f"step {self.done} of {self.folder.name}")
         return self.done >= self.steps
