@@ -64,6 +64,8 @@ def test_moments_of_convolutions_give_the_energy_of_their_outputs(layer):
 @pytest.mark.parametrize("sizes", [{}, {"kdim": 5, "vdim": 7}], ids=["packed", "apart"])
 def test_attention_has_moments_of_queries_keys_and_values(sizes):
     layer = nn.MultiheadAttention(8, 2, batch_first=True, **sizes)
+    nn.init.normal_(layer.in_proj_bias)
+    nn.init.normal_(layer.out_proj.bias)
     inputs = [torch.randn(2, 3, size) for size in (8, sizes.get("kdim", 8), sizes.get("vdim", 8))]
     known = calibrate(layer, [tuple(inputs)]).layers
     want = [x.flatten(0, 1).T @ x.flatten(0, 1) for x in inputs]
@@ -74,7 +76,25 @@ def test_attention_has_moments_of_queries_keys_and_values(sizes):
     assert all(
         torch.allclose(one, other, rtol=1e-4, atol=1e-4) for one, other in zip(found, want, strict=True)
     )
-    assert known["out_proj.weight"].moments is None
+    assert torch.allclose(
+        known["out_proj.weight"].moments[0], heads_moments(layer, inputs), rtol=1e-4, atol=1e-4
+    )
+
+
+def heads_moments(layer: nn.MultiheadAttention, inputs: list[torch.Tensor]) -> torch.Tensor:
+    """Second moments of softmax(q k^T / sqrt(d)) v of all heads side by side, from its definition."""
+    packed = layer.in_proj_weight
+    weights = (
+        [layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight] if packed is None else packed.chunk(3)
+    )
+    with torch.no_grad():
+        q, k, v = (
+            (x @ w.T + b).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
+            for x, w, b in zip(inputs, weights, layer.in_proj_bias.chunk(3), strict=True)
+        )
+        heads = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1) @ v
+        x = heads.transpose(1, 2).flatten(2).flatten(0, 1)
+        return x.T @ x
 
 
 def test_rows_of_an_embedding_count_as_often_as_they_are_asked_for():

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
@@ -34,7 +35,7 @@ def calibrate(
     `inputs`: one tensor (N, ...), or batches: a tensor, a tuple of arguments or a dict of keyword arguments
     each. `outputs` takes from the model's result what is to stay the same: tensors, nested as they are; for
     a classifier `lambda logits: logits.log_softmax(-1)` is a good one. Linear, Conv1d, Conv2d, Embedding and
-    MultiheadAttention (its projection of inputs) have the moments of their inputs; all other matrices, as of
+    MultiheadAttention (both its projections) have the moments of their inputs; all other matrices, as of
     recurrent layers, have rows alone. The model runs in evaluation mode, and is left as it was. Raises
     InvalidInputError where there are no inputs, or no finite outputs that depend on weights.
     """
@@ -153,6 +154,8 @@ def _see(
                 (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight), kinds, strict=True
             ):
                 add(weight, kind)
+        heads = _heads(module, args, kwargs)
+        add(module.out_proj.weight, _second_moments(heads.flatten(0, -2))[None])
         return
     x = args[0] if args else next(iter(kwargs.values()))
     if isinstance(module, nn.Embedding):
@@ -161,6 +164,29 @@ def _see(
         add(module.weight, _second_moments(x.reshape(-1, x.shape[-1]))[None])
     elif isinstance(module, nn.Conv1d | nn.Conv2d):
         add(module.weight, torch.stack([_second_moments(part) for part in _patches(module, x)]))
+
+
+class _Unhooked(nn.Module):
+    """A module's forward without its hooks."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module.forward(*args, **kwargs)
+
+
+def _heads(module: nn.MultiheadAttention, args: tuple, kwargs: Mapping[str, Any]) -> Tensor:
+    """What attention multiplies with `out_proj`: its output where that projection is the identity.
+
+    A hook on `out_proj` would never run, since attention takes its weight and does not call it.
+    """
+    weight = module.out_proj.weight
+    identity = {"module.out_proj.weight": torch.eye(len(weight), dtype=weight.dtype, device=weight.device)}
+    if module.out_proj.bias is not None:
+        identity["module.out_proj.bias"] = torch.zeros_like(module.out_proj.bias)
+    return functional_call(_Unhooked(module), identity, args, dict(kwargs), tie_weights=False)[0]
 
 
 def _second_moments(x: Tensor) -> Tensor:
