@@ -18,6 +18,7 @@ from torch.nn import functional
 from barycode.errors import InvalidInputError
 from barycode.images.model import ImageModel
 from barycode.images.precision import prefers_bfloat16
+from barycode.images.scale_offsets import fit_offsets
 from barycode.images.tile import EncodedTile, Setting, encode_tile
 from barycode.images.transform import BLOCK
 from barycode.images.windows import Window
@@ -54,6 +55,7 @@ def refine_tile(
         squares = window.inside(seen - window.pixels.clone()) ** 2
         return (squares * window.inside(weight)).sum()[None] / squares.shape[1]
 
+    offsets = fit_offsets(tile.written, model.code_lengths())
     for number in range(rounds + 1):
         errors, moved = proximal_step(model, *_known(model, tile.codes, setting), error_of)
         cost = errors.item() + trade * 8 * len(tile.payload)
@@ -61,7 +63,7 @@ def refine_tile(
             best, least = tile, cost
         if number < rounds:
             coefficients = torch.lerp(coefficients, moved[0], MIXING)
-            tile = encode_tile(model, coefficients, setting, trade)
+            tile = encode_tile(model, coefficients, setting, trade, offsets)
     return best
 
 

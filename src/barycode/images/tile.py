@@ -11,6 +11,7 @@ from barycode.container import least_bytes
 from barycode.images.coding import read_codes, write_codes
 from barycode.images.model import ImageModel
 from barycode.images.ratios import Ratios
+from barycode.images.scale_offsets import ScaleOffsets
 from barycode.images.steps import octave_of, step_of
 from barycode.images.walk import AC_FAMILIES, Exchange, Step, walk
 from barycode.rate import SymbolDecoder, SymbolEncoder
@@ -40,25 +41,36 @@ def least_size(size: Sequence[int]) -> int:
 
 @dataclass(frozen=True)
 class EncodedTile:
-    """The bytes of a tile and the codes (192, h, w) that they hold, DC in eighths."""
+    """The bytes of a tile, the codes (192, h, w) that they hold, DC in eighths, and each step of the walk with
+    the codes (1, bands, places) that were written there.
+    """
 
     payload: bytes
     codes: Tensor
+    written: list[tuple[Step, Tensor]]
 
 
-def encode_tile(model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> EncodedTile:
+def encode_tile(
+    model: ImageModel,
+    coefficients: Tensor,
+    setting: Setting,
+    trade: float,
+    offsets: ScaleOffsets | None = None,
+) -> EncodedTile:
     """Coefficients (192, h, w) to bytes."""
-    encoder = _TileEncoder(model, coefficients[None], setting, trade)
+    encoder = _TileEncoder(model, coefficients[None], setting, trade, offsets or ScaleOffsets.none())
     size = (coefficients.shape[1], coefficients.shape[2])
     codes = _walk(model, size, setting, encoder.exchange)
-    return EncodedTile(encoder.coder.finish(least_size(size)), codes)
+    return EncodedTile(encoder.coder.finish(least_size(size)), codes, encoder.written)
 
 
 def decode_tile(model: ImageModel, data: bytes, size: tuple[int, int], setting: Setting) -> Tensor:
     """The codes (192, h, w) of a tile, DC in eighths."""
     decoder = SymbolDecoder(data, least_size(size))
+    offsets = ScaleOffsets.read(decoder)
 
     def exchange(step: Step) -> Tensor:
+        step = offsets.applied(step)
         shape = step.prediction.scale.shape
         if setting.skips(step) or (_may_be_empty(step) and not decoder.decode_uniform(1, 1)[0]):
             return torch.zeros(shape)
@@ -85,19 +97,31 @@ def _may_be_empty(step: Step) -> bool:
 class _TileEncoder:
     """Chooses codes and writes them, in one walk."""
 
-    def __init__(self, model: ImageModel, coefficients: Tensor, setting: Setting, trade: float) -> None:
+    def __init__(
+        self,
+        model: ImageModel,
+        coefficients: Tensor,
+        setting: Setting,
+        trade: float,
+        offsets: ScaleOffsets,
+    ) -> None:
         self.coder = SymbolEncoder()
+        self.written: list[tuple[Step, Tensor]] = []
+        self._offsets = offsets
         self._model = model
         self._setting = setting
         self._ratios = Ratios(model.config.policy, coefficients, setting.step())
         self._chooser = model.chooser(trade)
+        offsets.write(self.coder)
 
     def exchange(self, step: Step) -> Tensor:
         if self._setting.skips(step):
             return torch.zeros_like(step.prediction.scale)
+        step = self._offsets.applied(step)
         codes = self._chooser.choose(self._ratios.of(step), step)
         self._ratios.know(step, codes)
         self._write(step, codes)
+        self.written.append((step, codes))
         return codes
 
     def _write(self, step: Step, codes: Tensor) -> None:
