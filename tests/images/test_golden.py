@@ -24,9 +24,9 @@ GOLDEN = Path(__file__).parent / "golden"
 TINY = GOLDEN / "tiny.safetensors"
 NAMES = {"v2-colour": 4.0, "v2-grey-alpha": 2.5, "v2-vectors": 5.0, "v2-drawing": 3.0}
 DIGESTS = {
-    "v2-colour": "0b2224ff87a63c8f14821d5e936a4b35670b1e0b51ae93c00fb9f8dccf90ad72",
-    "v2-grey-alpha": "f4494e5345fd80d58f3eda7ccb711028f818f2898481a39501fd3b7e35277511",
-    "v2-vectors": "ba81b28ceaf59f1be2152cdb93553f03173c7084614c8902079bb6fa7db311f8",
+    "v2-colour": "29bdb0732d4889a21598653878ca3a41725fbb19d07940ad0a5debc854421d27",
+    "v2-grey-alpha": "56256cfd50037c390fe9c637d399ccf53de3d4505c8c97d6df33ddb586d90a1f",
+    "v2-vectors": "b24e12928584d417846fe35aaa8d67bc24f0314e402ded9558a6de9733caeac5",
 }
 
 

@@ -73,7 +73,11 @@ def fit_offsets(written: Iterable[tuple[Step, Tensor]], lengths: Tensor) -> Scal
             moved = _moved(step.prediction, halves / STEPS_A_CLASS)
             bits[number, step.family] += code_bits(codes, moved.classes(step.family), lengths).sum().item()
     gain = bits[-LOWEST] - bits.min(0)
-    return ScaleOffsets(np.where(gain > 0, options[bits.argmin(0)], 0)) if gain.sum() > COST else ScaleOffsets.none()
+    return (
+        ScaleOffsets(np.where(gain > 0, options[bits.argmin(0)], 0))
+        if gain.sum() > COST
+        else ScaleOffsets.none()
+    )
 
 
 def _moved(prediction: Prediction, offset: float) -> Prediction:

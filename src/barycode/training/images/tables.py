@@ -18,7 +18,7 @@ from barycode.rate.tables import PRECISION
 from barycode.training.images.coded import Batch, CodedBatch, code_batch
 from barycode.training.images.trace import Chooses, Trace
 
-ROUNDS = 2  # of refinement, as encoders refine what they write
+ROUNDS = (0, 2)  # of refinement: codes are counted as encoders write them at their quickest and by default
 PRIOR_STRENGTH = 24.0  # counts that the Laplacian prior is worth in every row
 SYMBOLS = 2 * LIMIT + 1
 
@@ -37,7 +37,7 @@ def prior_lengths(model: ImageModel) -> Tensor:
 def fit_tables(
     model: ImageModel, batches: Iterable[tuple[Tensor, int]], trade: float, lengths: Tensor
 ) -> ImageModel:
-    """The model with tables from the codes that an encoder with these code lengths chooses and refines.
+    """The model with tables from the codes that an encoder with these code lengths chooses, refined and not.
 
     Those of scalars are smoothed by the prior, those of code vectors by the histogram over their rows.
     `batches`: pixels (B, 3, 8 h, 8 w) and the step index to code them at.
@@ -46,7 +46,8 @@ def fit_tables(
     chooser = model.chooser(trade, lengths)
     for pixels, index in batches:
         batch = Batch(pixels, torch.full((len(pixels),), step_of(index)))
-        walk_again(model, code_batch(model, batch, chooser, ROUNDS), counter)
+        for rounds in ROUNDS:
+            walk_again(model, code_batch(model, batch, chooser, rounds), counter)
     histogram = counter.scalars.view(-1, SYMBOLS).numpy() + PRIOR_STRENGTH * prior(model)
     fitted = ImageModel(model.config, FrequencyTables.from_counts(histogram))
     fitted.load_state_dict(model.state_dict())
