@@ -41,8 +41,8 @@ def least_size(size: Sequence[int]) -> int:
 
 @dataclass(frozen=True)
 class EncodedTile:
-    """The bytes of a tile, the codes (192, h, w) that they hold, DC in eighths, and each step of the walk with
-    the codes (1, bands, places) that were written there.
+    """The bytes of a tile, the codes (192, h, w) that they hold, DC in eighths, and each step of the walk
+    with the codes (1, bands, places) that were written there.
     """
 
     payload: bytes
