@@ -15,10 +15,8 @@ from barycode.images.walk import AC_FAMILIES, FAMILIES, Step, dead_zone, walk
 from barycode.rate import FrequencyTables
 from barycode.rate.entropy_constrained import smoothed_tables
 from barycode.rate.tables import PRECISION
-from barycode.training.images.coded import Batch, CodedBatch, code_batch
 from barycode.training.images.trace import Chooses, Trace
 
-ROUNDS = (0, 2)  # of refinement: codes are counted as encoders write them at their quickest and by default
 PRIOR_STRENGTH = 24.0  # counts that the Laplacian prior is worth in every row
 SYMBOLS = 2 * LIMIT + 1
 
@@ -37,7 +35,7 @@ def prior_lengths(model: ImageModel) -> Tensor:
 def fit_tables(
     model: ImageModel, batches: Iterable[tuple[Tensor, int]], trade: float, lengths: Tensor
 ) -> ImageModel:
-    """The model with tables from the codes that an encoder with these code lengths chooses, refined and not.
+    """The model with tables from the codes that an encoder with these code lengths chooses.
 
     Those of scalars are smoothed by the prior, those of code vectors by the histogram over their rows.
     `batches`: pixels (B, 3, 8 h, 8 w) and the step index to code them at.
@@ -45,9 +43,7 @@ def fit_tables(
     counter = _Counter(model)
     chooser = model.chooser(trade, lengths)
     for pixels, index in batches:
-        batch = Batch(pixels, torch.full((len(pixels),), step_of(index)))
-        for rounds in ROUNDS:
-            walk_again(model, code_batch(model, batch, chooser, rounds), counter)
+        walk_batch(model, pixels, index, chooser, counter)
     histogram = counter.scalars.view(-1, SYMBOLS).numpy() + PRIOR_STRENGTH * prior(model)
     fitted = ImageModel(model.config, FrequencyTables.from_counts(histogram))
     fitted.load_state_dict(model.state_dict())
@@ -71,21 +67,6 @@ def walk_batch(
         return codes
 
     walk(model.contexts, len(pixels), (coefficients.shape[2], coefficients.shape[3]), octave, exchange)
-
-
-@torch.inference_mode()
-def walk_again(model: ImageModel, coded: CodedBatch, listen: Callable[[Step, Tensor], None]) -> None:
-    """Tell of every step of the walk the codes that a coded batch has there."""
-    values = coded.codes.flatten(2)
-
-    def exchange(step: Step) -> Tensor:
-        codes = (values[:, list(step.bands)][..., step.places] - step.origin) / step.grain
-        codes = codes.round() if step.dimension == 1 else codes
-        listen(step, codes)
-        return codes
-
-    size = (coded.codes.shape[2], coded.codes.shape[3])
-    walk(model.contexts, len(values), size, coded.batch.octave, exchange)
 
 
 class _Counter:
