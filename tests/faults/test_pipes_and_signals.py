@@ -1,7 +1,10 @@
 """A reader that goes away, Ctrl-C, and two writers of one name."""
 
+import errno
 import io
+import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from PIL import Image
 
 from barycode.images import decompress
-from faults.programs import MODEL, QUICK, hidden, run, start
+from faults.programs import MODEL, QUICK, run, start
 from scenes import scene
 
 
@@ -45,24 +48,33 @@ def test_head_of_a_compressed_stream(tmp_path: Path) -> None:
 
 
 def test_interrupting_a_folder(pictures: Path, tmp_path: Path) -> None:
-    for seed in range(30):
-        Image.fromarray(scene(200, 200, seed)).save(pictures / f"more-{seed}.ppm")
-    out = tmp_path / "out"
-    with start("compress", pictures, "-o", out, *QUICK) as process:
-        while not list(out.glob("*.bary")):
-            assert process.poll() is None
-            time.sleep(0.01)
+    """The last input is a pipe that never ends: the signal comes while the program waits for it."""
+    out, pipe = tmp_path / "out", tmp_path / "endless.ppm"
+    os.mkfifo(pipe)
+    with start("compress", pictures, pipe, "-o", out, *QUICK) as process:
+        writer = opened_by_the_reader(pipe, process)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate()
+        os.close(writer)
     assert process.returncode == 130
     lines = told.decode().splitlines()
-    done = list(out.glob("*.bary"))
-    assert 0 < len(done) < 35
-    assert f"{len(done)} of 35 files done." in lines
+    assert "5 of 6 files done." in lines
     assert lines[-1] == "barycode: interrupted"
-    assert hidden(out) == []
-    for path in done:
-        assert decompress(path.read_bytes(), model=MODEL).width in (56, 200)
+    assert sorted(path.name for path in out.iterdir()) == [f"{i}.bary" for i in range(5)]
+    for path in out.iterdir():
+        assert decompress(path.read_bytes(), model=MODEL).size == (56, 48)
+
+
+def opened_by_the_reader(pipe: Path, process: subprocess.Popen[bytes]) -> int:
+    """The writing end of a named pipe, which can be opened from when `process` has opened the other."""
+    while process.poll() is None:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # "no one has it open for reading"
+                raise
+            time.sleep(0.01)
+    pytest.fail("The program ended before it opened the pipe.")
 
 
 @pytest.mark.parametrize("how", [(), ("--force",)])
