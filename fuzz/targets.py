@@ -90,8 +90,21 @@ def _networks() -> list[bytes]:
         compress_network(_state(), Step(0.02), rules=steps),
         compress_network(_state(), Step(0.02), rules=vectors),
         compress_network(_state() | {"aside": _with_outliers()}),
+        compress_network(_by_planes(), Lossless("quick")),
         compress_network({}, Lossless()),
     ]
+
+
+def _by_planes() -> dict[str, torch.Tensor]:
+    """Floats and integers that the quick level writes by planes (method 9)."""
+    generator = torch.Generator().manual_seed(0)
+    floats = torch.randn(4, 64, generator=generator)
+    return {
+        "fields": floats,
+        "half": floats.bfloat16(),
+        "repeats": floats[:, :16].repeat(1, 4),
+        "integers": torch.randint(90_000, (64,), generator=generator),
+    }
 
 
 def _with_outliers() -> torch.Tensor:
