@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import mutations
 import numpy as np
@@ -27,11 +28,12 @@ from barycode.quantizers import VectorQuantizer
 from barycode.rate.votes import pack_votes, unpack_votes
 from barycode.training.autoencoders.codes import pack_codes, unpack_codes
 from barycode.training.checkpoints import load_state, save_state
-from barycode.weights import DEFAULT_RULES, Lossless, NetworkFile, Quantize, Rule, Step, Vectors
+from barycode.weights import DEFAULT_RULES, Lossless, MaxError, NetworkFile, Quantize, Rule, Step, Vectors
 from barycode.weights import compress as compress_network
 from barycode.weights import decompress as decompress_network
 from barycode.weights.checkpoints.files import open_source
 from barycode.weights.file_format.blocks import PART_TENSORS
+from barycode.weights.quantization import lossless_level
 
 TINY = Path(__file__).parents[1] / "tests" / "images" / "golden" / "tiny.safetensors"
 SCRATCH = Path(tempfile.mkdtemp(prefix="barycode-fuzz-"))
@@ -88,9 +90,12 @@ def _networks() -> list[bytes]:
     return [
         compress_network(_state(), Lossless(), metadata={"made": "here"}),
         compress_network(_state(), Step(0.02), rules=steps),
+        compress_network(_state(), MaxError(0.02), rules=steps),
         compress_network(_state(), Step(0.02), rules=vectors),
         compress_network(_state() | {"aside": _with_outliers()}),
         compress_network(_by_planes(), Lossless("quick")),
+        compress_network(_constants_and_columns()),
+        _by_fields(),
         compress_network({}, Lossless()),
     ]
 
@@ -105,6 +110,28 @@ def _by_planes() -> dict[str, torch.Tensor]:
         "repeats": floats[:, :16].repeat(1, 4),
         "integers": torch.randint(90_000, (64,), generator=generator),
     }
+
+
+def _constants_and_columns() -> dict[str, torch.Tensor]:
+    """Tables, values that repeat, and columns of unlike size (methods 3, 4, 6 and 7)."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "columns": torch.randn(64, 64, generator=generator) * torch.logspace(-3, 0, 64),
+        "table": torch.arange(400.0) / 3,
+        "constants": torch.tensor([1.0, 2.0, 3.0] * 50),
+        "repeats": torch.tensor([0.1, 0.2, 0.7])[torch.randint(3, (600,), generator=generator)],
+    }
+
+
+def _by_fields() -> bytes:
+    """Floats and integers in lanes (methods 8 and 10), which larger tensors have: the limit is lowered here,
+    since seeds are small.
+    """
+    generator = torch.Generator().manual_seed(0)
+    floats = torch.randn(8, 64, generator=generator) / 8
+    integers = (2000 * torch.randn(500, generator=generator) ** 3).long()
+    with mock.patch.object(lossless_level, "LARGE", 64):
+        return compress_network({"f": floats, "half": floats.bfloat16(), "integers": integers}, Lossless())
 
 
 def _with_outliers() -> torch.Tensor:
