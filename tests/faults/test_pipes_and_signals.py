@@ -54,7 +54,7 @@ def test_interrupting_a_folder(pictures: Path, tmp_path: Path) -> None:
     with start("compress", pictures, pipe, "-o", out, *QUICK) as process:
         writer = opened_by_the_reader(pipe, process)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate()
+        _, told = process.communicate(timeout=120)
         os.close(writer)
     assert process.returncode == 130
     lines = told.decode().splitlines()

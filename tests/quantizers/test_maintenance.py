@@ -91,7 +91,7 @@ def test_revive_takes_a_mask_or_indices():
     for wrong in (torch.randn(10, 3), [[1.0, 2.0]]):
         with pytest.raises(InvalidInputError, match=r"vectors \(\.\.\., 2\)"):
             revive(vq.codebook, torch.tensor([5]), wrong)
-    with pytest.raises(InvalidInputError, match="not list"):
+    with pytest.raises(InvalidInputError, match="not <class 'list'>"):
         revive(vq.codebook, [5], torch.randn(10, 2))
 
 

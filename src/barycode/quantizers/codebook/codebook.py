@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.counters import CounterModule
-from barycode.quantizers.core.arguments import whole
+from barycode.quantizers.core.arguments import kind_of, whole
 
 
 class Codebook(CounterModule):
@@ -109,18 +109,13 @@ def _candidates(candidates: Tensor, dim: int) -> Tensor:
 
 def _rows(dead: Tensor, size: int) -> Tensor:
     """The indices that a mask (K,) or indices (m,) name."""
-    if not isinstance(dead, Tensor):
-        raise InvalidInputError(
-            f"Dead code vectors are a bool mask ({size},) or int64 indices below {size}, "
-            f"not {type(dead).__name__}."
-        )
-    if dead.dtype == torch.bool and dead.shape == (size,):
-        return dead.nonzero().flatten()
-    if dead.dtype == torch.int64 and dead.ndim == 1 and bool(((dead >= 0) & (dead < size)).all()):
-        return dead.unique()
+    if isinstance(dead, Tensor):
+        if dead.dtype == torch.bool and dead.shape == (size,):
+            return dead.nonzero().flatten()
+        if dead.dtype == torch.int64 and dead.ndim == 1 and bool(((dead >= 0) & (dead < size)).all()):
+            return dead.unique()
     raise InvalidInputError(
-        f"Dead code vectors are a bool mask ({size},) or int64 indices below {size}, "
-        f"not {dead.dtype} of shape {tuple(dead.shape)}."
+        f"Dead code vectors are a bool mask ({size},) or int64 indices below {size}, not {kind_of(dead)}."
     )
 
 
