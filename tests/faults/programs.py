@@ -19,8 +19,8 @@ def start(*arguments: object, program: tuple[str, ...] = BARYCODE, **options: An
     own = options.pop("environment", {})
     streams: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | options
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | own
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of tests that a shell started in the background:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # programs would inherit that and not hear us
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell started us in the background:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # programs would inherit that
     return subprocess.Popen([*program, *map(str, arguments)], env=environment, **streams)
 
 
