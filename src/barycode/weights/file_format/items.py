@@ -7,6 +7,7 @@ from torch import Tensor
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError
+from barycode.weights.entropy_coding.float_fields import HEADS
 from barycode.weights.file_format.aside import Aside, read_aside, write_aside
 from barycode.weights.file_format.directory import Entry
 from barycode.weights.file_format.methods import (
@@ -14,11 +15,13 @@ from barycode.weights.file_format.methods import (
     Centers,
     CodeVectors,
     Exact,
+    Fields,
+    Integers,
     Method,
     read_method,
     write_method,
 )
-from barycode.weights.file_format.number_formats import FLOATS, real_dtype
+from barycode.weights.file_format.number_formats import FLOATS, INTEGERS, real_dtype
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,23 @@ def read_item(reader: ByteReader, number: int, entry: Entry, books: Sequence[Ten
         raise CorruptFileError(
             f"The tensor {entry.name!r}, {entry.dtype} of {entry.size} entries, is quantized: damaged file."
         )
+    if isinstance(method, Fields | Integers) and not (entry.size and _splits(method, entry)):
+        raise CorruptFileError(
+            f"The tensor {entry.name!r}, {entry.dtype} of {entry.size} entries, has not the fields "
+            "that its method codes: damaged file."
+        )
     if aside is not None and not quantized:
         raise CorruptFileError(f"The exact tensor {entry.name!r} has entries aside: the file is damaged.")
     if isinstance(method, Centers | CodeVectors) and not _fits(method, entry, books):
         raise CorruptFileError(f"The tensor {entry.name!r} has no codebook of its kind: damaged file.")
     return Item(entry, method, aside)
+
+
+def _splits(method: Fields | Integers, entry: Entry) -> bool:
+    if isinstance(method, Integers):
+        return entry.dtype in INTEGERS
+    form = FLOATS.get(real_dtype(entry.dtype))
+    return form is not None and form.mantissa_bits in HEADS
 
 
 def _fits(method: Centers | CodeVectors, entry: Entry, books: Sequence[Tensor]) -> bool:

@@ -41,6 +41,12 @@ _FLOATS = {
     "float8_e5m2fnuz": FloatFormat(5, 2),
 }
 FLOATS = {getattr(torch, name): form for name, form in _FLOATS.items() if hasattr(torch, name)}
+INTEGERS = frozenset(
+    {
+        *(torch.int8, torch.int16, torch.int32, torch.int64),
+        *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    }
+)
 _PARTS = {torch.complex64: torch.float32, torch.complex128: torch.float64, torch.complex32: torch.float16}
 
 

@@ -16,7 +16,7 @@ from barycode.weights.entropy_coding.integer_fields import folded, integer_scale
 from barycode.weights.entropy_coding.lossless import integer_bits
 from barycode.weights.file_format.codebooks import Codebooks
 from barycode.weights.file_format.methods import Exact, Fields, Integers, Method, Planes
-from barycode.weights.file_format.number_formats import FLOATS, real_dtype
+from barycode.weights.file_format.number_formats import FLOATS, INTEGERS, real_dtype
 from barycode.weights.hardened import MAX_CENTERS
 from barycode.weights.quantization.quantize import Prepared, by_codebook
 
@@ -26,12 +26,6 @@ REPEATING = 0.75  # different values for a value, below which repeats are looked
 TYPICAL = {4: 26.5, 8: 58.0}  # bits of a float of so many bytes that does not repeat
 WORTH = 0.97
 _HASH = {4: 0x9E3779B1, 8: 0x9E3779B97F4A7C15}
-INTEGERS = frozenset(
-    {
-        *(torch.int8, torch.int16, torch.int32, torch.int64),
-        *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
-    }
-)
 SOME_BITS = 13  # about 2^13 entries are counted
 
 
