@@ -7,6 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,6 +36,7 @@ TARGETS = {
     "v2-blocks": RelativeError(0.05),
     "v2-fields": Lossless(),
     "v2-planes": Lossless("quick"),
+    "v2-integers": Lossless(),
 }
 RULES = {
     "v2-step": (
@@ -53,6 +55,7 @@ DIGESTS = {
     "v2-blocks": "83a150b96b625b86c30823a9bc4ee14f533cb05c8b03c28269cb2d1d91fdd345",
     "v2-fields": "3d15ab272cdcd5004ac6c5f6563022d6ce73a5b9a759d8ff0ad6ecb848afee3d",
     "v2-planes": "3d15ab272cdcd5004ac6c5f6563022d6ce73a5b9a759d8ff0ad6ecb848afee3d",
+    "v2-integers": "561d3da8ad4b53ecfc390325727f8e863992bbc8a091207c1d808e5e71ded80c",
 }
 
 
@@ -115,7 +118,15 @@ def _state_of_many_floats() -> dict[str, torch.Tensor]:
     return _state() | state | {"codes": codes, "flags": codes > 20}
 
 
+def _state_of_many_integers() -> dict[str, torch.Tensor]:
+    """Enough integers of all magnitudes for lanes of their own, signed and not."""
+    drawn = np.random.RandomState(0).laplace(0, 3000, (130, 131))  # whose stream never changes
+    numbers = torch.from_numpy(np.round(drawn)).long().clamp(-40_000, 40_000)
+    return _state() | {"signed": numbers.int(), "unsigned": numbers.abs().to(torch.uint16)}
+
+
 STATES = {
+    "v2-integers": _state_of_many_integers,
     "v2-fields": _state_of_many_floats,
     "v2-planes": _state_of_many_floats,
     "v2-vectors": _larger_state,
