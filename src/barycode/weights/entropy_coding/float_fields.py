@@ -32,6 +32,11 @@ OCTAVES = 100  # from one, to which sizes are cut
 Bits = NDArray[np.unsignedinteger]
 
 
+def has_fields(form: FloatFormat | None) -> bool:
+    """Whether numbers of this format split into a head and bytes; None: they are no floats."""
+    return form is not None and form.mantissa_bits in HEADS
+
+
 @dataclass(frozen=True)
 class _Layout:
     """How a format's numbers split."""

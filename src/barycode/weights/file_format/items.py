@@ -7,7 +7,7 @@ from torch import Tensor
 
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError
-from barycode.weights.entropy_coding.float_fields import HEADS
+from barycode.weights.entropy_coding.float_fields import has_fields
 from barycode.weights.file_format.aside import Aside, read_aside, write_aside
 from barycode.weights.file_format.directory import Entry
 from barycode.weights.file_format.methods import (
@@ -76,8 +76,7 @@ def read_item(reader: ByteReader, number: int, entry: Entry, books: Sequence[Ten
 def _splits(method: Fields | Integers, entry: Entry) -> bool:
     if isinstance(method, Integers):
         return entry.dtype in INTEGERS
-    form = FLOATS.get(real_dtype(entry.dtype))
-    return form is not None and form.mantissa_bits in HEADS
+    return has_fields(FLOATS.get(real_dtype(entry.dtype)))
 
 
 def _fits(method: Centers | CodeVectors, entry: Entry, books: Sequence[Tensor]) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from barycode.weights.entropy_coding.byte_planes import THOROUGH
 from barycode.weights.entropy_coding.channel_scales import Grid
-from barycode.weights.entropy_coding.float_fields import HEADS
+from barycode.weights.entropy_coding.float_fields import has_fields
 from barycode.weights.entropy_coding.float_planes import pack_planes
 from barycode.weights.entropy_coding.integer_fields import folded, integer_scales, pack_integers
 from barycode.weights.entropy_coding.lossless import integer_bits
@@ -70,10 +70,9 @@ def _type(each: Prepared) -> torch.dtype:
 
 def _dense(each: Prepared) -> bool:
     """Whether a tensor has fields and is not sparse: zeros cost less where they are no symbols of a table."""
-    form, bits = FLOATS.get(_type(each)), each.source
-    if form is None or form.mantissa_bits not in HEADS:
+    if not has_fields(FLOATS.get(_type(each))):
         return False
-    return bool(np.count_nonzero(bits) >= DENSE * bits.size)
+    return bool(np.count_nonzero(each.source) >= DENSE * each.source.size)
 
 
 def _with(each: Prepared, method: Method) -> Prepared:
