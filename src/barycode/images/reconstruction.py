@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from barycode.images.model import ImageModel
-from barycode.images.precision import prefers_bfloat16
 from barycode.images.slices import DC_BANDS
 from barycode.images.tiling import HALO, PIXEL_TILE, Tile, tiles
 from barycode.images.transform import BANDS, BLOCK
+from barycode.precision import prefers_bfloat16
 from barycode.progress import watched
 
 LARGEST = 2048  # beyond any code of 8-bit pixels, and as far as float16 holds whole numbers

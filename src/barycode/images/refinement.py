@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 from barycode.images.model import ImageModel
-from barycode.images.precision import prefers_bfloat16
 from barycode.images.scale_offsets import fit_offsets
 from barycode.images.tile import EncodedTile, Setting, encode_tile
 from barycode.images.transform import BLOCK
 from barycode.images.windows import Window
+from barycode.precision import prefers_bfloat16
 
 ROUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 26)  # of each effort
 DEFAULT_EFFORT = 3

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError, MissingDataError
+from barycode.precision import prefers_bfloat16
 
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 Value = TypeVar("Value")
@@ -34,7 +35,9 @@ class Engine:
         """The engine for how this process was started; `precision` float32, bfloat16, or auto, which is
         bfloat16 where the hardware has it. Raises InvalidInputError, MissingDataError without Fabric.
         """
-        chosen = ("bfloat16" if has_bfloat16() else "float32") if precision == "auto" else precision
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        native = "bfloat16" if prefers_bfloat16(device) else "float32"
+        chosen = native if precision == "auto" else precision
         if chosen not in PRECISIONS:
             known = ", ".join([*PRECISIONS, "auto"])
             raise InvalidInputError(f"There is no precision {precision!r}: expected one of {known}.")
@@ -138,12 +141,3 @@ class _Sealed(nn.Module):
 
     def forward(self, *inputs: Tensor) -> _Seal:
         return _Seal(self.model(*inputs))
-
-
-def has_bfloat16() -> bool:
-    """Whether the hardware computes in bfloat16 itself."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    ask: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # not in every version
-    found = ask()
-    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

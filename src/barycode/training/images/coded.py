@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from barycode.images.model import ImageModel
-from barycode.images.precision import prefers_bfloat16
 from barycode.images.rate_distortion import Chooser
 from barycode.images.refinement import MIXING, proximal_step
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
 from barycode.images.transform import mirror_samples
+from barycode.precision import prefers_bfloat16
 from barycode.training.images.trace import Trace
 
 
