@@ -5,6 +5,7 @@ public functions alone, so that the harness outlives the formats.
 """
 
 import io
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,19 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from barycode.container import ContainerReader, Section, pack, require_within
+from barycode.container import ContainerReader, Section, pack, require_within, unpack
 from barycode.errors import BarycodeError, InvalidInputError, LimitError
+from barycode.images import codec, scale_offsets
 from barycode.images.codec import compress as compress_picture
 from barycode.images.codec import decompress as decompress_picture
+from barycode.images.codec import read_header
 from barycode.images.model import ImageModel
 from barycode.images.picture import read_picture
+from barycode.images.registry import find_model, shipped_models
+from barycode.images.scale_offsets import ScaleOffsets
+from barycode.images.tile import EncodedTile, Setting, encode_tile
+from barycode.images.walk import FAMILIES
+from barycode.images.windows import Window
 from barycode.quantizers import VectorQuantizer
 from barycode.rate.votes import pack_votes, unpack_votes
 from barycode.training.autoencoders.codes import pack_codes, unpack_codes
@@ -35,8 +43,13 @@ from barycode.weights.checkpoints.files import open_source
 from barycode.weights.file_format.blocks import PART_TENSORS
 from barycode.weights.quantization import lossless_level
 
-TINY = Path(__file__).parents[1] / "tests" / "images" / "golden" / "tiny.safetensors"
+TESTS = Path(__file__).parents[1] / "tests"
+TINY = TESTS / "images" / "golden" / "tiny.safetensors"
+sys.path.append(str(TESTS))
+from books import with_books  # noqa: E402 (what tests have for models of code vectors)
+
 SCRATCH = Path(tempfile.mkdtemp(prefix="barycode-fuzz-"))
+_SQUARE = np.full((8, 8, 3), 200, np.uint8)
 LIMIT = 2**26  # that decoders are given, so that sound but large inputs end early
 
 
@@ -50,24 +63,58 @@ class Target:
 
 
 @cache
-def _model() -> ImageModel:
-    return ImageModel.from_bytes(TINY.read_bytes())
+def _models() -> dict[str, ImageModel]:
+    """The shipped models, a small one, and that one with code vectors."""
+    tiny = ImageModel.from_bytes(TINY.read_bytes())
+    shipped = {name: find_model(name) for name in shipped_models()}
+    return shipped | {"tiny": tiny, "vectors": with_books(tiny)}
 
 
 def _pictures() -> list[bytes]:
+    """Every model, effort and mode; drawings; tiles with scale offsets, one of them and several."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (9, 17, 4), np.uint8)
     smooth = np.linspace(0, 255, 24 * 8, dtype=np.uint8).reshape(8, 24)
-    arrays = (noise[:, :, :3], noise[:, :, 0], noise, smooth, np.full((40, 3, 3), 200, np.uint8))
-    files = [compress_picture(array, quality=2, model=_model()) for array in arrays]
+    grey = np.stack([smooth, smooth[::-1]], 2)
+    tiny = _models()["tiny"]
+    arrays = (noise[:, :, :3], noise[:, :, 0], noise, smooth, grey, np.full((40, 3, 3), 200, np.uint8))
+    files = [compress_picture(array, quality=2, model=tiny) for array in arrays]
+    files += [compress_picture(noise[:, :, :3], model=model) for model in _models().values()]
+    files += [compress_picture(noise[:, :, :3], effort=effort, model=tiny) for effort in (0, 9)]
+    files += [compress_picture(_wide(rng), quality=1, effort=1, model=tiny), _with_offsets(noise, rng)]
+    files += [compress_picture(np.kron(rng.integers(0, 2, (9, 12, 1), np.uint8), _SQUARE), model=tiny)]
     tagged = Image.fromarray(noise[:, :, :3])
-    tagged.info |= {"icc_profile": b"profile"}
+    tagged.info |= {"icc_profile": b"profile", "dpi": (72, 72), "xmp": b"<x/>"}
+    tagged.text = {"Title": "noise"}
     tagged.getexif()[274] = 6
-    return [*files, compress_picture(tagged, quality=4, model=_model())]
+    return [*files, compress_picture(tagged, quality=4, model=tiny)]
+
+
+def _wide(rng: np.random.Generator) -> np.ndarray:
+    """More than a tile takes, so that there are two."""
+    return rng.integers(0, 256, (3, 1040, 3), np.uint8)
+
+
+def _with_offsets(noise: np.ndarray, rng: np.random.Generator) -> bytes:
+    """A small picture with scale offsets, which only large ones earn: here they are told."""
+    halves = rng.integers(scale_offsets.LOWEST, -scale_offsets.LOWEST, FAMILIES)
+
+    def told(model: ImageModel, window: Window, setting: Setting, trade: float, _: int) -> EncodedTile:
+        return encode_tile(model, window.coefficients, setting, trade, ScaleOffsets(halves))
+
+    with mock.patch.object(codec, "refine_tile", told):
+        return compress_picture(noise[:, :, :3], quality=5, model=_models()["tiny"])
 
 
 def _read_picture_file(data: bytes) -> int:
-    return len(decompress_picture(data, model=_model(), limit=LIMIT).tobytes())
+    """By the model that the file asks for, or the small one."""
+    try:
+        asked = read_header(unpack(data)).fingerprint
+    except BarycodeError:
+        asked = b""
+    known = {model.fingerprint: model for model in _models().values()}
+    model = known.get(asked, _models()["tiny"])
+    return len(decompress_picture(data, model=model, limit=LIMIT).tobytes())
 
 
 def _state() -> dict[str, torch.Tensor]:
