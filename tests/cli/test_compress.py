@@ -229,11 +229,44 @@ def test_what_is_for_pictures_is_not_ignored_for_a_network(run, tmp_path):
         ("--ssimulacra2", "50"),
         ("--strip",),
         ("--flatten",),
+        ("--effort", "3"),
+        ("--model", "photo"),
     ):
         outcome = run("compress", tmp_path / "a.safetensors", *option)
         assert outcome.code == 1
-        assert "is a network: --" in outcome.err
+        assert f"is a network: --{option[0].replace('-q', 'quality').strip('-')} goes with" in outcome.err
     assert not (tmp_path / "a.bary").exists()
+    assert run("compress", tmp_path / "a.safetensors").code == 0
+    for option in (("--model", "photo"), ("--strip",)):
+        outcome = run("decompress", tmp_path / "a.bary", "-o", tmp_path / "b.pt", *option)
+        assert outcome.code == 1
+        assert f"is a network: {option[0]} goes with pictures" in outcome.err
+    assert not (tmp_path / "b.pt").exists()
+
+
+def test_what_is_for_networks_is_not_ignored_for_a_picture(run, photos):
+    assert run("compress", photos / "a.png").code == 0
+    for option in (("--base", photos / "a.png"), ("--workers", 2)):
+        outcome = run("decompress", photos / "a.bary", "-o", photos / "new.png", *option)
+        assert outcome.code == 1
+        assert f"is a picture: {option[0]} goes with networks" in outcome.err
+    assert not (photos / "new.png").exists()
+
+
+def test_a_pattern_of_names_to_keep_that_names_nothing_is_refused(run, tmp_path):
+    """What was meant to be exact would be rounded, and nobody told."""
+    from safetensors.numpy import save_file
+
+    save_file(
+        {"blocks.0[a]": np.ones((9, 9), np.float32), "x.bias": np.ones(3, np.float32)},
+        tmp_path / "a.safetensors",
+    )
+    for wrong in ("block.*", "BIAS", "", "x.bia"):
+        outcome = run("compress", tmp_path / "a.safetensors", "--keep", "x.*", "--keep", wrong)
+        assert outcome.code == 1
+        assert f"--keep {wrong!r} is the name of no tensor" in outcome.err
+    assert not (tmp_path / "a.bary").exists()
+    assert run("compress", tmp_path / "a.safetensors", "--keep", "*bias", "--keep", "blocks.0[a]").code == 0
 
 
 def test_the_index_of_a_sharded_checkpoint_names_its_file(run, tmp_path):

@@ -35,9 +35,11 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         ),
     ] = None,
     effort: Annotated[
-        int,
-        typer.Option("--effort", "-e", min=0, max=9, help="Pictures: 0 (quick) to 9 (smallest files)."),
-    ] = 3,
+        int | None,
+        typer.Option(
+            "--effort", "-e", min=0, max=9, help="Pictures: 0 (quick) to 9 (smallest files). Default: 3."
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="At most so many bytes, like 200kB or 5MB: the best that fits.")
     ] = None,
@@ -48,8 +50,12 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         typer.Option(help="Pictures: at least this score; 50 is medium, 70 high, 90 visually lossless."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A shipped model (photo, photo-msssim) or a .safetensors file of your own.")
-    ] = "photo",
+        str | None,
+        typer.Option(
+            help="Pictures: a shipped model (photo, photo-msssim) or a .safetensors file of your own. "
+            "Default: photo."
+        ),
+    ] = None,
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Networks: every bit of every tensor.")
     ] = False,
@@ -170,6 +176,10 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
         job = model_folders.job_of(folder, output, packed=False)
         return run_jobs([job], lambda job: model_folders.compress(folder, job.target, of_network, force))
     if engine:
+        if key or base or skip_existing:
+            raise InvalidInputError(
+                "--key, --base and --skip-existing do not go with --engine, which goes on where it stopped."
+            )
         encoder = corpora.Encoder(options, target, tuple(keep or ()), of_networks)
         return corpora.compress_corpus(inputs, output, encoder, who, force)
 

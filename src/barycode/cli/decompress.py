@@ -103,9 +103,21 @@ def _decompress(job: Job, options: Options) -> str:
         if job.target.suffix == UNKNOWN:
             job = streams.with_suffix(job, SUFFIXES[kind])
         streams.check_target(job, options.force, options.skip_existing)
+        _refuse_options(job, kind, options)
         if kind == networks.KIND:
             return networks.decompress(job, source, options.force, options.unpacking)
         return _decompress_picture(job, source, options)
+
+
+def _refuse_options(job: Job, kind: str, options: Options) -> None:
+    """Raise InvalidInputError where something was asked for that files of this kind do not have."""
+    of_pictures = {"--model": options.model, "--strip": options.strip or None}
+    of_networks = {"--base": options.base, "--workers": options.workers}
+    is_network = kind == networks.KIND
+    foreign = of_pictures if is_network else of_networks
+    if asked := " and ".join(name for name, value in foreign.items() if value is not None):
+        what, others = ("network", "pictures") if is_network else ("picture", "networks")
+        raise InvalidInputError(f"{job.source_name} is a {what}: {asked} goes with {others}.")
 
 
 def _kind(path: Path) -> str:

@@ -118,8 +118,12 @@ def write_compressed(
     from barycode.weights.deltas import Difference, open_base
 
     target = options.target
-    rules = (*(Rule(pattern, Keep(), "asked to be kept") for pattern in options.keep), *DEFAULT_RULES)
     source = open_source(checkpoint, suffix or checkpoint.suffix.lower(), options.key)
+    kept = [Rule(pattern, Keep(), "asked to be kept") for pattern in options.keep]
+    for rule in kept:
+        if not any(map(rule.names, source.directory.entries)):
+            raise InvalidInputError(f"--keep {rule.pattern!r} is the name of no tensor in {name}.")
+    rules = (*kept, *DEFAULT_RULES)
     if source.left_out and isinstance(target, Lossless):
         raise InvalidInputError(
             f"{name} has more than a state dict, and --lossless would lose it "

@@ -47,33 +47,36 @@ class Wanted:
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """How pictures are compressed."""
+    """How pictures are compressed; None for what was not said."""
 
     wanted: Wanted
-    effort: int
-    model: str
+    effort: int | None
+    model: str | None
     strip: bool
     flatten: bool
 
     def refuse_network(self, name: str) -> None:
         """Raise InvalidInputError where something was asked for that a network does not have."""
         if asked := self.asked():
-            raise InvalidInputError(f"{name} is a network: {' and '.join(asked)} are for pictures.")
+            raise InvalidInputError(f"{name} is a network: {' and '.join(asked)} goes with pictures.")
 
     def asked(self) -> list[str]:
         """The options that were given and are for pictures only."""
-        given = vars(self.wanted) | {"strip": self.strip or None, "flatten": self.flatten or None}
+        given = vars(self.wanted) | {"effort": self.effort, "model": self.model}
+        given |= {"strip": self.strip or None, "flatten": self.flatten or None}
         return [f"--{key}" for key, value in given.items() if value is not None and key != "size"]
 
     def compress(self, image: "Image.Image") -> bytes:
         """The picture as the bytes of a .bary file."""
         from barycode.images import compress
+        from barycode.images.refinement import DEFAULT_EFFORT
+        from barycode.images.registry import DEFAULT
 
         return compress(
             image,
             quality=self.wanted.resolve(),
-            effort=self.effort,
-            model=self.model,
+            effort=DEFAULT_EFFORT if self.effort is None else self.effort,
+            model=self.model or DEFAULT,
             strip=self.strip,
             flatten=self.flatten,
         )

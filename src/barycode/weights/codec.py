@@ -167,7 +167,7 @@ def _settings(
         return replace(settings, budget=Budget(2 * target.error, target.error))
     quantized = settings.quantized(source.directory)
     if isinstance(target, RelativeError):
-        step = Budget(target.error / ERROR_OF_STEP)
+        step = Budget(target.error / ERROR_OF_STEP, relative_error=target.error)
         return replace(settings, budget=step, shares=relative_shares(quantized, measured))
     step = Budget(target.step) if isinstance(target, Step) else Budget(1.0, searched=True)
     return replace(settings, budget=step, shares=shares(quantized, measured))

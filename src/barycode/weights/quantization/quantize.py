@@ -51,10 +51,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Budget:
-    """The step of a tensor with fineness 1, and the largest error where one is promised."""
+    """The step of a tensor with fineness 1, and the largest error, or that in parts of each tensor's size,
+    where one is promised.
+    """
 
     step: float
     max_error: float | None = None
+    relative_error: float | None = None
     searched: bool = False  # the step fills a size, so what a tensor costs must not jump
 
 
@@ -166,6 +169,8 @@ def rounded(tensor: Tensor, bits: int) -> Tensor:
 
 def _bits(tensor: Tensor, treatment: Round, budget: Budget) -> int:
     """Bits of mantissa: more than asked where the promised error needs them."""
+    if budget.relative_error is not None:
+        return max(treatment.bits, ceil(-log2(budget.relative_error)) - 1)
     if budget.max_error is None:
         return treatment.bits
     largest = float(tensor.double().nan_to_num(0, 0, 0).abs().max())

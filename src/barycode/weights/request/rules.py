@@ -83,7 +83,7 @@ Treatment = Keep | Round | Quantize | Cluster | Vectors
 
 @dataclass(frozen=True)
 class Rule:
-    """A treatment for the tensors whose name matches a pattern (of `fnmatch`: * and ?).
+    """A treatment for the tensors whose name is a pattern or matches it (of `fnmatch`: * and ?).
 
     `dimensions` and `entries`, where given, are the most that a tensor may have for the rule to apply. A rule
     for `tables` is for constants only: whole numbers, smooth sequences, a few numbers (`allocation.measure`).
@@ -96,9 +96,13 @@ class Rule:
     entries: int | None = None
     tables: bool = False
 
+    def names(self, entry: Entry) -> bool:
+        """Whether the tensor's name is the pattern (brackets and all) or matches it."""
+        return entry.name == self.pattern or fnmatchcase(entry.name, self.pattern)
+
     def applies(self, entry: Entry, table: bool = False) -> bool:
         return (
-            fnmatchcase(entry.name, self.pattern)
+            self.names(entry)
             and (table or not self.tables)
             and (self.dimensions is None or len(entry.shape) <= self.dimensions)
             and (self.entries is None or entry.size <= self.entries)
