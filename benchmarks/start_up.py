@@ -10,7 +10,6 @@ more than BUDGET seconds.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from barycode.benchmarks.timing import quartiles, report, save
+from barycode.benchmarks.timing import ProcessCost, process_cost, quartiles, report, save
 
 BUDGET = 0.7  # seconds, for calls that need no PyTorch
 REFERENCE = "import torch"
@@ -34,43 +33,24 @@ HEAVY = {
 }
 
 
-# A process of its own starts them: one that has torch would count its own memory as theirs.
-LAUNCHER = """
-import os, sys
-null = os.open(os.devnull, os.O_WRONLY)
-quiet = [(os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)]
-child = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[1:]], os.environ, file_actions=quiet)
-usage = os.wait4(child, 0)[2]
-print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-"""
-
-
-def cost(arguments: list[str], folder: str) -> tuple[float, float]:
-    """Processor seconds, and megabytes at most, of one Python process (not Windows)."""
-    launch = [sys.executable, "-S", "-c", LAUNCHER, *arguments]
-    found = subprocess.run(launch, cwd=folder, check=True, capture_output=True, text=True).stdout
-    seconds, megabytes = map(float, found.split())
-    return seconds, megabytes
-
-
-def measure(rounds: int, folder: str) -> list[dict[str, Any]]:
+def measure(rounds: int, folder: Path) -> list[dict[str, Any]]:
     """One row a command: seconds, megabytes, and its time over the reference's round by round."""
     calls = {REFERENCE: ["-c", "import torch"]}
     calls |= {name: ["-m", "barycode", *words] for name, words in (LIGHT | HEAVY).items()}
-    costs: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    costs: dict[str, list[ProcessCost]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
         for name, arguments in calls.items():
-            found = cost(arguments, folder)
+            found = process_cost(arguments, folder)
             if turn:  # the first fills caches
                 costs[name].append(found)
     return [
         {
             "command": name,
             "light": name in LIGHT,
-            "seconds": quartiles([seconds for seconds, _ in found]),
-            "megabytes": round(max(megabytes for _, megabytes in found)),
+            "seconds": quartiles([cost.seconds for cost in found]),
+            "megabytes": round(max(cost.peak_bytes for cost in found) / 2**20),
             "time_over_reference": quartiles(
-                [own / base for (own, _), (base, _) in zip(found, costs[REFERENCE], strict=True)]
+                [own.seconds / base.seconds for own, base in zip(found, costs[REFERENCE], strict=True)]
             ),
         }
         for name, found in costs.items()
@@ -84,7 +64,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         with Image.open(PHOTO) as photo:
             photo.crop((400, 100, 464, 148)).save(Path(folder) / "photo.png")
         rows = measure(arguments.rounds, folder)

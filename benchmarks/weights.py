@@ -3,7 +3,6 @@
     python benchmarks/weights.py                            # a made-up checkpoint of 100 MB
     python benchmarks/weights.py model.safetensors --megabytes 20
     python benchmarks/weights.py --output weights.json
-    python benchmarks/weights.py --megabytes 500 --memory   # peaks of the command line's processes instead
 
 Megabytes are those of the tensors before compression, seconds are those of one thread of this process.
 """
@@ -11,17 +10,13 @@ Megabytes are those of the tensors before compression, seconds are those of one 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from barycode.benchmarks.timing import report, save
@@ -79,40 +74,6 @@ def measure(name: str, tensors: Mapping[str, Tensor], target: Target, zstd: bool
     return row
 
 
-def peak(*arguments: str) -> tuple[float, float]:
-    """Megabytes at the most, and seconds of processor time, of Python with these arguments."""
-    child = os.posix_spawn(sys.executable, [sys.executable, *arguments], os.environ)
-    _, status, usage = os.wait4(child, 0)
-    if status:
-        raise SystemExit(f"python {' '.join(arguments)} failed.")
-    return usage.ru_maxrss / 1e3, usage.ru_utime + usage.ru_stime
-
-
-def write_made_up(megabytes: float, path: Path) -> None:
-    save_file(made_up(megabytes), path)
-
-
-def memory_rows(megabytes: float) -> Iterator[dict[str, object]]:
-    """Peaks of `barycode compress` and `decompress` on made-up weights, and of the imports alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        plain, small = Path(folder, "model.safetensors"), Path(folder, "model.bary")
-        writer = get_context("spawn").Process(target=write_made_up, args=(megabytes, plain))
-        writer.start()  # elsewhere: the peak of a process counts that of the one which started it
-        writer.join()
-        for name, arguments in (
-            ("imports alone", ("-c", "import barycode.weights, barycode.cli.main")),
-            ("compress", ("-m", "barycode", "compress", str(plain), "--output", str(small))),
-            ("decompress", ("-m", "barycode", "decompress", str(small), "--output", str(plain), "--force")),
-        ):
-            most, seconds = peak(*arguments)
-            yield {
-                "what": name,
-                "megabytes": round(plain.stat().st_size / 1e6, 1),
-                "peak MB": round(most),
-                "seconds": round(seconds, 1),
-            }
-
-
 def zstd_size(tensors: Mapping[str, Tensor]) -> int:
     """Bytes of all tensors one after the other under zstd -19."""
     import zstandard
@@ -130,12 +91,11 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", type=Path, help="a .safetensors file, else made-up weights")
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--zstd", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    for row in memory_rows(arguments.megabytes) if arguments.memory else speed_rows(arguments):
+    for row in speed_rows(arguments):
         rows.append(row)
         print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
     if arguments.output:

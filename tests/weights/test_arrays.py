@@ -64,15 +64,23 @@ def test_what_numpy_has_no_type_for(tmp_path, run):
     assert "'w' is torch.bfloat16" in outcome.err
 
 
-def test_onnx_initialisers(tmp_path, run):
+def test_onnx_initialisers_and_constants(tmp_path, run):
     onnx = pytest.importorskip("onnx")
     inside = {
         "w": np.random.default_rng(0).normal(size=(20, 10)).astype(np.float32),
         "half": np.ones((3, 4), np.float16),
         "axes": np.array([0, 2], np.int64),
     }
+    constants = {"paddle": np.random.default_rng(1).normal(size=(6, 5)).astype(np.float32)}
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Relu", ["x"], ["y"])],
+        [
+            *(
+                onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(array))
+                for name, array in constants.items()
+            ),
+            onnx.helper.make_node("Constant", [], ["of another kind"], value_ints=[1, 2]),
+            onnx.helper.make_node("Relu", ["x"], ["y"]),
+        ],
         "net",
         [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])],
         [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
@@ -81,9 +89,10 @@ def test_onnx_initialisers(tmp_path, run):
     onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
     outcome = run("compress", tmp_path / "net.onnx", "--lossless")
     assert outcome.code == 0, outcome.err
-    assert "initialisers only" in outcome.err
+    assert "initialisers and constants only" in outcome.err
     after = weights.load(tmp_path / "net.bary")
-    assert all(np.array_equal(after[name].numpy(), array) for name, array in inside.items())
+    assert list(after) == [*inside, *constants]
+    assert all(np.array_equal(after[name].numpy(), a) for name, a in (inside | constants).items())
     (tmp_path / "bad.onnx").write_bytes(b"\xff" * 50)
     with pytest.raises(CorruptFileError, match="ONNX"):
         open_source(tmp_path / "bad.onnx")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,34 @@ def peak_megabytes(method: Method) -> float:
     before = _resident("VmRSS")
     method()
     return round((_resident("VmHWM") - before) / 1024, 1)
+
+
+@dataclass(frozen=True)
+class ProcessCost:
+    """Processor time and peak of resident memory of a whole process, and the status it ended with."""
+
+    seconds: float
+    peak_bytes: int
+    status: int
+
+
+def process_cost(arguments: Sequence[str], folder: Path | None = None) -> ProcessCost:
+    """What Python with these arguments costs, its outputs unread (not Windows)."""
+    launch = [sys.executable, "-S", "-c", _LAUNCHER, *arguments]
+    found = subprocess.run(launch, cwd=folder, check=True, capture_output=True, text=True).stdout
+    seconds, kilobytes, status = found.split()
+    return ProcessCost(float(seconds), 1024 * int(kilobytes), int(status))
+
+
+# A process of its own starts them: one that has torch would count its own memory as theirs.
+_LAUNCHER = """
+import os, sys
+null = os.open(os.devnull, os.O_WRONLY)
+quiet = [(os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)]
+child = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[1:]], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(child, 0)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, status)
+"""
 
 
 def report(rows: list[dict[str, Any]], packages: tuple[str, ...], **settings: Any) -> dict[str, Any]:

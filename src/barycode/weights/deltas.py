@@ -21,7 +21,7 @@ from barycode.container import EXTENSION
 from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.weights.checkpoints.files import open_source
 from barycode.weights.checkpoints.sources import Source, StateDict
-from barycode.weights.file_format.blocks import Block
+from barycode.weights.file_format.blocks import PART_ENTRIES, Block
 from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.number_formats import FLOATS, element_bytes, from_bits, to_bits
 from barycode.weights.file_format.reader import NetworkReader, tied_again
@@ -195,7 +195,11 @@ def subtractable(tensor: Tensor, base: Tensor) -> bool:
 
 def bit_difference(tensor: Tensor, base: Tensor) -> Tensor:
     """How many numbers of their type a tensor's are above those of the base, as integers that wrap around."""
-    steps = _ordered(to_bits(tensor)) - _ordered(to_bits(base))
+    bits, of_base = to_bits(tensor), to_bits(base)
+    steps = np.empty_like(bits)
+    for start in range(0, len(bits), PART_ENTRIES):
+        block = slice(start, start + PART_ENTRIES)
+        steps[block] = _ordered(bits[block]) - _ordered(of_base[block])
     return from_bits(steps, _INTEGERS[element_bytes(tensor.dtype)], tuple(tensor.shape))
 
 

@@ -24,6 +24,7 @@ FEW_FAR = 256
 CHEAP = 0.6  # of the bits of a weight: worth it for every bit of a table
 TABLES_SHARE = 0.05  # of a file
 SAMPLE = 2**18  # entries of which medians and entropies are taken
+BLOCK = 2**20  # entries that are looked at together
 FEW = 8  # entries of which each may be a constant of its own
 SMOOTH = 0.1  # mean step from entry to entry, in standard deviations: noise has 1.1
 OCTAVES = np.arange(-5, 6.5, 0.5)  # of steps over the scale: where what a tensor costs is measured
@@ -50,17 +51,15 @@ class Measurement:
 
     @classmethod
     def of(cls, tensor: Tensor) -> "Measurement":
-        """Of a real tensor with entries, whatever they are."""
-        values = wide(tensor)
-        # Sums by numpy: the same for any number of threads.
-        plain = values.nan_to_num(0, 0, 0).numpy().ravel()
-        scale = _scale(np.abs(plain))
-        some = plain[:: -(-plain.size // FEW_CODES)]
+        """Of a real tensor with entries, whatever they are; memory for BLOCK of them."""
+        values = tensor.contiguous().flatten()
+        scale = _scale(values)
+        some = _finite(_sample(values, FEW_CODES))
         with np.errstate(over="ignore"):  # what is beyond all numbers is clipped like the rest
             relative = (some / (scale or 1.0)).clip(-FARTHEST, FARTHEST)
         entropies = np.array([_code_entropy(relative, 2.0**octave) for octave in OCTAVES])
         slope = float((some != 0).mean())
-        return cls(tensor.numel(), scale, entropies, slope, exact_bits(tensor), table_reason(values))
+        return cls(tensor.numel(), scale, entropies, slope, exact_bits(tensor), table_reason(tensor))
 
     def bits(self, step: float) -> float:
         """About what the tensor costs on the trellis with a step."""
@@ -118,12 +117,18 @@ def outliers(values: Tensor, scale: float) -> Tensor:
 def table_reason(tensor: Tensor) -> str | None:
     """Why a tensor holds constants and not weights, if it does: rounding them would show."""
     values = tensor.flatten()
-    finite = values[~values.isinf()]
-    if bool((finite == finite.round()).all()):
+    if all(_are_whole(wide(block)) for block in values.split(BLOCK)):
         return "whole numbers"
     if len(values) <= FEW:
         return f"at most {FEW} numbers"
-    return "a smooth sequence" if max(tensor.shape) == len(values) and is_smooth(values) else None
+    if max(tensor.shape) == len(values) and all(is_smooth(wide(block)) for block in values.split(BLOCK)):
+        return "a smooth sequence"
+    return None
+
+
+def _are_whole(values: Tensor) -> bool:
+    """All but infinities."""
+    return bool(((values == values.round()) | values.isinf()).all())
 
 
 def is_smooth(values: Tensor) -> bool:
@@ -160,21 +165,46 @@ def _entropy(counts: NDArray) -> float:
     return float(-(shares * np.log2(shares)).sum())
 
 
-def _scale(sizes: NDArray) -> float:
-    """The scale of magnitudes (n,).
+def _scale(values: Tensor) -> float:
+    """The scale of numbers (n,).
 
     At most one entry in FEW_FAR is beyond OUTLIER times the scale.
     """
-    nonzero = sizes[sizes > 0]
-    if not nonzero.size:
+    blocks = values.split(BLOCK)
+    count = sum(int(np.count_nonzero(_finite(block))) for block in blocks)
+    if not count:
         return 0.0
-    nonzero = nonzero[:: -(-nonzero.size // SAMPLE)].astype(np.float64)
-    cap = min(WINSOR * float(np.median(nonzero)), float(nonzero.max()))
-    shares = np.minimum(sizes, cap) / np.float64(cap)  # whose squares are in range
-    scale = cap * float(np.square(shares).mean() ** 0.5)
-    most = sizes[:: -(-sizes.size // SAMPLE)]
+    nonzero = _of_nonzero(blocks, -(-count // SAMPLE))
+    cap = min(
+        WINSOR * float(np.median(nonzero)), max(float(np.abs(_finite(block)).max()) for block in blocks)
+    )
+    # Squares of shares are in range; sums by numpy are the same for any number of threads.
+    shares = (np.minimum(np.abs(_finite(block)), cap) / np.float64(cap) for block in blocks)
+    scale = cap * float((sum(float(np.square(share).sum()) for share in shares) / len(values)) ** 0.5)
+    most = np.abs(_finite(_sample(values, SAMPLE)))
     far = float(np.partition(most, -(most.size // FEW_FAR) - 1)[-(most.size // FEW_FAR) - 1])
     return max(scale, far / OUTLIER)
+
+
+def _of_nonzero(blocks: Sequence[Tensor], stride: int) -> NDArray[np.float64]:
+    """The magnitude of every so many of the entries that are not zero."""
+    found, seen = [], 0
+    for block in blocks:
+        sizes = np.abs(_finite(block))
+        nonzero = sizes[sizes > 0]
+        found.append(nonzero[-seen % stride :: stride].astype(np.float64))
+        seen += len(nonzero)
+    return np.concatenate(found)
+
+
+def _finite(values: Tensor) -> NDArray[np.floating]:
+    """The numbers (n,), zero for those that are not finite."""
+    return wide(values).nan_to_num(0, 0, 0).numpy()
+
+
+def _sample(values: Tensor, most: int) -> Tensor:
+    """At most so many of the entries (n,), evenly."""
+    return values[:: -(-len(values) // most)]
 
 
 def _code_entropy(values: NDArray, step: float) -> float:

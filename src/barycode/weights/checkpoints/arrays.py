@@ -89,18 +89,33 @@ def _npy_reader(path: Path, member: zipfile.ZipInfo) -> Callable[[], NDArray]:
 
 
 def onnx_source(path: Path) -> Source:
-    """The initialisers of an ONNX model, those in files beside it included."""
+    """The initialisers and constants of an ONNX model's graph, those in files beside it included.
+
+    Some exporters (Paddle's) have weights as the values of Constant nodes: these by what the nodes put out.
+    """
     onnx = _package("onnx", path)
     try:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf and onnx raise whatever they meet
         raise CorruptFileError(f"{path} is not a readable ONNX model: {_line(error)}") from error
     entries, readers = [], {}
-    for tensor in model.graph.initializer:
+    for name, tensor in _onnx_tensors(model.graph).items():
         kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-        entries.append(Entry(tensor.name, tuple(tensor.dims), torch_type(kind, tensor.name, path)))
-        readers[tensor.name] = lambda tensor=tensor: onnx.numpy_helper.to_array(tensor)
-    return ArraySource(tuple(entries), readers, note="of an ONNX model the initialisers only: keep its graph")
+        entries.append(Entry(name, tuple(tensor.dims), torch_type(kind, name, path)))
+        readers[name] = lambda tensor=tensor: onnx.numpy_helper.to_array(tensor)
+    note = "of an ONNX model the initialisers and constants only: keep its graph"
+    return ArraySource(tuple(entries), readers, note=note)
+
+
+def _onnx_tensors(graph: Any) -> dict[str, Any]:
+    constants = {
+        node.output[0]: attribute.t
+        for node in graph.node
+        if node.op_type == "Constant" and node.output
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
+    return {tensor.name: tensor for tensor in graph.initializer} | constants
 
 
 def gguf_source(path: Path) -> Source:

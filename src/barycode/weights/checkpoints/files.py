@@ -41,7 +41,7 @@ _OTHERS = {".npz": npz_source, ".onnx": onnx_source, ".gguf": gguf_source}
 
 def open_source(path: str | Path, suffix: str = "", key: str | None = None) -> Source:
     """The tensors of a .safetensors file, a sharded checkpoint (its .index.json), a PyTorch state dict, a
-    NumPy archive, an ONNX model's initialisers, a GGUF file.
+    NumPy archive, an ONNX model's initialisers and constants, a GGUF file.
 
     `suffix` says which, where the name does not; `key` says where in a PyTorch file the state dict is, keys
     of nested ones joined by dots.
