@@ -51,6 +51,10 @@ class CenteredCodebook:
         """lambda over the squared radius, as far as float64 can tell it from nothing and from everything."""
         return min(max(regularization / self.radius / self.radius, LEAST), MOST)
 
+    def longest(self, shift: float, accuracy: float) -> int:
+        """Up to how many code vectors a system is one over the support; that of more is one over d axes."""
+        return self.vectors.shape[1] if EPSILON / shift**2 <= accuracy else len(self.vectors)
+
     def products(self, indices: Tensor) -> Tensor:
         """C_S C_S^T, (n, s, s)."""
         if self.gram is None:
@@ -65,8 +69,7 @@ class CenteredCodebook:
         Rows with long supports first, and few of them at once: large systems leave the cache. A support of
         more than d vectors has d equations instead, where the conditions then hold up to about `accuracy`.
         """
-        dim = self.vectors.shape[1]
-        longest = dim if EPSILON / shift**2 <= accuracy else indices.shape[1]
+        dim, longest = self.vectors.shape[1], self.longest(shift, accuracy)
         x = torch.zeros_like(right)
         places = torch.arange(1, indices.shape[1] + 1, device=indices.device)
         lengths, order = ((indices < self.size) * places).amax(-1).sort()
