@@ -29,7 +29,7 @@ from barycode.simplex.centered_codebook import CANDIDATES, ENTRIES, CenteredCode
 from barycode.simplex.sparse import weighted_sum
 
 QUICK = 12  # iterations, after which a row goes on carefully
-SLACK = 1e-3  # of the tolerance; what a solved system may contribute to a violation
+SLACK = 1e-3  # of the tolerance
 WORTH_JOINING = 0.1  # of the largest violation
 ROUNDING = 1e-15  # relative; an objective that falls by less does not fall
 ROUNDED = 1 / 16
@@ -103,6 +103,11 @@ class Program:
     regularization: float
     tolerance: float
     max_iterations: int
+
+    @property
+    def accuracy(self) -> float:
+        """What a solved system may contribute to a violation."""
+        return self.tolerance * SLACK
 
     def solve(self, z: Tensor, vertex: Tensor, weights: Tensor, indices: Tensor) -> Optimum:
         """The optimum of placed z (n, d), vertices (n,), from sparse weights (n, s) with a good support."""
@@ -198,8 +203,7 @@ class Program:
 
     def _reduce(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Rows moved to, or towards, the optimum on their support, and which arrived (n,)."""
-        accuracy = self.tolerance * SLACK
-        optimum = self.codes.solve(rows.indices, self.regularization, rows.pull, 1.0, accuracy)
+        optimum = self.codes.solve(rows.indices, self.regularization, rows.pull, 1.0, self.accuracy)
         negative = optimum < 0
         feasible = ~negative.any(-1)
         room = torch.where(negative, rows.weights / (rows.weights - optimum), torch.inf)

@@ -1,11 +1,14 @@
 """The program of Soft Convex Quantization as a function with a derivative of its own."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from barycode.simplex import compiled
 from barycode.simplex.active_set import Optimum, Program
 from barycode.simplex.centered_codebook import CenteredCodebook
 from barycode.simplex.first_order import first_order
@@ -57,13 +60,11 @@ class _Exact(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         codes = CenteredCodebook.of(codebook)
         relative = codes.relative(float(regularization))
-        program = Program(codes, relative, tolerance, max_iterations)
-        warm_start = WarmStart.of(codes.vectors[: codes.size], relative)
+        optimum = _solver(Program(codes, relative, tolerance, max_iterations))
         vertices = nearest(z, codebook)
 
         def solve(rows: slice) -> Optimum:
-            placed = codes.place(z[rows])
-            return program.solve(placed, vertices[rows], *warm_start.start(placed, vertices[rows]))
+            return optimum(codes.place(z[rows]), vertices[rows])
 
         blocks = map_blocks(solve, list(row_blocks(len(z), len(codebook))), z.device)
         values, indices = _stacked([(found.weights, found.indices) for found in blocks], z)
@@ -81,11 +82,12 @@ class _Exact(torch.autograd.Function):
         relative = codes.relative(float(regularization))
         origin = codebook.mean(0)
         centered = codebook - origin
+        solve = partial(compiled.solve_systems, codes) if compiled.applies(codes) else codes.solve
 
         def differentiate(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
             p, chosen, pull = values[rows], indices[rows], gradients[0][rows]
             there = torch.where(p > 0, chosen, codes.size)
-            q = codes.solve(there, relative, pull.double(), 0.0, ACCURACY) / codes.radius / codes.radius
+            q = solve(there, relative, pull.double(), 0.0, ACCURACY) / codes.radius / codes.radius
             at_vertex = chosen == vertices[rows, None]
             to_regularization = (q * (at_vertex.to(q.dtype) - p)).sum().to(regularization.dtype)
             q = q.to(z.dtype)
@@ -99,6 +101,15 @@ class _Exact(torch.autograd.Function):
         parts = [torch.zeros_like(z[:0]), torch.zeros_like(codebook), torch.zeros_like(regularization)]
         to_z, to_codebook, to_regularization = zip(parts, *blocks, strict=True)
         return torch.cat(to_z), sum(to_codebook), sum(to_regularization), None, None
+
+
+def _solver(program: Program) -> Callable[[Tensor, Tensor], Optimum]:
+    """The optimum of placed z (n, d) and vertices (n,)."""
+    codes = program.codes
+    if compiled.applies(codes):
+        return partial(compiled.solve, program)
+    warm_start = WarmStart.of(codes.vectors[: codes.size], program.regularization)
+    return lambda z, vertex: program.solve(z, vertex, *warm_start.start(z, vertex))
 
 
 def _stacked(blocks: list[tuple[Tensor, Tensor]], z: Tensor) -> tuple[Tensor, Tensor]:
