@@ -11,6 +11,7 @@ from barycode.errors import BarycodeError, ConvergenceError, InvalidInputError, 
 from barycode.simplex import (
     ConvergenceWarning,
     centered_codebook,
+    compiled,
     convex_program,
     project_simplex,
     projection,
@@ -19,6 +20,15 @@ from barycode.simplex import (
 )
 
 LAMBDAS = [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]
+
+
+@pytest.fixture(scope="module", params=["compiled", "torch"], autouse=True)
+def method(request):
+    """Every test holds for both methods."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "torch":
+            patch.setattr(compiled, "INSTALLED", False)
+        yield request.param
 
 
 def problem(n=32, k=24, d=6, inside=False, dtype=torch.float64, seed=0):
@@ -133,6 +143,16 @@ def test_a_lambda_that_rounding_hides_costs_neither_time_nor_the_solution(factor
     error = (z - solution.combined / factor).square().sum(-1)
     best = (z - solve_convex_program(z, codebook, 1e-8).combined).square().sum(-1)
     assert float((error - best).max()) < 1e-7
+
+
+@pytest.mark.parametrize("regularization", [1e-9, 1e-3, 10.0])
+@pytest.mark.parametrize("factor", [1e9, 1e15, 1e30, 1e150, 1e300])
+def test_a_vector_far_from_the_codebook_gets_the_vertex_in_its_direction(factor, regularization):
+    z, codebook = problem()
+    solution = solve_convex_program(z * factor, codebook, regularization).require_convergence()
+    furthest = (z @ codebook.T).argmax(-1)
+    torch.testing.assert_close(solution.weights.gather(1, furthest[:, None]), torch.ones_like(z[:, :1]))
+    assert int(solution.iterations.max()) < 20
 
 
 @pytest.mark.parametrize("factor", [1e-160, 1e-300])

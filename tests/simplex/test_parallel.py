@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from barycode.simplex import solve_convex_program
+from barycode.simplex import compiled, solve_convex_program
 from barycode.simplex.parallel import map_blocks
 from barycode.simplex.sparse import BLOCK_ENTRIES
 
@@ -47,7 +47,9 @@ def test_an_error_in_a_block_is_the_callers_and_threads_are_given_back(threads):
     assert torch.get_num_threads() == 2
 
 
-def test_solutions_and_gradients_do_not_depend_on_the_number_of_threads(threads):
+@pytest.mark.parametrize("installed", [True, False])
+def test_solutions_and_gradients_do_not_depend_on_the_number_of_threads(threads, monkeypatch, installed):
+    monkeypatch.setattr(compiled, "INSTALLED", installed)
     size = 64
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(2 * BLOCK_ENTRIES // size + 7, 4, generator=generator, dtype=torch.float64)

@@ -13,6 +13,7 @@ GRAM_SIZE = 2048  # codebooks up to this size have their inner products computed
 CANDIDATES = 8  # code vectors that may join a support at once: the best one of so many groups
 ENTRIES = 2**17  # of what is held at once, scores and code vectors: a megabyte, which stays in the cache
 EPSILON = torch.finfo(torch.float64).eps
+FAR = 1e8  # radii: from there on a vector sees the codebook's face in its direction, and float64 little else
 LEAST, MOST = 1e-13, 1e15  # lambda over the squared radius: less drowns in the rounding of C C^T
 
 Inverse = Callable[[Tensor, float, Tensor], Tensor]
@@ -44,8 +45,9 @@ class CenteredCodebook:
         return cls(vectors, origin, radius, size, vectors @ vectors.T if size <= GRAM_SIZE else None)
 
     def place(self, z: Tensor) -> Tensor:
-        """(z - origin) / radius, in float64."""
-        return (z.double() - self.origin) / self.radius
+        """(z - origin) / radius, in float64; a vector with a number beyond FAR is brought back to there."""
+        spread = z.double() - self.origin
+        return spread / (spread.abs().amax(-1, keepdim=True) / FAR).clamp(min=self.radius)
 
     def relative(self, regularization: float) -> float:
         """lambda over the squared radius, as far as float64 can tell it from nothing and from everything."""

@@ -29,6 +29,7 @@ def solve(program: Program, z: Tensor, vertex: Tensor) -> Optimum:
     """What `Program.solve` finds, of placed z (n, d) and vertices (n,)."""
     codes, shift = program.codes, program.regularization
     method = import_module("barycode.simplex.compiled.active_set")
+    z = z.contiguous()  # what is compiled is so for one layout
     inner = z @ codes.vectors.T
     inner[:, codes.size :] = -torch.inf
     limits = method.Limits(shift, shift * program.tolerance, program.max_iterations)
@@ -42,9 +43,11 @@ def solve_systems(
 ) -> Tensor:
     """What `CenteredCodebook.solve` finds."""
     systems = import_module("barycode.simplex.compiled.systems")
-    chosen = torch.where(indices < codes.size, indices, -1)
+    chosen = torch.where(indices < codes.size, indices, -1).contiguous()
     book = _book(codes, shift, accuracy)
-    return torch.from_numpy(systems.solve_rows(book, shift, chosen.numpy(), right.numpy(), total))
+    return torch.from_numpy(
+        systems.solve_rows(book, shift, chosen.numpy(), right.contiguous().numpy(), total)
+    )
 
 
 def _book(codes: CenteredCodebook, shift: float, accuracy: float) -> tuple[Any, ...]:

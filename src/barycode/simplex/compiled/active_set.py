@@ -39,7 +39,7 @@ class Limits(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """z (d,) and its largest number, b = C z (K'), -inf where there is no code, and which code vector is the nearest."""
+    """z (d,), its largest number, b = C z (K') or -inf where no code is, and the index of the nearest."""
 
     z: Floats
     far: float

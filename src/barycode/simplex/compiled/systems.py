@@ -6,6 +6,7 @@ count from the end, and takes several numbers at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,16 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 RUN = 16  # numbers that a loop takes at once, or a multiple
-SUMS = {"reassoc", "contract", "nsz"}  # sums in any order; infinities and NaN stay what they are
-compiled: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS)
+SUMS = {"reassoc", "contract", "nsz"}  # sums in any order; infinities and NaN stay
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The function in machine code, made at its first call and kept where numba keeps it."""
+    options: Any = {"nogil": True, "error_model": "numpy", "fastmath": SUMS}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no place can be written to
+        return njit(**options)(function)
 
 
 class Book(NamedTuple):
