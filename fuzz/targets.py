@@ -21,7 +21,7 @@ from safetensors.torch import save
 
 from barycode.container import ContainerReader, Section, pack, require_within, unpack
 from barycode.errors import BarycodeError, InvalidInputError, LimitError
-from barycode.images import codec, scale_offsets
+from barycode.images import layers, scale_offsets
 from barycode.images.codec import compress as compress_picture
 from barycode.images.codec import decompress as decompress_picture
 from barycode.images.codec import read_header
@@ -71,7 +71,7 @@ def _models() -> dict[str, ImageModel]:
 
 
 def _pictures() -> list[bytes]:
-    """Every model, effort and mode; drawings; tiles with scale offsets, one of them and several."""
+    """Every model, effort and mode; drawings, alone and over tiles; scale offsets; several tiles."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (9, 17, 4), np.uint8)
     smooth = np.linspace(0, 255, 24 * 8, dtype=np.uint8).reshape(8, 24)
@@ -83,6 +83,9 @@ def _pictures() -> list[bytes]:
     files += [compress_picture(noise[:, :, :3], effort=effort, model=tiny) for effort in (0, 9)]
     files += [compress_picture(_wide(rng), quality=1, effort=1, model=tiny), _with_offsets(noise, rng)]
     files += [compress_picture(np.kron(rng.integers(0, 2, (9, 12, 1), np.uint8), _SQUARE), model=tiny)]
+    points = np.zeros((48, 64, 3), np.uint8)
+    points[5::11, 3::13] = 255
+    files += [compress_picture(points + np.resize(smooth, (48, 64))[:, :, None] // 8, model=tiny)]
     tagged = Image.fromarray(noise[:, :, :3])
     tagged.info |= {"icc_profile": b"profile", "dpi": (72, 72), "xmp": b"<x/>"}
     tagged.text = {"Title": "noise"}
@@ -102,7 +105,7 @@ def _with_offsets(noise: np.ndarray, rng: np.random.Generator) -> bytes:
     def told(model: ImageModel, window: Window, setting: Setting, trade: float, _: int) -> EncodedTile:
         return encode_tile(model, window.coefficients, setting, trade, ScaleOffsets(halves))
 
-    with mock.patch.object(codec, "refine_tile", told):
+    with mock.patch.object(layers, "refine_tile", told):
         return compress_picture(noise[:, :, :3], quality=5, model=_models()["tiny"])
 
 

@@ -56,6 +56,7 @@ def test_the_seeds_of_pictures_hold_every_form(targets: Any, monkeypatch: pytest
     known = {tag.strip("?*") for tag in codec.LAYOUT.split()}
     assert {tag for found in tags for tag in found} == known
     assert max(found.count("TILE") for found in tags) > 1
+    assert {("TILE" in found) for found in tags if "FLAT" in found} == {False, True}
     reached: set[str] = set()
 
     def noted(owner: Any, name: str, what: str, holds: Any = lambda result, *arguments: True) -> None:

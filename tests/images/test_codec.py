@@ -145,7 +145,7 @@ def test_a_file_without_its_model_says_which_one_it_needs(tiny):
 def test_several_tiles_join_without_a_seam(tiny, monkeypatch):
     original = scene(100, 160)
     whole = np.asarray(decompress(compress(original, quality=4, model=tiny), model=tiny)).astype(int)
-    monkeypatch.setattr("barycode.images.codec.CODE_TILE", 5)
+    monkeypatch.setattr("barycode.images.tiling.CODE_TILE", 5)
     monkeypatch.setattr("barycode.images.reconstruction.PIXEL_TILE", 4)
     file = compress(original, quality=4, model=tiny)
     tiled = np.asarray(decompress(file, model=tiny)).astype(int)
@@ -156,7 +156,7 @@ def test_several_tiles_join_without_a_seam(tiny, monkeypatch):
 
 
 def test_large_pictures_tell_how_far_they_are(tiny, monkeypatch):
-    monkeypatch.setattr("barycode.images.codec.CODE_TILE", 5)
+    monkeypatch.setattr("barycode.images.tiling.CODE_TILE", 5)
     told = []
     with listening(lambda *what: told.append(what)):
         decompress(compress(scene(80, 120), model=tiny, effort=0), model=tiny)

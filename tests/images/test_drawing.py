@@ -2,25 +2,13 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from barycode.container import Container, Section, pack, unpack
 from barycode.errors import CorruptFileError
 from barycode.images import compress, decompress
-from barycode.images.drawing import drawings, is_drawing, unpack_drawing
-from scenes import scene
-
-
-def dialog(height: int = 96, width: int = 128) -> np.ndarray:
-    """A window with flat areas, lines and letters."""
-    image = Image.new("RGB", (width, height), (240, 240, 244))
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, width, 14), fill=(30, 60, 120))
-    draw.text((4, 2), "Settings of the window", fill=(255, 255, 255))
-    for row in range(3):
-        draw.text((8, 24 + 18 * row), f"Option {row}", fill=(20, 20, 20))
-        draw.rectangle((80, 24 + 18 * row, 90, 34 + 18 * row), outline=(90, 90, 90), fill=(255, 255, 255))
-    return np.asarray(image)
+from barycode.images.drawing import PALETTES, drawings, is_drawing, unpack_drawing
+from scenes import dialog, scene
 
 
 def tags(data: bytes) -> list[str]:
@@ -44,15 +32,27 @@ def test_at_a_fine_quality_a_drawing_is_nearly_exact_in_every_mode(mode):
     assert (error == 0).mean() > 0.9
 
 
-def test_ways_to_store_say_what_they_decode_to_and_the_first_is_exact():
+@pytest.mark.parametrize("partly", [False, True])
+def test_ways_to_store_say_what_they_decode_to_and_the_first_is_exact(partly):
     picture = dialog()
-    ways = list(drawings(picture))
-    assert np.array_equal(ways[0][1], picture)
-    for data, decoded in ways:
-        assert np.array_equal(unpack_drawing(data, 128, 96), decoded)
-    colours = [len(np.unique(decoded.reshape(-1, 3), axis=0)) for _, decoded in ways[1:]]
-    assert all(count <= limit for count, limit in zip(colours, (16, 32, 64, 256), strict=False))
-    assert len(colours) < 4  # as many as it has are no quantization
+    drawn = np.full(picture.shape[:2], not partly)
+    drawn[20:60, 10:100] = True
+    ways = list(drawings(picture, drawn))
+    assert np.array_equal(ways[0].pixels[drawn], picture[drawn])
+    for drawing in ways:
+        back = unpack_drawing(drawing.data, 128, 96)
+        assert np.array_equal(back.pixels, drawing.pixels)
+        assert np.array_equal(back.drawn, drawn)
+        assert not drawing.pixels[~drawn].any()
+        assert np.array_equal(drawing.over(picture)[~drawn], picture[~drawn])
+    counts = [len(np.unique(drawing.pixels[drawn], axis=0)) for drawing in ways[1:]]
+    assert counts == sorted(counts)
+    assert all(count <= limit for count, limit in zip(counts, PALETTES, strict=False))
+    assert 0 < len(counts) < len(PALETTES)  # as many as it has are no quantization
+
+
+def test_nothing_drawn_is_no_drawing():
+    assert not list(drawings(dialog(), np.zeros((96, 128), bool)))
 
 
 def _with(data: bytes, tag: str, payload: bytes) -> bytes:
@@ -81,12 +81,3 @@ def test_a_drawing_that_is_none_is_one_typed_error(kind):
         image.save(buffer, "WEBP", lossless=True, xmp=b"<x/>")
     with pytest.raises(CorruptFileError):
         decompress(_with(data, "FLAT", buffer.getvalue()))
-
-
-def test_tiles_beside_a_drawing_are_refused():
-    data = compress(dialog(), quality=5, effort=0)
-    head, flat = unpack(data).sections
-    with pytest.raises(CorruptFileError):
-        decompress(pack("imag", [head, Section("TILE", b"\1" * 50), flat]))
-    with pytest.raises(CorruptFileError):
-        decompress(pack("imag", [head]))

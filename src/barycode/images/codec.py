@@ -1,7 +1,8 @@
 """Pictures to `.bary` bytes and back.
 
-Sections: HEAD (mode, width, height, step index, model), one TILE per 1024 x 1024 pixels, and where there is
-something to keep: ALPH (a PNG) and what describes the picture (`metadata`).
+Sections: HEAD (mode, width, height, step index, model), one TILE per 1024 x 1024 pixels, FLAT (what is drawn
+over them, or instead of them), and where there is something to keep: ALPH (a PNG) and what describes the
+picture (`metadata`).
 """
 
 from dataclasses import dataclass
@@ -15,18 +16,18 @@ from barycode.container import ByteReader, ByteWriter, Container, Section, pack,
 from barycode.container.bounds import MAX_PIXELS
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images import metadata
-from barycode.images.drawing import drawings, is_drawing, unpack_drawing
+from barycode.images.drawing import unpack_drawing
+from barycode.images.layers import LayerEncoder, painted
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
 from barycode.images.quality import DEFAULT_QUALITY, step_index
-from barycode.images.reconstruction import PictureCodes, paint
-from barycode.images.refinement import DEFAULT_EFFORT, refine_tile, rounds_of
+from barycode.images.reconstruction import PictureCodes
+from barycode.images.refinement import DEFAULT_EFFORT, rounds_of
 from barycode.images.registry import DEFAULT, find_model, model_of
-from barycode.images.steps import INDEX_RANGE, check_index, step_of
+from barycode.images.steps import INDEX_RANGE, check_index
 from barycode.images.targets import Target, meet
 from barycode.images.tile import Setting, decode_tile, least_size
-from barycode.images.tiling import CODE_TILE, Tile, blocks, tiles
-from barycode.images.windows import window_of
+from barycode.images.tiling import Tile, blocks, code_tiles
 from barycode.plain_torch import plain_torch
 from barycode.progress import watched
 from barycode.rate import require_least
@@ -71,7 +72,7 @@ class Header:
         return Setting(self.index, grey=self.mode.startswith("L"))
 
     def tiles(self) -> list[Tile]:
-        return list(tiles(blocks(self.height), blocks(self.width), CODE_TILE))
+        return code_tiles(self.height, self.width)
 
 
 @plain_torch()
@@ -135,35 +136,8 @@ def compress_at(
         )
     header = Header(picture.mode, width, height, check_index(index), model.fingerprint)
     weight = model.config.trade if trade is None else trade
-    tiles = []
-    for tile in watched("codes", header.tiles()):
-        window = window_of(model.analysis, picture.colour, tile)
-        tiles.append(Section("TILE", refine_tile(model, window, header.setting, weight, rounds).payload))
-    head, extras = Section("HEAD", header.to_bytes()), _extras(picture)
-    data = pack(KIND, [head, *tiles, *extras])
-    if is_drawing(picture.colour):
-        drawn = _cheapest_drawing(picture.colour, data, header, model, weight)
-        data = data if drawn is None else pack(KIND, [head, Section("FLAT", drawn), *extras])
-    return data
-
-
-def _cheapest_drawing(
-    colour: np.ndarray, data: bytes, header: Header, model: ImageModel, trade: float
-) -> bytes | None:
-    """The drawing that costs less than the file `data`, or None."""
-
-    def cost(size: int, decoded: np.ndarray) -> float:
-        error = ((decoded.astype(np.float32) - colour) ** 2).sum(dtype=np.float64)
-        return float(error) / (3 * step_of(header.index) ** 2) + trade * 8 * size
-
-    container = unpack(data)
-    transformed = _decode_pixels(container, header, model)
-    least = cost(sum(map(len, container.all("TILE"))), transformed)
-    best = None
-    for drawn, decoded in drawings(colour):
-        if (price := cost(len(drawn), decoded)) < least:
-            best, least = drawn, price
-    return best
+    layers = LayerEncoder(model, picture.colour, header.setting, weight, rounds).cheapest()
+    return pack(KIND, [Section("HEAD", header.to_bytes()), *layers.sections(), *_extras(picture)])
 
 
 @plain_torch()
@@ -178,11 +152,7 @@ def decompress(
     header = read_header(container)
     described = metadata.Metadata.from_container(container)
     require_within(limit, header.width * header.height * len(header.mode), "The picture")
-    if container.all("FLAT"):
-        pixels = unpack_drawing(container.one("FLAT"), header.width, header.height)
-    else:
-        chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
-        pixels = _decode_pixels(container, header, chosen)
+    pixels = _decode_pixels(container, header, model)
     alpha = (
         unpack_alpha(container.one("ALPH"), header.width, header.height)
         if header.mode.endswith("A")
@@ -191,11 +161,21 @@ def decompress(
     return Picture(header.mode, pixels, alpha, described).to_image()
 
 
-def _decode_pixels(container: Container, header: Header, model: ImageModel) -> np.ndarray:
-    """What the tiles decode to: uint8 (H, W, 3)."""
-    codes = read_codes(container, header, model)
-    pixels = paint(model, codes, header.setting.step())[: header.height, : header.width]
-    return np.repeat(pixels[:, :, 1:2], 3, 2) if header.setting.grey else pixels
+def _decode_pixels(container: Container, header: Header, model: str | Path | ImageModel | None) -> np.ndarray:
+    """The drawing over what the tiles decode to: uint8 (H, W, 3)."""
+    drawing = None
+    if container.all("FLAT"):
+        drawing = unpack_drawing(container.one("FLAT"), header.width, header.height)
+        if drawing.is_whole == bool(container.all("TILE")):
+            raise CorruptFileError(
+                "The drawing and the tiles are not the whole picture together: the file is damaged."
+            )
+        if drawing.is_whole:
+            return drawing.pixels
+    chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
+    codes = read_codes(container, header, chosen)
+    pixels = painted(chosen, codes, header.setting, header.height, header.width)
+    return pixels if drawing is None else drawing.over(pixels)
 
 
 def _checked(model: ImageModel, header: Header) -> ImageModel:
@@ -214,8 +194,8 @@ def read_header(container: Container) -> Header:
         raise CorruptFileError(f"This file holds {container.kind!r}, not a picture.")
     container.require_layout(LAYOUT)
     header = Header.from_bytes(container.one("HEAD"))
-    if bool(container.all("TILE")) == bool(container.all("FLAT")):
-        raise CorruptFileError("The picture has not either tiles or a drawing: the file is damaged.")
+    if not container.all("TILE") and not container.all("FLAT"):
+        raise CorruptFileError("The picture has neither tiles nor a drawing: the file is damaged.")
     if bool(container.all("ALPH")) != header.mode.endswith("A"):
         raise CorruptFileError(f"The picture is {header.mode}, alpha and all: the file is damaged.")
     return header

@@ -1,13 +1,15 @@
-"""Screens, text and drawings: few colours in runs, which a transform codes badly and a palette well.
+"""Screens, text and points of light: few colours in runs or alone, which a transform codes badly.
 
-Such a picture may be stored as a lossless WebP, whole or with its colours quantized to a codebook of 16 to
-256, where that costs less squared error + trade * bits than the transform. Photos are not tried: they have
-hardly two neighbours alike.
+A drawing stores pixels apart from the transform, as one lossless WebP: a whole picture, or those pixels of
+it that are not transparent, over what the transform codes (mixed raster content, ITU-T T.44). Its colours
+may be quantized to a codebook first.
 """
 
 import io
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image, WebPImagePlugin
@@ -20,31 +22,60 @@ from barycode.rate import require_least
 
 LARGEST_SIDE = 16383  # of a WebP
 REPEATED = 0.4  # of the pixels equal their left neighbour, in a picture that is worth a try
-PALETTES = (16, 32, 64, 256)
+PALETTES = (8, 16, 32, 64, 256)
 LLOYD = 4  # iterations of k-means after the median cut
 METHOD = 4  # of WebP's six: more take many times as long for one or two percent
+OPAQUE = 255
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """`pixels` uint8 (H, W, 3), and which of them are `drawn`, bool (H, W); the others are zero."""
+
+    pixels: np.ndarray
+    drawn: np.ndarray
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self.drawn.all())
+
+    def over(self, below: np.ndarray) -> np.ndarray:
+        """What is drawn, and the pixels (H, W, 3) `below` everywhere else."""
+        return np.where(self.drawn[:, :, None], self.pixels, below)
+
+    @cached_property
+    def data(self) -> bytes:
+        """A lossless WebP, with an alpha plane of 0 and 255 unless the whole picture is drawn."""
+        opaque = self.drawn[:, :, None].astype(np.uint8) * OPAQUE
+        planes = self.pixels if self.is_whole else np.concatenate([self.pixels, opaque], 2)
+        buffer = io.BytesIO()
+        Image.fromarray(planes).save(buffer, "WEBP", lossless=True, quality=100, method=METHOD)
+        return buffer.getvalue()
 
 
 def is_drawing(colour: np.ndarray) -> bool:
     """Whether uint8 (H, W, 3) looks drawn: many pixels equal their left neighbour."""
-    if max(colour.shape[:2]) > LARGEST_SIDE or colour.shape[1] < 2:
-        return False
-    return bool((colour[:, 1:] == colour[:, :-1]).all(2).mean() >= REPEATED)
+    return bool((colour[:, 1:] == colour[:, :-1]).all(2).mean() >= REPEATED) if colour.shape[1] > 1 else False
 
 
-def drawings(colour: np.ndarray) -> Iterator[tuple[bytes, np.ndarray]]:
-    """Ways to store a picture, the exact one first: bytes, and what they decode to."""
-    image = Image.fromarray(colour)
-    known = len(image.getcolors(PALETTES[-1]) or range(PALETTES[-1] + 1))
+def drawings(colour: np.ndarray, drawn: np.ndarray) -> Iterator[Drawing]:
+    """Ways to store the pixels of (H, W, 3) that are `drawn`, bool (H, W): the exact one first, then with
+    ever more colours.
+    """
+    if max(drawn.shape) > LARGEST_SIDE or not drawn.any():
+        return
+    alone = Image.fromarray(colour[drawn][None])
+    known = len(alone.getcolors(PALETTES[-1]) or range(PALETTES[-1] + 1))
     for colours in (None, *(size for size in PALETTES if size < known)):
-        near = image if colours is None else _quantized(image, colours)
-        data = _pack(near)
-        if len(data) >= _least(image.height, image.width):
-            yield data, np.asarray(near)
+        pixels = np.zeros_like(colour)
+        pixels[drawn] = np.asarray(alone if colours is None else _quantized(alone, colours))[0]
+        drawing = Drawing(pixels, drawn)
+        if len(drawing.data) >= _least(*drawn.shape):
+            yield drawing
 
 
-def unpack_drawing(data: bytes, width: int, height: int) -> np.ndarray:
-    """The pixels, uint8 (H, W, 3); CorruptFileError for anything but a lossless picture of that size."""
+def unpack_drawing(data: bytes, width: int, height: int) -> Drawing:
+    """CorruptFileError for anything but a lossless picture of that size whose pixels are drawn or zero."""
     require_least(data, _least(height, width))
     try:
         if not _is_one_lossless_chunk(data):
@@ -53,7 +84,14 @@ def unpack_drawing(data: bytes, width: int, height: int) -> np.ndarray:
         with WebPImagePlugin.WebPImageFile(io.BytesIO(data)) as image:
             if image.size != (width, height) or getattr(image, "n_frames", 1) != 1:
                 raise ValueError(f"{image.width} x {image.height} pixels")
-            return np.asarray(image.convert("RGB"))
+            planes = np.asarray(image)
+        drawn = planes[:, :, 3] if planes.shape[2] == 4 else np.full(planes.shape[:2], OPAQUE, np.uint8)
+        drawing = Drawing(planes[:, :, :3], drawn == OPAQUE)
+        if not drawing.drawn.any() or planes[~drawing.drawn].any():
+            raise ValueError("pixels that are neither drawn nor empty")
+        if drawing.is_whole != (planes.shape[2] == 3):
+            raise ValueError("an alpha plane that says nothing")
+        return drawing
     except Exception as error:  # damaged pictures raise nearly everything in Pillow
         raise CorruptFileError(
             f"The drawing cannot be read as {width} x {height} lossless pixels: the file is damaged."
@@ -69,12 +107,6 @@ def _is_one_lossless_chunk(data: bytes) -> bool:
 def _quantized(image: Image.Image, colours: int) -> Image.Image:
     indexed = image.quantize(colours, Image.Quantize.MEDIANCUT, LLOYD, dither=Image.Dither.NONE)
     return indexed.convert("RGB")
-
-
-def _pack(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, quality=100, method=METHOD)
-    return buffer.getvalue()
 
 
 def _least(height: int, width: int) -> int:

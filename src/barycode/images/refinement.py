@@ -53,7 +53,7 @@ def refine_tile(
     def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
         seen = decoded[:, 1:2].expand_as(decoded) if setting.grey else decoded
         squares = window.inside(seen - window.pixels.clone()) ** 2
-        return (squares * window.inside(weight)).sum()[None] / squares.shape[1]
+        return (squares * window.inside(weight * window.counted)).sum()[None] / squares.shape[1]
 
     offsets = fit_offsets(tile.written, model.code_lengths())
     for number in range(rounds + 1):

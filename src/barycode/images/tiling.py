@@ -51,6 +51,11 @@ def tiles(height: int, width: int, largest: int) -> Iterator[Tile]:
             yield Tile(top, bottom, left, right)
 
 
+def code_tiles(height: int, width: int) -> list[Tile]:
+    """The tiles in which the codes of a picture of so many pixels are written."""
+    return list(tiles(blocks(height), blocks(width), CODE_TILE))
+
+
 def cuts(length: int, largest: int) -> list[int]:
     parts = max(1, -(-length // largest))
     return [length * i // parts for i in range(parts + 1)]

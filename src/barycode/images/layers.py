@@ -1,0 +1,172 @@
+"""A picture in two layers: a drawing over what the transform codes, where that is cheaper than either alone.
+
+Costs are squared error in steps + trade * bits, as everywhere in the encoder. What the transform makes of
+the whole picture comes first; it says which pixels would be cheaper drawn. The transform is then free to put
+anything below those: they are continued smoothly from their neighbours, and do not count as errors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from barycode.container import Section
+from barycode.images.drawing import Drawing, drawings, is_drawing
+from barycode.images.model import ImageModel
+from barycode.images.reconstruction import PictureCodes, paint
+from barycode.images.refinement import refine_tile
+from barycode.images.tile import Setting
+from barycode.images.tiling import blocks, code_tiles
+from barycode.images.transform import BLOCK
+from barycode.images.windows import window_of
+from barycode.progress import watched
+
+POINT_BITS = 14  # that a lone pixel of a small palette costs, about
+REPEATED_BITS = 0.15  # of a pixel that equals one beside it, where one that does not costs 1
+WORTH = 0.02  # of the cost of the transform alone, that a drawing must promise before it is tried
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The payloads of the tiles, what is drawn over them, and the pixels uint8 (H, W, 3) of both."""
+
+    payloads: list[bytes]
+    drawing: Drawing | None
+    pixels: np.ndarray
+    cost: float
+
+    def sections(self) -> list[Section]:
+        drawn = [] if self.drawing is None else [Section("FLAT", self.drawing.data)]
+        return [*(Section("TILE", payload) for payload in self.payloads), *drawn]
+
+
+@dataclass(frozen=True)
+class LayerEncoder:
+    """Pixels uint8 (H, W, 3) at one setting; `trade` is what a bit is worth, `rounds` of refinement."""
+
+    model: ImageModel
+    colour: np.ndarray
+    setting: Setting
+    trade: float
+    rounds: int
+
+    def cheapest(self) -> Layers:
+        """The transform alone, a drawing alone, or both."""
+        codes, payloads = self._transform(self.colour, None)
+        drawn = is_drawing(self.colour)
+        if not drawn and not self.rounds:
+            return Layers(payloads, None, self.colour, 0.0)
+        plain = self._layers(payloads, self._paint(codes), None)
+        found = [plain]
+        if drawn:
+            whole = np.ones(self.colour.shape[:2], bool)
+            found += [self._layers([], self.colour, drawing) for drawing in drawings(self.colour, whole)]
+            foreground = self._blocks(plain, codes)
+        else:
+            foreground = self._points(plain)
+        if foreground is not None:
+            codes, payloads = self._transform(continued(self.colour, foreground.drawn), foreground.drawn)
+            found.append(self._layers(payloads, self._paint(codes), foreground))
+        return min(found, key=lambda layers: layers.cost)
+
+    def _transform(self, colour: np.ndarray, free: np.ndarray | None) -> tuple[PictureCodes, list[bytes]]:
+        height, width = colour.shape[:2]
+        codes, payloads, step = PictureCodes(blocks(height), blocks(width)), [], self.setting.step()
+        for tile in watched("codes", code_tiles(height, width)):
+            window = window_of(self.model.analysis, colour, tile, free)
+            encoded = refine_tile(self.model, window, self.setting, self.trade, self.rounds)
+            codes.put(tile, encoded.codes, self.model.config.policy.measure(encoded.codes[None], step))
+            payloads.append(encoded.payload)
+        return codes, payloads
+
+    def _paint(self, codes: PictureCodes) -> np.ndarray:
+        return painted(self.model, codes, self.setting, *self.colour.shape[:2])
+
+    def _layers(self, payloads: list[bytes], below: np.ndarray, drawing: Drawing | None) -> Layers:
+        pixels = below if drawing is None else drawing.over(below)
+        size = sum(map(len, payloads)) + (0 if drawing is None else len(drawing.data))
+        return Layers(payloads, drawing, pixels, float(self._errors(pixels).sum()) + self._price(8 * size))
+
+    def _errors(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W) squared errors in steps, of the mean channel."""
+        squares = (pixels.astype(np.float32) - self.colour) ** 2
+        return squares.sum(2, dtype=np.float64) / (3 * self.setting.step().item() ** 2)
+
+    def _price(self, bits: float) -> float:
+        return self.trade * bits
+
+    def _points(self, plain: Layers) -> Drawing | None:
+        """Lone pixels that the transform misses by more than it costs to draw them."""
+        errors = self._errors(plain.pixels)
+        return self._promising(plain, errors, errors > self._price(POINT_BITS))
+
+    def _blocks(self, plain: Layers, codes: PictureCodes) -> Drawing | None:
+        """Blocks of text and lines: what a drawing of all of them costs, shared out by pixels unlike those
+        beside them, against their errors and what their codes cost.
+        """
+        whole = Drawing(self.colour, np.ones(self.colour.shape[:2], bool))
+        alike = np.zeros(self.colour.shape[:2], bool)
+        alike[:, 1:] |= (self.colour[:, 1:] == self.colour[:, :-1]).all(2)
+        alike[1:] |= (self.colour[1:] == self.colour[:-1]).all(2)
+        drawing = _shares(np.where(alike, REPEATED_BITS, 1.0), self._price(8 * len(whole.data)))
+        coding = np.log2(1 + np.abs(codes.bands.astype(np.float32))).sum(0)
+        coding *= self._price(8 * sum(map(len, plain.payloads))) / max(coding.sum(), 1)
+        transform = _by_block(self._errors(plain.pixels)) + coding
+        chosen = _by_block(drawing) < transform
+        return self._promising(plain, self._spread(transform / BLOCK**2), self._spread(chosen))
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        """The values (h, w) of blocks at each of their pixels, (H, W)."""
+        height, width = self.colour.shape[:2]
+        return np.repeat(np.repeat(values, BLOCK, 0), BLOCK, 1)[:height, :width]
+
+    def _promising(self, plain: Layers, saved: np.ndarray, drawn: np.ndarray) -> Drawing | None:
+        """The cheapest drawing of those pixels, if it promises enough of what they cost today (H, W)."""
+        found = [
+            (self._errors(drawing.over(self.colour)).sum() + self._price(8 * len(drawing.data)), drawing)
+            for drawing in drawings(self.colour, drawn)
+            if not drawing.is_whole
+        ]
+        if not found:
+            return None
+        cost, drawing = min(found, key=lambda pair: pair[0])
+        return drawing if saved[drawn].sum() - cost > WORTH * plain.cost else None
+
+
+def painted(model: ImageModel, codes: PictureCodes, setting: Setting, height: int, width: int) -> np.ndarray:
+    """What codes decode to: uint8 (H, W, 3)."""
+    pixels = paint(model, codes, setting.step())[:height, :width]
+    return np.repeat(pixels[:, :, 1:2], 3, 2) if setting.grey else pixels
+
+
+def continued(colour: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Pixels uint8 (H, W, 3) whose `drawn` ones are smooth continuations of the others, by averages over
+    ever larger squares (push and pull; Gortler et al., "The Lumigraph", 1996).
+    """
+    values = torch.from_numpy(colour.astype(np.float32)).permute(2, 0, 1)[None]
+    weights = torch.from_numpy(~drawn)[None, None].float()
+    return _pulled(values, weights)[0].round().clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
+
+
+def _pulled(values: Tensor, weights: Tensor) -> Tensor:
+    size = values.shape[2:]
+    if bool(weights.all()) or max(size) == 1:
+        return values
+    share = functional.avg_pool2d(weights, 2, ceil_mode=True, count_include_pad=False)
+    mean = functional.avg_pool2d(values * weights, 2, ceil_mode=True, count_include_pad=False)
+    coarse = _pulled(mean / share.clamp(min=1e-6), (4 * share).clamp(max=1))
+    below = functional.interpolate(coarse, size=tuple(size), mode="bilinear", align_corners=False)
+    return torch.lerp(below, values, weights)
+
+
+def _shares(weights: np.ndarray, total: float) -> np.ndarray:
+    return weights * (total / weights.sum())
+
+
+def _by_block(values: np.ndarray) -> np.ndarray:
+    """Sums (h, w) over the blocks of (H, W)."""
+    height, width = blocks(values.shape[0]), blocks(values.shape[1])
+    padded = np.pad(values, ((0, height * BLOCK - values.shape[0]), (0, width * BLOCK - values.shape[1])))
+    return padded.reshape(height, BLOCK, width, BLOCK).sum((1, 3))
