@@ -9,10 +9,11 @@ from PIL import Image
 
 from barycode.container import Section, pack, unpack
 from barycode.errors import CorruptFileError
-from barycode.images import compress, decompress, layers
+from barycode.images import compress, decompress, drawing, layers
 from barycode.images.codec import compress_at
-from barycode.images.layers import LayerEncoder, continued
-from barycode.images.tile import Setting
+from barycode.images.layers import continued
+from barycode.images.registry import find_model
+from barycode.images.steps import step_of
 from scenes import dialog, night, scene, window
 
 TRADE = 0.12
@@ -30,8 +31,7 @@ def test_a_drawing_over_the_transform_makes_a_smaller_and_nearer_file(picture, q
     image = Image.fromarray(picture).convert(mode)
     both = compress(image, quality=quality, effort=2)
     assert tags(both)[:3] == ["HEAD", "TILE", "FLAT"]
-    monkeypatch.setattr(layers, "WORTH", np.inf)
-    monkeypatch.setattr(layers, "is_drawing", lambda _: False)
+    monkeypatch.setattr(layers, "may_be_drawn", lambda _: False)
     alone = compress(image, quality=quality, effort=2)
     assert tags(alone)[:2] == ["HEAD", "TILE"]
     assert "FLAT" not in tags(alone)
@@ -45,19 +45,26 @@ def test_a_drawing_over_the_transform_makes_a_smaller_and_nearer_file(picture, q
 
 @pytest.mark.parametrize("picture", [night, window, dialog, lambda: scene(96, 128)])
 @pytest.mark.parametrize("grey", [False, True])
-def test_what_the_encoder_says_is_what_the_file_decodes_to(picture, grey, tiny):
+def test_no_file_costs_more_than_that_of_the_transform_alone(picture, grey, monkeypatch):
     colour = picture()
-    if grey:
-        colour = np.repeat(colour[:, :, :1], 3, 2)
-    found = LayerEncoder(tiny, colour, Setting(20, grey), TRADE, 2).cheapest()
-    image = Image.fromarray(colour[:, :, 0] if grey else colour)
-    data = compress_at(image, 20, tiny, trade=TRADE, effort=2)
-    assert [s.payload for s in unpack(data).sections[1:]] == [s.payload for s in found.sections()]
-    back = np.asarray(decompress(data, model=tiny).convert("RGB"))
-    np.testing.assert_array_equal(back, found.pixels)
-    size = sum(len(section.payload) for section in found.sections())
-    error = ((back.astype(float) - colour) ** 2).sum() / (3 * Setting(20).step().item() ** 2)
-    assert found.cost == pytest.approx(error + TRADE * 8 * size, rel=1e-6)
+    image = Image.fromarray(colour).convert("L" if grey else "RGB")
+    model = find_model("photo")
+
+    def cost() -> float:
+        data = compress_at(image, 20, model, trade=TRADE, effort=1)
+        error = np.asarray(decompress(data)).astype(float) - np.asarray(image)
+        size = sum(len(section.payload) for section in unpack(data).sections[1:])
+        return float((error**2).mean() * colour[..., 0].size / step_of(20) ** 2 + TRADE * 8 * size)
+
+    cheapest = cost()
+    monkeypatch.setattr(layers, "may_be_drawn", lambda _: False)
+    assert cheapest <= cost() * (1 + 1e-6)
+
+
+def test_what_is_too_large_to_be_looked_at_as_a_whole_is_the_transform_alone(monkeypatch):
+    assert "FLAT" in tags(compress(dialog(), quality=4, effort=1))
+    monkeypatch.setattr(drawing, "LARGEST", 96 * 128 - 1)
+    assert tags(compress(dialog(), quality=4, effort=1)) == ["HEAD", "TILE"]
 
 
 def test_a_photo_is_one_layer_and_one_pass_looks_no_further():

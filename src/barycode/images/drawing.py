@@ -21,6 +21,7 @@ from barycode.images.transform import BLOCK
 from barycode.rate import require_least
 
 LARGEST_SIDE = 16383  # of a WebP
+LARGEST = 2**26  # pixels: the encoder holds several whole planes while it looks for what to draw
 REPEATED = 0.4  # of the pixels equal their left neighbour, in a picture that is worth a try
 PALETTES = (8, 16, 32, 64, 256)
 LLOYD = 4  # iterations of k-means after the median cut
@@ -53,16 +54,22 @@ class Drawing:
         return buffer.getvalue()
 
 
+def may_be_drawn(colour: np.ndarray) -> bool:
+    """Whether (H, W, 3) is small enough to be looked at as a whole."""
+    height, width = colour.shape[:2]
+    return max(height, width) <= LARGEST_SIDE and height * width <= LARGEST
+
+
 def is_drawing(colour: np.ndarray) -> bool:
     """Whether uint8 (H, W, 3) looks drawn: many pixels equal their left neighbour."""
-    return bool((colour[:, 1:] == colour[:, :-1]).all(2).mean() >= REPEATED) if colour.shape[1] > 1 else False
+    return bool(colour.shape[1] > 1 and (colour[:, 1:] == colour[:, :-1]).all(2).mean() >= REPEATED)
 
 
 def drawings(colour: np.ndarray, drawn: np.ndarray) -> Iterator[Drawing]:
     """Ways to store the pixels of (H, W, 3) that are `drawn`, bool (H, W): the exact one first, then with
     ever more colours.
     """
-    if max(drawn.shape) > LARGEST_SIDE or not drawn.any():
+    if not drawn.any():
         return
     alone = Image.fromarray(colour[drawn][None])
     known = len(alone.getcolors(PALETTES[-1]) or range(PALETTES[-1] + 1))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.container import Section
-from barycode.images.drawing import Drawing, drawings, is_drawing
+from barycode.images.drawing import Drawing, drawings, is_drawing, may_be_drawn
 from barycode.images.model import ImageModel
 from barycode.images.reconstruction import PictureCodes, paint
 from barycode.images.refinement import refine_tile
@@ -30,16 +30,26 @@ WORTH = 0.02  # of the cost of the transform alone, that a drawing must promise 
 
 @dataclass(frozen=True)
 class Layers:
-    """The payloads of the tiles, what is drawn over them, and the pixels uint8 (H, W, 3) of both."""
+    """The payloads of the tiles, and what is drawn over them."""
 
     payloads: list[bytes]
-    drawing: Drawing | None
-    pixels: np.ndarray
-    cost: float
+    drawing: Drawing | None = None
+
+    def size(self) -> int:
+        return sum(len(section.payload) for section in self.sections())
 
     def sections(self) -> list[Section]:
         drawn = [] if self.drawing is None else [Section("FLAT", self.drawing.data)]
         return [*(Section("TILE", payload) for payload in self.payloads), *drawn]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Layers, the pixels uint8 (H, W, 3) that they decode to, and their cost."""
+
+    layers: Layers
+    pixels: np.ndarray
+    cost: float
 
 
 @dataclass(frozen=True)
@@ -54,55 +64,64 @@ class LayerEncoder:
 
     def cheapest(self) -> Layers:
         """The transform alone, a drawing alone, or both."""
-        codes, payloads = self._transform(self.colour, None)
-        drawn = is_drawing(self.colour)
-        if not drawn and not self.rounds:
-            return Layers(payloads, None, self.colour, 0.0)
-        plain = self._layers(payloads, self._paint(codes), None)
-        found = [plain]
+        drawn = may_be_drawn(self.colour) and is_drawing(self.colour)
+        if not drawn and not (self.rounds and may_be_drawn(self.colour)):
+            return Layers(self._transform(self.colour))
+        codes = PictureCodes(*map(blocks, self.colour.shape[:2]))
+        plain = self._tried(Layers(self._transform(self.colour, codes)), codes)
+        tried = [plain]
         if drawn:
             whole = np.ones(self.colour.shape[:2], bool)
-            found += [self._layers([], self.colour, drawing) for drawing in drawings(self.colour, whole)]
-            foreground = self._blocks(plain, codes)
-        else:
-            foreground = self._points(plain)
+            tried += [self._tried(Layers([], drawing)) for drawing in drawings(self.colour, whole)]
+        foreground = self._blocks(plain, codes) if drawn else self._points(plain)
         if foreground is not None:
-            codes, payloads = self._transform(continued(self.colour, foreground.drawn), foreground.drawn)
-            found.append(self._layers(payloads, self._paint(codes), foreground))
-        return min(found, key=lambda layers: layers.cost)
+            smooth = continued(self.colour, foreground.drawn)
+            both = Layers(self._transform(smooth, codes, foreground.drawn), foreground)
+            tried.append(self._tried(both, codes))
+        return min(tried, key=lambda each: each.cost).layers
 
-    def _transform(self, colour: np.ndarray, free: np.ndarray | None) -> tuple[PictureCodes, list[bytes]]:
-        height, width = colour.shape[:2]
-        codes, payloads, step = PictureCodes(blocks(height), blocks(width)), [], self.setting.step()
-        for tile in watched("codes", code_tiles(height, width)):
+    def _transform(
+        self, colour: np.ndarray, codes: PictureCodes | None = None, free: np.ndarray | None = None
+    ) -> list[bytes]:
+        """The payloads of all tiles, of pixels some of which are `free`; their codes are put into `codes`."""
+        payloads, step = [], self.setting.step()
+        for tile in watched("codes", code_tiles(*colour.shape[:2])):
             window = window_of(self.model.analysis, colour, tile, free)
             encoded = refine_tile(self.model, window, self.setting, self.trade, self.rounds)
-            codes.put(tile, encoded.codes, self.model.config.policy.measure(encoded.codes[None], step))
             payloads.append(encoded.payload)
-        return codes, payloads
+            if codes is not None:
+                codes.put(tile, encoded.codes, self.model.config.policy.measure(encoded.codes[None], step))
+        return payloads
 
-    def _paint(self, codes: PictureCodes) -> np.ndarray:
-        return painted(self.model, codes, self.setting, *self.colour.shape[:2])
-
-    def _layers(self, payloads: list[bytes], below: np.ndarray, drawing: Drawing | None) -> Layers:
-        pixels = below if drawing is None else drawing.over(below)
-        size = sum(map(len, payloads)) + (0 if drawing is None else len(drawing.data))
-        return Layers(payloads, drawing, pixels, float(self._errors(pixels).sum()) + self._price(8 * size))
+    def _tried(self, layers: Layers, codes: PictureCodes | None = None) -> _Tried:
+        pixels = self.colour
+        if codes is not None:
+            pixels = painted(self.model, codes, self.setting, *pixels.shape[:2])
+        if layers.drawing is not None:
+            pixels = layers.drawing.over(pixels)
+        return _Tried(layers, pixels, self._total(pixels) + self._price(8 * layers.size()))
 
     def _errors(self, pixels: np.ndarray) -> np.ndarray:
-        """(H, W) squared errors in steps, of the mean channel."""
-        squares = (pixels.astype(np.float32) - self.colour) ** 2
-        return squares.sum(2, dtype=np.float64) / (3 * self.setting.step().item() ** 2)
+        """(H, W) squared errors in steps, of the mean channel; row by row, since pictures are large."""
+        errors = np.empty(pixels.shape[:2], np.float32)
+        weight = 1 / (3 * self.setting.step().item() ** 2)
+        for row, (seen, meant) in enumerate(zip(pixels, self.colour, strict=True)):
+            difference = seen.astype(np.float32) - meant
+            errors[row] = (difference * difference).sum(1) * weight
+        return errors
+
+    def _total(self, pixels: np.ndarray) -> float:
+        return float(self._errors(pixels).sum(dtype=np.float64))
 
     def _price(self, bits: float) -> float:
         return self.trade * bits
 
-    def _points(self, plain: Layers) -> Drawing | None:
+    def _points(self, plain: _Tried) -> Drawing | None:
         """Lone pixels that the transform misses by more than it costs to draw them."""
         errors = self._errors(plain.pixels)
         return self._promising(plain, errors, errors > self._price(POINT_BITS))
 
-    def _blocks(self, plain: Layers, codes: PictureCodes) -> Drawing | None:
+    def _blocks(self, plain: _Tried, codes: PictureCodes) -> Drawing | None:
         """Blocks of text and lines: what a drawing of all of them costs, shared out by pixels unlike those
         beside them, against their errors and what their codes cost.
         """
@@ -112,7 +131,7 @@ class LayerEncoder:
         alike[1:] |= (self.colour[1:] == self.colour[:-1]).all(2)
         drawing = _shares(np.where(alike, REPEATED_BITS, 1.0), self._price(8 * len(whole.data)))
         coding = np.log2(1 + np.abs(codes.bands.astype(np.float32))).sum(0)
-        coding *= self._price(8 * sum(map(len, plain.payloads))) / max(coding.sum(), 1)
+        coding *= self._price(8 * plain.layers.size()) / max(coding.sum(), 1)
         transform = _by_block(self._errors(plain.pixels)) + coding
         chosen = _by_block(drawing) < transform
         return self._promising(plain, self._spread(transform / BLOCK**2), self._spread(chosen))
@@ -122,17 +141,17 @@ class LayerEncoder:
         height, width = self.colour.shape[:2]
         return np.repeat(np.repeat(values, BLOCK, 0), BLOCK, 1)[:height, :width]
 
-    def _promising(self, plain: Layers, saved: np.ndarray, drawn: np.ndarray) -> Drawing | None:
+    def _promising(self, plain: _Tried, saved: np.ndarray, drawn: np.ndarray) -> Drawing | None:
         """The cheapest drawing of those pixels, if it promises enough of what they cost today (H, W)."""
         found = [
-            (self._errors(drawing.over(self.colour)).sum() + self._price(8 * len(drawing.data)), drawing)
+            (self._total(drawing.over(self.colour)) + self._price(8 * len(drawing.data)), drawing)
             for drawing in drawings(self.colour, drawn)
             if not drawing.is_whole
         ]
         if not found:
             return None
         cost, drawing = min(found, key=lambda pair: pair[0])
-        return drawing if saved[drawn].sum() - cost > WORTH * plain.cost else None
+        return drawing if saved[drawn].sum(dtype=np.float64) - cost > WORTH * plain.cost else None
 
 
 def painted(model: ImageModel, codes: PictureCodes, setting: Setting, height: int, width: int) -> np.ndarray:
