@@ -138,6 +138,43 @@ def test_planes(data, repeated, level):
     reader.finish()
 
 
+@given(st.sets(st.integers(0, 255), min_size=2, max_size=20), st.integers(1, 3000), st.integers(0, 99))
+def test_planes_of_few_values_take_the_bits_of_their_ranks(values, count, seed):
+    random = np.random.default_rng(seed)
+    plane = random.choice(sorted(values), count).astype(np.uint8)
+    writer = ByteWriter()
+    write_plane(writer, plane, FAST)
+    data = writer.finish()
+    assert (read_plane(ByteReader(data), count) == plane).all()
+    bits = next(width for width in (1, 2, 4, 8) if len(values) <= 2**width)
+    assert len(data) <= count * bits / 8 + len(values) + 3
+
+
+def test_weights_that_were_rounded_once_cost_the_bits_that_are_left():
+    """A low byte of one bit by chance: Zstandard's matches would cost more than it has."""
+    rounded = (torch.randn(2**18).view(torch.int32) & ~127).view(torch.float32)
+    for level, bits in (("quick", 20.2), ("dense", 20.0)):
+        data = compress({"w": rounded.reshape(512, 512)}, Lossless(level))
+        assert same(decompress(data)["w"], rounded.reshape(512, 512))
+        assert 8 * len(data) / rounded.numel() < bits
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\3\0\1\0",
+        b"\3\20" + bytes(range(17)) + b"\0" * 9,
+        b"\3\1\1\0\0",
+        b"\3\2\1\2\3\377\377",
+        b"\3\1\1\2\0\200",
+    ],
+)
+def test_ranks_that_no_encoder_writes_are_refused(data):
+    """One value; seventeen; not in order; a rank too large; a rank behind the last."""
+    with pytest.raises(CorruptFileError):
+        read_plane(ByteReader(data), 8 if len(data) < 6 else 15)
+
+
 @pytest.mark.parametrize("count", [999, 1001, 10**9])
 def test_a_plane_of_another_size_is_refused_before_it_is_unpacked(count):
     writer = ByteWriter()

@@ -37,6 +37,7 @@ TARGETS = {
     "v2-fields": Lossless(),
     "v2-planes": Lossless("quick"),
     "v2-integers": Lossless(),
+    "v2-ranks": Lossless("quick"),
 }
 RULES = {
     "v2-step": (
@@ -47,6 +48,7 @@ RULES = {
     "v2-vectors": (Rule("conv*", Vectors(16, 3, 0.1), "code vectors"), *DEFAULT_RULES),
 }
 DIGESTS = {
+    "v2-ranks": "21e230f66388935b26cd3c7d434cecce5838e120b16b38f6c73df48b561b3098",
     "v2-lossless": "d6e7d8ac10be74bebbbb3945d0432f8ce36c4376c64a4372b48386f428a35f47",
     "v2-step": "078edcd83f28dba70c02fc4966ae92e8f4d7fa3f016ba1c04df705ccedf78215",
     "v2-error": "7e8742b320fc11637ecd36c0549bcdc2e3adbf14e86c9ae85dbd55c59581a479",
@@ -125,7 +127,17 @@ def _state_of_many_integers() -> dict[str, torch.Tensor]:
     return _state() | {"signed": numbers.int(), "unsigned": numbers.abs().to(torch.uint16)}
 
 
+def _state_of_rounded_floats() -> dict[str, torch.Tensor]:
+    """Numbers whose low bytes have two, three and sixteen values."""
+    places = torch.arange(130 * 131, dtype=torch.int64)
+    bits = places * 2654435761 % 2**23
+    patterns = {"two": bits & ~127, "sixteen": bits & ~15, "three": bits & ~255 | places % 3}
+    rounded = {name: (low + 2**29).int().view(torch.float32) for name, low in patterns.items()}
+    return _state() | rounded
+
+
 STATES = {
+    "v2-ranks": _state_of_rounded_floats,
     "v2-integers": _state_of_many_integers,
     "v2-fields": _state_of_many_floats,
     "v2-planes": _state_of_many_floats,

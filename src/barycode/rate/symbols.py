@@ -195,18 +195,21 @@ def _ended(coder: Any) -> bytes:
 
 
 def _coding_order(rows: NDArray[np.int64], tables: FrequencyTables) -> NDArray[np.int64]:
-    """Places by row, stable. Keys of 16 bits make it a radix sort."""
-    return np.argsort(rows.astype(np.uint16 if len(tables) <= 2**16 else np.int64), kind="stable")
+    """Places by row, stable. Keys of at most 16 bits make it a radix sort."""
+    small = np.uint8 if len(tables) <= 2**8 else np.uint16
+    return np.argsort(rows.astype(small if len(tables) <= 2**16 else np.int64, copy=False), kind="stable")
 
 
 def _requests(tables: FrequencyTables, rows: NDArray[np.int64]) -> Iterator[Request]:
     """(places, model, parameters) of the calls that code sorted rows; either way gives the same bytes."""
-    starts = np.flatnonzero(np.diff(rows, prepend=-1)).tolist()
+    if not rows.size:
+        return
+    starts = [0, *(np.flatnonzero(rows[1:] != rows[:-1]) + 1).tolist()]
     if rows.size < SCATTERED * len(starts) and rows.size * tables.alphabet <= SCATTERED_ENTRIES:
         yield slice(0, rows.size), _table_each, (_floats(tables.counts[rows]),)
         return
-    for start, stop in zip(starts, [*starts, rows.size][1:], strict=True):
-        probabilities = _floats(tables.counts[rows[start]])
+    each = _floats(tables.counts[rows[starts]])
+    for start, stop, probabilities in zip(starts, [*starts, rows.size][1:], each, strict=True):
         yield slice(start, stop), _model.Categorical(probabilities, perfect=False, lazy=False), ()
 
 

@@ -5,7 +5,7 @@ of those that are not zero. Steps go with it. A *table* is what is no random wei
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log2
 
@@ -170,28 +170,38 @@ def _scale(values: Tensor) -> float:
 
     At most one entry in FEW_FAR is beyond OUTLIER times the scale.
     """
-    blocks = values.split(BLOCK)
-    count = sum(int(np.count_nonzero(_finite(block))) for block in blocks)
-    if not count:
+    sizes = _Sizes(values)
+    counts, most = zip(*((np.count_nonzero(block), float(block.max())) for block in sizes), strict=True)
+    if not sum(counts):
         return 0.0
-    nonzero = _of_nonzero(blocks, -(-count // SAMPLE))
-    cap = min(
-        WINSOR * float(np.median(nonzero)), max(float(np.abs(_finite(block)).max()) for block in blocks)
-    )
+    cap = min(WINSOR * float(np.median(_of_nonzero(sizes, -(-sum(counts) // SAMPLE)))), max(most))
     # Squares of shares are in range; sums by numpy are the same for any number of threads.
-    shares = (np.minimum(np.abs(_finite(block)), cap) / np.float64(cap) for block in blocks)
-    scale = cap * float((sum(float(np.square(share).sum()) for share in shares) / len(values)) ** 0.5)
-    most = np.abs(_finite(_sample(values, SAMPLE)))
-    far = float(np.partition(most, -(most.size // FEW_FAR) - 1)[-(most.size // FEW_FAR) - 1])
+    squares = sum(float(np.square(np.minimum(block, cap) / np.float64(cap)).sum()) for block in sizes)
+    scale = cap * float((squares / len(values)) ** 0.5)
+    some = np.abs(_finite(_sample(values, SAMPLE)))
+    far = float(np.partition(some, -(some.size // FEW_FAR) - 1)[-(some.size // FEW_FAR) - 1])
     return max(scale, far / OUTLIER)
 
 
-def _of_nonzero(blocks: Sequence[Tensor], stride: int) -> NDArray[np.float64]:
-    """The magnitude of every so many of the entries that are not zero."""
+class _Sizes:
+    """The magnitudes of numbers (n,), n > 0, zero for those that are not finite, block by block each time."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._blocks = values.split(BLOCK)
+        self._only = np.abs(_finite(values)) if len(self._blocks) == 1 else None
+
+    def __iter__(self) -> Iterator[NDArray[np.floating]]:
+        if self._only is not None:
+            yield self._only
+        else:
+            yield from (np.abs(_finite(block)) for block in self._blocks)
+
+
+def _of_nonzero(sizes: Iterable[NDArray], stride: int) -> NDArray[np.float64]:
+    """Every so many of the magnitudes that are not zero."""
     found, seen = [], 0
-    for block in blocks:
-        sizes = np.abs(_finite(block))
-        nonzero = sizes[sizes > 0]
+    for block in sizes:
+        nonzero = block[block > 0]
         found.append(nonzero[-seen % stride :: stride].astype(np.float64))
         seen += len(nonzero)
     return np.concatenate(found)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from barycode.weights.file_format.items import Item
@@ -129,9 +130,17 @@ def _errors(before: Tensor, after: Tensor) -> tuple[float, float, float]:
     """Largest error, sum of squared errors, sum of squares of the finite entries; zeros if there is none."""
     if not before.numel() or bool((to_bits(before) == to_bits(after)).all()):
         return 0.0, 0.0, 0.0
-    exact, decoded = before.double().nan_to_num(0, 0, 0), after.double().nan_to_num(0, 0, 0)
-    difference = (decoded - exact).abs()
-    return float(difference.max()), float(difference.square().sum()), float(exact.square().sum())
+    exact, decoded = _finite(before), _finite(after)
+    with np.errstate(over="ignore"):  # of doubles, squares may be infinite
+        difference = decoded - exact
+        largest = max(float(difference.max()), -float(difference.min()))
+        return largest, float(difference @ difference), float(exact @ exact)
+
+
+def _finite(tensor: Tensor) -> NDArray[np.float64]:
+    """The entries (n,), zero for those that are not finite."""
+    entries = tensor.double().flatten().numpy()
+    return entries if np.isfinite(entries).all() else np.nan_to_num(entries, nan=0, posinf=0, neginf=0)
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -1,7 +1,8 @@
-"""Columns of bytes, each in the cheapest way: one value, as they are, or by Zstandard.
+"""Columns of bytes, each in the cheapest way: one value, as they are, by Zstandard, ranks of few values.
 
 For bytes whose bits say little about each other, Zstandard's entropy coder does what there is to do, at the
-speed of memory; where tensors repeat themselves, its matches find that.
+speed of memory; where tensors repeat themselves, its matches find that. Of few values it finds matches that
+cost more than ranks of one, two or four bits: the low bytes of weights that were rounded once.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from barycode.container import ByteReader, ByteWriter
 from barycode.errors import CorruptFileError
 
-CONSTANT, RAW, PACKED = range(3)
+CONSTANT, RAW, PACKED, RANKS = range(4)
+MOST_RANKED = 16  # values
 SAMPLE = 2**15
 WORTH = 0.985  # of a plane's bytes: packed below
 FAST = 1
@@ -27,12 +29,20 @@ def write_plane(writer: ByteWriter, plane: NDArray[np.uint8], level: int = FAST)
         writer.u8(CONSTANT)
         writer.u8(int(plane[0]))
         return
+    least = WORTH * plane.size
+    ranked = _ranked(plane)
+    if ranked is not None:
+        least = min(least, len(ranked))
     if level > FAST or _promising(plane):
         packed = _compressor(level).compress(plane.data)
-        if len(packed) < WORTH * plane.size:
+        if len(packed) < least:
             writer.u8(PACKED)
             writer.blob(packed)
             return
+    if ranked is not None and len(ranked) == least:
+        writer.u8(RANKS)
+        writer.raw(ranked)
+        return
     writer.u8(RAW)
     writer.raw(plane.tobytes())
 
@@ -46,6 +56,8 @@ def read_plane(reader: ByteReader, count: int) -> NDArray[np.uint8]:
         return np.frombuffer(reader.raw(count), np.uint8)
     if way == PACKED:
         return _unpacked(reader.blob(), count)
+    if way == RANKS:
+        return _of_ranks(reader, count)
     raise CorruptFileError(f"Bytes of a tensor are stored in way {way}, which does not exist: damaged file.")
 
 
@@ -54,6 +66,40 @@ def planes_of(values: NDArray, planes: Iterable[int]) -> list[NDArray[np.uint8]]
     columns = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
     split = columns.view(np.uint8).reshape(len(values), -1)
     return [np.ascontiguousarray(split[:, place]) for place in planes]
+
+
+def _ranked(plane: NDArray[np.uint8]) -> bytes | None:
+    """How many values less one, the values in order, the ranks of the bytes; None for many values."""
+    if np.count_nonzero(np.bincount(plane[:: -(-plane.size // SAMPLE)])) > MOST_RANKED:
+        return None
+    values = np.flatnonzero(np.bincount(plane)).astype(np.uint8)
+    if len(values) > MOST_RANKED:
+        return None
+    ranks = np.zeros(256, np.uint8)
+    ranks[values] = np.arange(len(values))
+    width = _rank_bits(len(values))
+    split = np.pad(ranks[plane], (0, -plane.size % (8 // width))).reshape(-1, 8 // width)
+    joined = sum(split[:, place] << np.uint8(width * place) for place in range(8 // width))
+    return bytes([len(values) - 1]) + values.tobytes() + np.asarray(joined, np.uint8).tobytes()
+
+
+def _of_ranks(reader: ByteReader, count: int) -> NDArray[np.uint8]:
+    number = reader.u8() + 1
+    if not 2 <= number <= MOST_RANKED:
+        raise CorruptFileError(f"Bytes of a tensor are ranks of {number} values: the file is damaged.")
+    values = np.frombuffer(reader.raw(number), np.uint8)
+    width = _rank_bits(number)
+    joined = np.frombuffer(reader.raw(-(-count * width // 8)), np.uint8)
+    split = joined[:, None] >> np.arange(0, 8, width, dtype=np.uint8) & np.uint8(2**width - 1)
+    ranks = split.ravel()
+    if ranks.max() >= number or ranks[count:].any() or (values[1:] <= values[:-1]).any():
+        raise CorruptFileError("Ranks of bytes are not those that an encoder writes: the file is damaged.")
+    return values[ranks[:count]]
+
+
+def _rank_bits(values: int) -> int:
+    """One, two or four: ranks do not cross bytes."""
+    return 1 if values == 2 else 2 if values <= 4 else 4
 
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:

@@ -26,6 +26,7 @@ from barycode.weights.quantization.trellis import (
 
 PIECE = 2**20  # codes that run together
 TIME = 64  # codes in a lane
+TURNED = 256  # lanes
 PILOT = 2**16  # codes that are chosen first, to learn what codes cost
 CLASSES = 40
 ZERO_CLASS = 16  # the class of a mean magnitude of one code
@@ -92,8 +93,7 @@ class CodeCoder:
         start: int,
     ) -> NDArray[np.int32]:
         """The codes of the best path, at prices that a pilot on some lanes has learned."""
-        padding = (0, TIME * _lanes(len(weights)) - len(weights))
-        targets, rows = (np.pad(array, padding).reshape(-1, TIME).T.copy() for array in (weights, classes))
+        targets, rows = _in_lanes(weights), _in_lanes(classes)
         stride = max(targets.size // PILOT, 1)
         some = np.ascontiguousarray(targets[:, ::stride]), np.ascontiguousarray(rows[:, ::stride])
         tables = self._tables.copy()
@@ -103,29 +103,46 @@ class CodeCoder:
             lanes = Lanes(matrices, start, targets.shape[1], TIME)
             fed = sweep(targets.T, rows.T, _prices(tables, shift, FED_TRADE), lanes)
             return fed.ravel()[: len(weights)]
-        return best_path(targets, rows, _prices(tables, shift, TRADE)).T.ravel()[: len(weights)]
+        return _in_sequence(best_path(targets, rows, _prices(tables, shift, TRADE)), len(weights))
 
     def _piece(
         self, exchange: Exchange, classes: NDArray, codes: NDArray | None, on_trellis: bool, shift: int
     ) -> NDArray[np.int32]:
-        mask = 2**shift - 1
-        low = exchange.uniform(len(classes), shift, None if codes is None else codes & mask)
-        result, states = np.empty(len(classes), np.int32), np.zeros(_lanes(len(classes)), np.uint8)
-        for time in range(min(TIME, len(classes))):
-            call = slice(time, None, TIME)
-            states = states[: len(classes[call])]
-            grids = grid_of(states) if on_trellis else np.full_like(states, PLAIN)
-            rows = _rows(classes[call], grids)
-            high = exchange.signed(self._tables.tables, rows, None if codes is None else codes[call] >> shift)
-            self._tables.learn_signed(high, rows)
-            taken = (high << shift) + low[call].astype(np.int32)
-            result[call] = points(taken, grids) if on_trellis else taken
-            states = advance(states, taken) if on_trellis else states
-        return result
+        count = len(classes)
+        low = exchange.uniform(count, shift, None if codes is None else codes & 2**shift - 1)
+        low, rows = _in_lanes(low.astype(np.int32)), _in_lanes(classes)
+        source = None if codes is None else _in_lanes(codes >> shift)
+        result, states = np.empty(rows.shape, np.int32), np.zeros(rows.shape[1], np.uint8)
+        for time in range(min(TIME, count)):
+            live = slice(_lanes(count - time))  # the last lane may end before the others
+            grids = grid_of(states[live]) if on_trellis else np.full_like(states[live], PLAIN)
+            contexts = _rows(rows[time, live], grids)
+            own = None if source is None else source[time, live]
+            high = exchange.signed(self._tables.tables, contexts, own)
+            self._tables.learn_signed(high, contexts)
+            taken = (high << shift) + low[time, live] if shift else high
+            result[time, live] = points(taken, grids) if on_trellis else taken
+            states = advance(states[live], taken) if on_trellis else states
+        return _in_sequence(result, count)
 
 
-def _rows(classes: NDArray, families: NDArray) -> NDArray[np.int64]:
-    return classes + families.astype(np.int64) * CLASSES
+def _rows(classes: NDArray[np.uint8], families: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return classes + families * np.uint8(CLASSES)
+
+
+def _in_lanes(sequence: NDArray) -> NDArray:
+    """A sequence (n,) as (TIME, lanes), zeros behind it."""
+    padding = (0, TIME * _lanes(len(sequence)) - len(sequence))
+    rows = np.pad(sequence, padding).reshape(-1, TIME)
+    lanes = np.empty((TIME, len(rows)), sequence.dtype)
+    for start in range(0, len(rows), TURNED):  # what is turned together stays in the cache
+        lanes[:, start : start + TURNED] = rows[start : start + TURNED].T
+    return lanes
+
+
+def _in_sequence(lanes: NDArray, count: int) -> NDArray:
+    """The first `count` entries of lanes (TIME, n), lane by lane."""
+    return lanes.T.ravel()[:count]
 
 
 def _prices(tables: AdaptiveTables, shift: int, trade: float) -> Prices:

@@ -22,9 +22,12 @@ class Metered:
     def signed(self, tables: FrequencyTables, rows: NDArray, values: Integers | None) -> Integers:
         values = self._exchange.signed(tables, rows, values)
         limit = tables.alphabet // 2
-        excess = np.maximum(np.abs(values.astype(np.int64)) - limit + 1, 0)  # 0: no escape
-        escape = np.where(excess > 0, 2 * np.log2(np.maximum(excess, 1)).astype(np.int64) + 1, 0)
-        self._spent.append(tables.code_lengths()[rows, values.clip(-limit, limit) + limit] + escape)
+        places = values.clip(-limit, limit) + limit + rows.astype(np.int64) * tables.alphabet
+        bits = tables.code_lengths().ravel().take(places)
+        escaped = np.flatnonzero(np.abs(values) >= limit)
+        excess = np.abs(values[escaped].astype(np.int64)) - limit + 1
+        bits[escaped] += 2 * np.log2(excess).astype(np.int64) + 1
+        self._spent.append(bits)
         return values
 
     def uniform(self, count: int, bits: int, values: NDArray | None) -> NDArray[np.int64]:

@@ -22,7 +22,6 @@ from barycode.weights.quantization.trellis import (
     UNREACHED,
     Prices,
     grids_along,
-    options,
     points,
 )
 
@@ -191,8 +190,38 @@ def _options(
     costs = np.empty((STATES, 2, count), np.float32)
     repeated, heavy = np.tile(classes, STATES // GRIDS), np.tile(weights, STATES // GRIDS)
     for grid in range(GRIDS):
-        found = options(np.abs(aims[grid::GRIDS]).ravel(), grid, repeated, prices, heavy)
+        found = _of_grid(np.abs(aims[grid::GRIDS]).ravel(), grid, repeated, prices, heavy)
         for parity, (cost, magnitude) in enumerate(found):
             costs[grid::GRIDS, parity] = cost.reshape(-1, count)
             magnitudes[grid::GRIDS, parity] = np.reshape(magnitude, (-1, count))
     return magnitudes, costs
+
+
+def _of_grid(
+    size: NDArray, grid: int, classes: NDArray, prices: Prices, weights: Floats
+) -> tuple[tuple, tuple]:
+    """(costs, magnitudes) (lanes,) of the best even and the best odd code of a grid for sizes (lanes,).
+
+    `weights` (lanes,) are what a squared step of error costs.
+    """
+
+    def priced(magnitudes: NDArray) -> tuple[NDArray[np.float32], NDArray]:
+        reached = (2 * magnitudes - np.minimum(magnitudes, grid)).astype(np.float32)
+        errors = (size - reached) ** 2 * weights
+        return errors + prices.costs(magnitudes, classes, grid), magnitudes
+
+    below = ((size + grid) * np.float32(0.5)).astype(np.int32)
+    low, high = priced(below), priced(below + 1)
+    smaller = np.maximum(below - 1, 1 - (below & 1))  # of high's parity; for below = 0 it is 1 again
+    high = _cheaper(high, priced(smaller))
+    is_even = (below & 1) == 0
+    even = _cheaper(_pick(is_even, low, high), priced(np.zeros_like(below)))
+    return even, _pick(is_even, high, low)
+
+
+def _cheaper(one: tuple, other: tuple) -> tuple:
+    return _pick(one[0] <= other[0], one, other)
+
+
+def _pick(first: NDArray, one: tuple, other: tuple) -> tuple:
+    return tuple(np.where(first, a, b) for a, b in zip(one, other, strict=True))

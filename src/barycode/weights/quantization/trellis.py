@@ -5,6 +5,7 @@ as either, so a path of codes comes closer to the weights than one grid can at t
 Fischer 1990). Zero is on both, so that it stays cheap. Eight states; lanes run side by side from state 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ STATES = 8
 NEXT = np.array([[0, 1], [2, 3], [5, 4], [7, 6], [1, 0], [3, 2], [4, 5], [6, 7]], np.uint8)
 GRIDS = 2
 OPTIONS = 2 * GRIDS  # the best even and the best odd code of each grid
+TOGETHER = 2**13  # lanes whose costs stay in the cache
 UNREACHED = np.float32(1e30)
 
 
@@ -30,7 +32,7 @@ def points(codes: NDArray, grids: NDArray) -> NDArray[np.int32]:
 
 def advance(states: NDArray[np.uint8], codes: NDArray) -> NDArray[np.uint8]:
     """The states (lanes,) after codes (lanes,)."""
-    return NEXT[states, codes & 1]
+    return NEXT.ravel().take(states << 1 | (codes & 1).astype(np.uint8))
 
 
 def grids_along(codes: NDArray) -> NDArray[np.uint8]:
@@ -56,13 +58,15 @@ class Prices:
 
     def costs(self, magnitudes: NDArray[np.int32], classes: NDArray, grid: int) -> NDArray[np.float32]:
         """lambda * bits of magnitudes (lanes,) of classes (lanes,) on a grid."""
-        rows, columns = self.bits.shape
-        of_grid = (
-            np.float32(self.trade) * self.bits[grid * rows // GRIDS : (grid + 1) * rows // GRIDS].ravel()
-        )
+        columns = self.bits.shape[1]
         places = np.minimum(magnitudes >> self.shift, columns - 1)
         places += classes.astype(np.int32) * columns
-        return of_grid.take(places)
+        return (np.float32(self.trade) * self.of_grid(grid)).ravel().take(places)
+
+    def of_grid(self, grid: int) -> NDArray[np.float32]:
+        """The bits (classes, L + 1) of one grid."""
+        rows = len(self.bits) // GRIDS
+        return self.bits[grid * rows : (grid + 1) * rows]
 
 
 def best_path(targets: NDArray[np.float32], classes: NDArray, prices: Prices) -> NDArray[np.int32]:
@@ -70,16 +74,14 @@ def best_path(targets: NDArray[np.float32], classes: NDArray, prices: Prices) ->
 
     targets: weights in steps, float32 (time, lanes); classes: integers of that shape. Returns codes likewise.
     """
-    time, lanes = targets.shape
-    total = np.full((STATES, lanes), UNREACHED)
-    total[0] = 0
-    choices = np.empty((time, OPTIONS, lanes), np.int32)
-    origins = np.empty((time, STATES, lanes), bool)
-    for t in range(time):
-        choices[t], costs = _options(np.abs(targets[t]), classes[t], prices)
-        total, origins[t] = _extend(total, costs)
+    codes = np.empty(targets.shape, np.int32)
+    options = [_Option(grid, parity, prices) for grid in range(GRIDS) for parity in (0, 1)]
+    for start in range(0, targets.shape[1], TOGETHER):
+        lanes = slice(start, start + TOGETHER)
+        codes[:, lanes] = _best_magnitudes(np.abs(targets[:, lanes]), classes[:, lanes], options)
     # A weight of zero may take an odd code too: the parities have to stay those of the path.
-    return np.where(targets < 0, -1, 1).astype(np.int32) * _trace_back(total, choices, origins)
+    np.negative(codes, out=codes, where=targets < 0)
+    return codes
 
 
 def _predecessors() -> NDArray[np.int64]:
@@ -89,65 +91,103 @@ def _predecessors() -> NDArray[np.int64]:
 
 
 PREDECESSORS = _predecessors()
-_OPTION = (
-    GRIDS * (PREDECESSORS[..., 0] & 1) + PREDECESSORS[..., 1]
-)  # option of each predecessor: 2 * grid + parity
+_OPTION = GRIDS * (PREDECESSORS[..., 0] & 1) + PREDECESSORS[..., 1]  # of each: 2 * grid + parity
 
 
-def _options(size: NDArray, classes: NDArray, prices: Prices) -> tuple[NDArray, NDArray]:
-    """Best magnitudes and their costs (OPTIONS, lanes), at 2 * grid + parity."""
-    magnitudes = np.empty((OPTIONS, len(size)), np.int32)
-    costs = np.empty((OPTIONS, len(size)), np.float32)
-    for grid in range(GRIDS):
-        for parity, (cost, magnitude) in enumerate(options(size, grid, classes, prices)):
-            costs[2 * grid + parity], magnitudes[2 * grid + parity] = cost, magnitude
-    return magnitudes, costs
+_OFFSETS = np.array([0, 0.5, -0.25, 0.25], np.float32)  # of the points of each option from its ranks
+_ROUNDING = np.float32(0.5) - _OFFSETS
 
 
-def options(
-    size: NDArray, grid: int, classes: NDArray, prices: Prices, weights: NDArray | None = None
-) -> tuple[tuple, tuple]:
-    """(costs, magnitudes) (lanes,) of the best even and the best odd code of a grid for sizes (lanes,).
+class _Option:
+    """The codes of one grid and parity: their points are four steps apart, so the nearest is a rounding away.
 
-    `weights` (lanes,) are what a squared step of error costs, 1 if not given.
+    Sizes, points and costs are in units of four steps and their square. A code is 2 * rank + parity.
     """
 
-    def priced(magnitudes: NDArray) -> tuple[NDArray[np.float32], NDArray]:
-        reached = (2 * magnitudes - np.minimum(magnitudes, grid)).astype(np.float32)
-        errors = (size - reached) ** 2
-        return (errors if weights is None else errors * weights) + prices.costs(
-            magnitudes, classes, grid
-        ), magnitudes
+    def __init__(self, grid: int, parity: int, prices: Prices) -> None:
+        self._number = GRIDS * grid + parity
+        self._first = np.float32((2 - grid) * parity / 4)  # the point of rank 0
+        self._offset = _OFFSETS[self._number]  # of the points of all other ranks
+        bits = prices.of_grid(grid) * np.float32(prices.trade / 16)
+        self._drop = max(prices.shift - 1, 0)  # low bits of ranks that no price depends on
+        if prices.shift:
+            near = lower = bits  # of the code below, whose price is the same but for a few
+        else:
+            even = np.pad(bits, ((0, 0), (0, bits.shape[1] % 2)), mode="edge")[:, parity::2]
+            near = np.concatenate([even, bits[:, -1:], bits[:, -1:]], 1)
+            lower = np.concatenate([even[:, :1], even, bits[:, -1:]], 1)
+        self.columns = near.shape[1]
+        self._near, self._lower = near.ravel(), lower.ravel()
 
-    below = ((size + grid) * np.float32(0.5)).astype(np.int32)
-    low, high = priced(below), priced(below + 1)
-    smaller = np.maximum(below - 1, 1 - (below & 1))  # of high's parity; for below = 0 it is 1 again
-    high = _cheaper(high, priced(smaller))
-    is_even = (below & 1) == 0
-    even = _cheaper(_pick(is_even, low, high), priced(np.zeros_like(below)))
-    return even, _pick(is_even, high, low)
+    def costs(
+        self, sizes: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The least cost of a code for sizes (lanes,), and whether the code below the nearest has it."""
+        ranks = np.floor(sizes + _ROUNDING[self._number])
+        places = ranks.astype(np.int64)
+        if self._drop:
+            places >>= self._drop
+        np.minimum(places, self.columns - 1, out=places)
+        places += rows
+        near = np.maximum(ranks + self._offset, self._first)
+        near -= sizes
+        near *= near
+        near += self._near.take(places)
+        ranks += self._offset - np.float32(1)
+        lower = np.maximum(ranks, self._first, out=ranks)
+        lower -= sizes
+        lower *= lower
+        lower += self._lower.take(places)
+        return np.minimum(near, lower), lower < near
 
 
-def _cheaper(one: tuple, other: tuple) -> tuple:
-    return _pick(one[0] <= other[0], one, other)
+def _best_magnitudes(
+    sizes: NDArray[np.float32], classes: NDArray, options: Sequence[_Option]
+) -> NDArray[np.int32]:
+    time, lanes = sizes.shape
+    quarters = sizes * np.float32(0.25)
+    total = np.full((STATES, lanes), UNREACHED)
+    total[0] = 0
+    lower = np.empty((time, OPTIONS, lanes), bool)
+    origins = np.empty((time, STATES, lanes), bool)
+    for t in range(time):
+        rows = classes[t].astype(np.int64) * options[0].columns
+        costs = []
+        for number, option in enumerate(options):
+            cost, lower[t, number] = option.costs(quarters[t], rows)
+            costs.append(cost)
+        total = _extend(total, costs, origins[t])
+    return _trace_back(total, origins, lower, quarters)
 
 
-def _pick(first: NDArray, one: tuple, other: tuple) -> tuple:
-    return tuple(np.where(first, a, b) for a, b in zip(one, other, strict=True))
+def _extend(
+    total: NDArray[np.float32], costs: Sequence[NDArray[np.float32]], origins: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Costs (STATES, lanes) of the best paths one code longer; `origins` is told if by the second way."""
+    longer = np.empty_like(total)
+    for state, ((one, _), (other, _)) in enumerate(PREDECESSORS.tolist()):
+        first = total[one] + costs[_OPTION[state, 0]]
+        second = total[other] + costs[_OPTION[state, 1]]
+        np.less(second, first, out=origins[state])
+        np.minimum(first, second, out=longer[state])
+    return longer
 
 
-def _extend(total: NDArray, costs: NDArray) -> tuple[NDArray, NDArray]:
-    """Costs of the best paths one code longer, (STATES, lanes), and which predecessor each came by."""
-    first, second = (total[PREDECESSORS[:, i, 0]] + costs[_OPTION[:, i]] for i in (0, 1))
-    return np.minimum(first, second), second < first
-
-
-def _trace_back(total: NDArray, choices: NDArray, origins: NDArray) -> NDArray[np.int32]:
-    codes = np.empty((len(choices), total.shape[1]), np.int32)
+def _trace_back(
+    total: NDArray[np.float32],
+    origins: NDArray[np.bool_],
+    lower: NDArray[np.bool_],
+    quarters: NDArray[np.float32],
+) -> NDArray[np.int32]:
+    codes = np.empty(quarters.shape, np.int32)
     lanes = np.arange(total.shape[1])
+    count = len(lanes)
     state = total.argmin(0)
-    for t in reversed(range(len(choices))):
-        came = origins[t, state, lanes].astype(np.int64)
-        codes[t] = choices[t, _OPTION[state, came], lanes]
-        state = PREDECESSORS[state, came, 0]
+    for t in reversed(range(len(codes))):
+        way = state * 2 + origins[t].ravel().take(state * count + lanes)
+        taken = _OPTION.ravel().take(way)
+        ranks = np.floor(quarters[t] + _ROUNDING.take(taken)).astype(np.int32)
+        ranks -= lower[t].ravel().take(taken * count + lanes)
+        codes[t] = 2 * ranks + (taken & 1)
+        state = PREDECESSORS[..., 0].ravel().take(way)
     return codes
