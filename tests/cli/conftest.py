@@ -52,7 +52,8 @@ def stored(monkeypatch):
 
     monkeypatch.setattr(barycode.images, "compress", compress)
     monkeypatch.setattr(barycode.images, "decompress", decompress)
-    monkeypatch.setattr(barycode.images.codec, "read_header", lambda _: SimpleNamespace(mode="RGB"))
+    header = SimpleNamespace(mode="RGB", width=16, height=12, index=0)
+    monkeypatch.setattr(barycode.images.codec, "read_header", lambda _: header)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import barycode.images
 from barycode.container import unpack
 from barycode.evaluation.metrics import ssimulacra2
 from barycode.images import BitsPerPixel, Likeness, Psnr, Size
+from barycode.images.steps import INDEX_RANGE
 from barycode.progress import watched
 
 pytestmark = pytest.mark.usefixtures("stored")
@@ -209,6 +211,14 @@ def test_a_large_file_shows_how_far_it_is(run, photos, monkeypatch, terminal, se
     assert ("coding tiles" in outcome.err) == terminal
     assert ("a.bary" in outcome.out) == (not several)
     assert "coding tiles" not in outcome.out
+
+
+@pytest.mark.parametrize(("index", "told"), [(INDEX_RANGE[0], True), (INDEX_RANGE[0] + 1, False)])
+def test_a_size_that_the_finest_steps_do_not_fill_is_told(run, photos, index, told, monkeypatch):
+    header = SimpleNamespace(index=index)
+    monkeypatch.setattr("barycode.images.codec.read_header", lambda _: header)
+    outcome = run("compress", photos / "a.png", "--size", "1MB")
+    assert ("far below the size asked for" in outcome.out) == told
 
 
 @pytest.mark.parametrize("name", ["x.tflite", "x.GGML", "weights.h5", "array.npy"])

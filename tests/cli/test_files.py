@@ -6,10 +6,13 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from barycode.cli import pictures
 from barycode.cli.sizes import read_size, shown_size
+from barycode.errors import InvalidInputError
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -164,7 +167,8 @@ def test_transparency_is_not_dropped_in_silence(run, photo, tmp_path, monkeypatc
     from types import SimpleNamespace
 
     run("compress", photo, "-o", tmp_path / "c.bary")
-    monkeypatch.setattr("barycode.images.codec.read_header", lambda _: SimpleNamespace(mode="RGBA"))
+    header = SimpleNamespace(mode="RGBA", width=16, height=12)
+    monkeypatch.setattr("barycode.images.codec.read_header", lambda _: header)
     for suffix in (".jpg", ".ppm"):
         outcome = run("decompress", tmp_path / "c.bary", "-o", tmp_path / f"o{suffix}")
         assert outcome.code == 1
@@ -178,6 +182,54 @@ def test_what_a_format_loses_is_told(run, tmp_path):
     run("compress", tmp_path / "p.png")
     assert "JPEG loses a little" in run("decompress", tmp_path / "p.bary", "-o", tmp_path / "o.jpg").out
     assert "BMP keeps no exif" in run("decompress", tmp_path / "p.bary", "-o", tmp_path / "o.bmp").out
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_every_format_keeps_every_pixel_or_says_that_it_does_not(mode):
+    """Of all that Pillow and its plugins write; of a name that promises other pixels, too."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, len(mode)), np.uint8)
+    image = Image.fromarray(noise[:, :, 0] if mode == "L" else noise, mode)
+    written = set()
+    for suffix, name in pictures.written().items():
+        if suffix == ".bary":  # the command refuses it: it would be compressed again
+            continue
+        try:
+            pictures.check_writable(suffix, mode, image.size)
+            data, notes = pictures.picture_bytes(image, suffix)
+        except InvalidInputError:
+            continue
+        written.add(name)
+        with Image.open(io.BytesIO(data)) as back:
+            same = np.array_equal(np.asarray(back.convert("RGBA")), np.asarray(image.convert("RGBA")))
+        assert same or any("loses a little" in note for note in notes), suffix
+        assert mode == "L" or suffix not in {".pgm", ".pbm"}
+    assert {"PNG", "TIFF", "WEBP", "GIF"} <= written
+
+
+@pytest.mark.parametrize(("suffix", "side"), [(".webp", 16384), (".ico", 257), (".jpg", 65536)])
+def test_a_picture_too_large_for_a_format_is_refused_before_work(suffix, side):
+    pictures.check_writable(suffix, "RGB", (side - 1, 1))
+    with pytest.raises(InvalidInputError, match=f"hold at most {side - 1} pixels a side"):
+        pictures.check_writable(suffix, "RGB", (1, side))
+
+
+def test_an_input_without_a_name_is_not_this_folder(run, photos, monkeypatch):
+    """Of a variable of the shell that is not set."""
+    monkeypatch.chdir(photos)
+    for command in ("compress", "decompress"):
+        outcome = run(command, "")
+        assert outcome.code == 1
+        assert "empty name" in outcome.err
+    assert not list(photos.rglob("*.bary"))
+
+
+def test_pictures_of_phones_in_folders(run, tmp_path):
+    """JPEG by its first bytes, and Pillow opens no format of that name."""
+    image = Image.new("RGB", (8, 8))
+    image.save(tmp_path / "a.mpo", save_all=True, append_images=[image])
+    outcome = run("compress", tmp_path)
+    assert outcome.code == 0
+    assert "the first of 2 frames" in outcome.out
 
 
 @pytest.mark.parametrize(("size", "text"), [

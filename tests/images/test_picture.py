@@ -65,6 +65,22 @@ def test_sixteen_bits_of_a_tiff_and_of_a_ppm_are_refused():
         read_picture(Image.open(io.BytesIO(b"P6 2 2 65535\n" + bytes(24))))
 
 
+@pytest.mark.parametrize("largest", [1023, 65535])
+def test_sixteen_bits_of_a_grey_ppm_are_cut_where_that_is_asked_for(largest):
+    """Pillow reads them as 32 bits of which 16 count."""
+    data = np.array([[0, largest]], ">u2").tobytes()
+    image = Image.open(io.BytesIO(b"P5 2 1 %d\n" % largest + data))
+    assert read_picture(image, flatten=True).colour[0, :, 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_thirty_two_bits_are_refused_without_advice_that_fails(mode):
+    stream = io.BytesIO()
+    Image.new(mode, (3, 3)).save(stream, "TIFF")
+    with pytest.raises(InvalidInputError, match=r"convert it first\.$"):
+        read_picture(opened(stream))
+
+
 def test_ten_bits_of_an_avif_are_refused():
     stream = io.BytesIO()
     FRAMES[0].save(stream, "AVIF")

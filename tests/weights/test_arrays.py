@@ -1,11 +1,14 @@
 """Checkpoints of other programs: NumPy archives, ONNX initialisers, GGUF tensors; state dicts by key."""
 
+import io
 import json
+import warnings
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from barycode import weights
 from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError, MissingDataError
@@ -37,6 +40,47 @@ def test_npz_there_and_back(archive, tmp_path, run, again):
     assert run("decompress", tmp_path / "a.bary", "-o", tmp_path / f"b{again}").code == 0
     source = open_source(tmp_path / f"b{again}")
     assert all(same(source.load(name), after[name]) for name in archive)
+
+
+def test_nothing_of_an_archive_is_left_out_in_silence(tmp_path, run):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in ("a.npy", "README.txt"):
+            stream = io.BytesIO()
+            np.save(stream, np.eye(3))
+            archive.writestr(name, stream.getvalue())
+    assert "left out: README.txt" in run("compress", tmp_path / "a.npz").err
+    assert "would lose it (README.txt)" in run("compress", tmp_path / "a.npz", "--lossless", "--force").err
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            archive.writestr("a.npy", stream.getvalue())
+    assert "Two tensors are called 'a'" in run("compress", tmp_path / "b.npz").err
+    assert not (tmp_path / "b.bary").exists()
+
+
+def test_networks_on_standard_input(tmp_path, run, monkeypatch):
+    """Their kind is that of their first bytes, and an error does not name the file that holds them."""
+    tensors = {"a": np.eye(9, dtype=np.float32)}
+    np.savez(tmp_path / "a.npz", **tensors)
+    torch.save({"a": torch.eye(9)}, tmp_path / "a.pt")
+    torch.save({"a": torch.eye(9)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    save_file({"a": torch.eye(9)}, tmp_path / "a.safetensors")
+    for name in ("a.npz", "a.pt", "old.pt", "a.safetensors"):
+        stream = io.TextIOWrapper(io.BytesIO((tmp_path / name).read_bytes()))
+        monkeypatch.setattr("sys.stdin", stream)
+        assert run("compress", "-", "-o", tmp_path / "a.bary", "--force").code == 0
+        assert torch.equal(weights.load(tmp_path / "a.bary")["a"], torch.eye(9))
+        half = (tmp_path / name).read_bytes()[:150]
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(half)))
+        outcome = run("compress", "-", "-o", tmp_path / "b.bary")
+        assert outcome.code == 1
+        assert outcome.err.startswith("barycode: standard input")
+        assert "/proc" not in outcome.err
+
+
+def test_json_that_is_no_index(tmp_path, run):
+    (tmp_path / "config.json").write_text("{}")
+    assert "config.json is no checkpoint: the index" in run("compress", tmp_path / "config.json").err
 
 
 def test_npz_of_objects_is_refused(tmp_path):
@@ -96,6 +140,32 @@ def test_onnx_initialisers_and_constants(tmp_path, run):
     (tmp_path / "bad.onnx").write_bytes(b"\xff" * 50)
     with pytest.raises(CorruptFileError, match="ONNX"):
         open_source(tmp_path / "bad.onnx")
+
+
+def test_onnx_models_without_tensors_are_no_networks(tmp_path, run):
+    """An empty file is a sound message of no fields."""
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    assert "it has no graph" in run("compress", tmp_path / "empty.onnx").err
+    value = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+
+    def save(name, tensors, **others):
+        graph = onnx.helper.make_graph([node], "g", [], [value], tensors, **others)
+        onnx.save(onnx.helper.make_model(graph), tmp_path / name)
+
+    save("nothing.onnx", [])
+    assert "neither initialisers nor constants" in run("compress", tmp_path / "nothing.onnx").err
+    matrix = onnx.numpy_helper.from_array(np.eye(3), "w")
+    save("twice.onnx", [matrix, matrix])
+    assert "Two tensors are called 'w'" in run("compress", tmp_path / "twice.onnx").err
+    indices = onnx.numpy_helper.from_array(np.array([3]), "i")
+    values = onnx.numpy_helper.from_array(np.ones(1, np.float32), "s")
+    sparse = onnx.helper.make_sparse_tensor(values, indices, [9])
+    save("sparse.onnx", [matrix], sparse_initializer=[sparse])
+    assert "would lose it (s)" in run("compress", tmp_path / "sparse.onnx", "--lossless").err
+    assert not list(tmp_path.glob("*.bary"))
+    assert "left out: s." in run("compress", tmp_path / "sparse.onnx").err
 
 
 def test_gguf_tensors(tmp_path, run):

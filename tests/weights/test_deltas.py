@@ -1,5 +1,7 @@
 """Fine-tuned networks as differences to their base."""
 
+import json
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,9 +9,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from barycode import weights
-from barycode.errors import BarycodeError, InvalidInputError
+from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError
 from barycode.weights import Lossless, RelativeError, compress, decompress
-from barycode.weights.deltas import bit_difference, bit_sum
+from barycode.weights.checkpoints.sources import StateDict
+from barycode.weights.deltas import BASE, bit_difference, bit_sum, fingerprint
+from barycode.weights.file_format.number_formats import FLOATS, element_bytes
 from weights.networks import network, same
 
 
@@ -92,10 +96,57 @@ def test_on_the_command_line(pair, tmp_path, run):
     outcome = run("decompress", tmp_path / "tuned.bary", "-o", tmp_path / "again.safetensors")
     assert outcome.code == 1
     assert "--base" in outcome.err
+    assert "the difference to the network with the SHA-256" in run("info", tmp_path / "tuned.bary").out
     again = ("decompress", tmp_path / "tuned.bary", "-o", tmp_path / "again.safetensors")
     assert run(*again, "--base", tmp_path / "base.safetensors").code == 0
     after = load_file(tmp_path / "again.safetensors")
     assert all(same(after[name], tuned[name]) for name in tuned)
+
+
+@pytest.mark.parametrize("target", [RelativeError(0.02), Lossless()])
+@pytest.mark.parametrize("dtype", [dtype for dtype in FLOATS if element_bytes(dtype) == 1])
+def test_floats_without_arithmetic(dtype, target):
+    """Their bits are subtracted, which is lossless."""
+    generator = torch.Generator().manual_seed(0)
+    base = {
+        "a": torch.randn(60, 50, generator=generator).to(dtype),
+        "b": torch.randn(60, 50, generator=generator),
+    }
+    tuned = {"a": (base["a"].float() * 1.01).to(dtype), "b": base["b"] * 1.01}
+    data = compress(tuned, target, base=base)
+    assert len(data) < 0.8 * len(compress(tuned, target))
+    after = decompress(data, base=base)
+    assert same(after["a"], tuned["a"])
+    assert float((after["b"] - tuned["b"]).norm() / tuned["b"].norm()) < 0.001
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"bits": ["a"], "values": []}, "another type"),
+        ({"bits": [], "values": ["f8"]}, "another type"),
+        ({"bits": [], "values": ["half"]}, "another type"),
+        ({"bits": ["complex"], "values": []}, "another type"),
+        ({"bits": [], "values": ["count"]}, "another type"),
+        ({"bits": [], "values": ["b"]}, "of one shape"),
+        ({"bits": [], "values": ["nothing"]}, "of one shape"),
+        ({"bits": [], "values": ["tied"]}, "of one shape"),
+        ({"bits": [], "values": "a"}, "does not say well"),
+        ({"bits": [], "values": ["a", "a"]}, "does not say well"),
+    ],
+)
+def test_differences_that_cannot_be(told, message):
+    """Files made for a base that everybody has: they were KeyError and NotImplementedError."""
+    shared = torch.randn(3, 4)
+    base = {
+        "a": shared, "b": torch.randn(3), "f8": torch.ones(3).to(torch.float8_e5m2), "half": torch.ones(3),
+        "complex": torch.ones(3, dtype=torch.complex128), "count": torch.arange(3), "tied": shared,
+    }  # fmt: skip
+    own = {**base, "b": torch.randn(4), "half": torch.ones(3).half()}
+    metadata = {BASE: json.dumps({"sha256": fingerprint(StateDict(base)), **told})}
+    data = compress(own, Lossless(), metadata=metadata)
+    with pytest.raises(CorruptFileError, match=message):
+        decompress(data, base=base)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

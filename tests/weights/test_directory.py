@@ -72,12 +72,38 @@ def test_any_bytes_are_a_directory_or_an_error(plain):
         directory = Directory.from_bytes(zlib.compress(plain))
     except BarycodeError:
         return
-    assert zlib.decompress(directory.to_bytes()) == plain or directory.metadata
+    assert zlib.decompress(directory.to_bytes()) == plain
 
 
 def test_names_are_checked():
     with pytest.raises(InvalidInputError, match="zero characters"):
         Directory((Entry("a\0b", (), torch.bool),), {}).to_bytes()
+
+
+def test_two_tensors_of_one_name_are_refused_before_they_are_written():
+    """They were written, and refused by the reader."""
+    twice = Directory(
+        (Entry("a", (3,), torch.bool), Entry("b", (), torch.bool), Entry("a", (), torch.int8)), {}
+    )
+    with pytest.raises(InvalidInputError, match="Two tensors are called 'a'"):
+        twice.check()
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"a":"b"}', '{"a": "b"} ', '{"a": "\\u00e9"}', '{"a": "1", "a": "2"}', "\n{}"]
+)
+def test_metadata_have_one_form(text):
+    plain = b"\0\0" + bytes([len(text.encode())]) + text.encode()
+    with pytest.raises(CorruptFileError, match="as an encoder writes them"):
+        Directory.from_bytes(zlib.compress(plain))
+    proper = '{"a": "\u00e9"}'.encode()
+    sound = b"\0\0" + bytes([len(proper)]) + proper
+    assert Directory.from_bytes(zlib.compress(sound)).metadata == {"a": "\u00e9"}
+
+
+def test_no_tensors_have_no_names():
+    with pytest.raises(CorruptFileError, match="names"):
+        Directory.from_bytes(zlib.compress(b"\0\1x\0"))
 
 
 def test_ties_are_checked():

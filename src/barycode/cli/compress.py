@@ -229,9 +229,11 @@ def _kind(name: Path, content: Path) -> str:
 
     if start.startswith(MAGIC):
         raise _compressed_already(name)
-    if start[8:] == b"{":
-        return ".safetensors"
-    return ".pt" if start.startswith(b"PK") else ""
+    if start.startswith(b"PK"):
+        return networks.kind_of_archive(content)
+    known = {b"GGUF": ".gguf", b"\x80\x02": ".pt"}  # and PyTorch's files before they were archives
+    named = (suffix for begin, suffix in known.items() if start.startswith(begin))
+    return ".safetensors" if start[8:] == b"{" else next(named, "")
 
 
 def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bool) -> str:
@@ -242,6 +244,8 @@ def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bo
     before = source.stat().st_size
     after = len(data)
     streams.write(job, data, force)
+    if options.is_far_below(data):
+        notes.append("as fine as it gets: far below the size asked for")
     if after > before:
         notes.append(GREW)
     told = "".join(f" ({note})" for note in notes)

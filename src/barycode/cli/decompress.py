@@ -138,7 +138,8 @@ def _decompress_picture(job: Job, source: Path, options: Options) -> str:
     suffix = job.target.suffix or SUFFIXES["imag"]
     if suffix.lower() == COMPRESSED:
         raise InvalidInputError(f"{job.target} would be compressed again: name the output .png, or copy it.")
-    pictures.check_writable(suffix, read_header(container).mode)
+    header = read_header(container)
+    pictures.check_writable(suffix, header.mode, (header.width, header.height))
     image = decompress(data, model=options.model, limit=options.limit)
     if options.strip:
         image = image.copy()

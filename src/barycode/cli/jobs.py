@@ -55,6 +55,8 @@ def plan(inputs: Sequence[str], output: Path | None, kinds: Kinds) -> list[Job]:
     named like their sources, beside them, or below the folder `output` as they lay below their input folder.
     With a single input file, `output` may be the target itself, or "-".
     """
+    if not all(inputs):
+        raise MissingDataError("An input has an empty name: name a file or a folder (. for this one).")
     if "-" in inputs and len(inputs) > 1:
         raise InvalidInputError("Standard input (-) comes alone, not with other inputs.")
     found = [(source, root) for text in inputs for source, root in _expand(text, kinds)]

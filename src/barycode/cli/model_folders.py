@@ -25,7 +25,7 @@ CHUNK = 2**20
 def folder_of(inputs: Sequence[str], packed: bool) -> Path | None:
     """The one folder among the inputs, if it is that of a model, compressed or not."""
     folder = Path(inputs[0])
-    if len(inputs) != 1 or not (folder / CONFIG).is_file():
+    if len(inputs) != 1 or not inputs[0] or not (folder / CONFIG).is_file():
         return None
     return folder if any((folder / name).is_file() for name in ([PACKED] if packed else WEIGHTS)) else None
 

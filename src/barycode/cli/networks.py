@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from barycode.cli import streams
 from barycode.cli.jobs import STANDARD, Job
 from barycode.cli.sizes import GREW, shown_change, shown_size
 from barycode.cli.text import printable
-from barycode.errors import InvalidInputError, UnsupportedFileError
+from barycode.errors import BarycodeError, InvalidInputError, UnsupportedFileError
 
 if TYPE_CHECKING:
     from barycode.weights.allocation.report import Report
@@ -118,7 +119,10 @@ def write_compressed(
     from barycode.weights.deltas import Difference, open_base
 
     target = options.target
-    source = open_source(checkpoint, suffix or checkpoint.suffix.lower(), options.key)
+    try:
+        source = open_source(checkpoint, suffix or checkpoint.suffix.lower(), options.key)
+    except BarycodeError as error:  # of standard input the path is a name that the user has never seen
+        raise type(error)(str(error).replace(str(checkpoint), name)) from error
     kept = [Rule(pattern, Keep(), "asked to be kept") for pattern in options.keep]
     for rule in kept:
         if not any(map(rule.names, source.directory.entries)):
@@ -166,6 +170,16 @@ def decompress(job: Job, packed: Path, force: bool, options: Unpacking) -> str:
     return f"{shown_change(job, packed.stat().st_size, size)}, {count} tensors"
 
 
+def kind_of_archive(content: Path) -> str:
+    """The suffix of a zip archive without a name: of NumPy's arrays or of PyTorch's."""
+    try:
+        with zipfile.ZipFile(content) as archive:
+            arrays = any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return ".pt"  # whose reader says what is wrong with it
+    return ".npz" if arrays else ".pt"
+
+
 def refuse_foreign(job: Job) -> None:
     """Raise UnsupportedFileError for the checkpoints of other programs."""
     if (suffix := job.source.suffix.lower()) in FOREIGN:
@@ -197,17 +211,20 @@ def _names(names: Sequence[str], most: int = 5) -> str:
 
 def fact(file: Path, size: int) -> str:
     """What a compressed network is, in a line."""
+    from barycode.weights.deltas import Described
     from barycode.weights.file_format.number_formats import element_bytes
     from barycode.weights.file_format.reader import NetworkReader
 
     with file.open("rb") as stream:
-        entries = NetworkReader(stream).directory.entries
+        directory = NetworkReader(stream).directory
+    entries, told = directory.entries, Described.of(directory.metadata)
     own = [entry for entry in entries if entry.tied_to is None]
     weights = sum(entry.size for entry in own)
     before = sum(entry.size * element_bytes(entry.dtype) for entry in own)
+    base = f", the difference to the network with the SHA-256 {told.fingerprint}" if told else ""
     return (
         f"network of {len(entries)} tensors, {weights:,} weights, {shown_size(before)} before, "
-        f"{8 * size / max(weights, 1):.4f} bits per weight"
+        f"{8 * size / max(weights, 1):.4f} bits per weight{base}"
     )
 
 

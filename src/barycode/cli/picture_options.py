@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from barycode.images import Target
 
 
+FILLED = 0.9  # of a size: an index of the steps is two percent, more of what is small
+
+
 @dataclass(frozen=True)
 class Wanted:
     """At most one of these: a quality, or what the file is to come to."""
@@ -65,6 +68,16 @@ class PictureOptions:
         given = vars(self.wanted) | {"effort": self.effort, "model": self.model}
         given |= {"strip": self.strip or None, "flatten": self.flatten or None}
         return [f"--{key}" for key, value in given.items() if value is not None and key != "size"]
+
+    def is_far_below(self, data: bytes) -> bool:
+        """Whether a picture that was to come to a size has the finest steps, and is far smaller."""
+        if self.wanted.size is None or len(data) > FILLED * self.wanted.size:
+            return False
+        from barycode.container import unpack
+        from barycode.images.codec import read_header
+        from barycode.images.steps import INDEX_RANGE
+
+        return read_header(unpack(data)).index == INDEX_RANGE[0]
 
     def compress(self, image: "Image.Image") -> bytes:
         """The picture as the bytes of a .bary file."""

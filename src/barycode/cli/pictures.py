@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Those that everybody has, without asking Pillow; and those that a package of their own reads.
 COMMON = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".ppm", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2"}
+    {".png", ".jpg", ".jpeg", ".mpo", ".webp", ".ppm", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2"}
 )
 PLUGINS = {".heic": "pillow-heif", ".heif": "pillow-heif", ".hif": "pillow-heif", ".jxl": "pillow-jxl-plugin"}
 SUFFIXES = COMMON | frozenset(PLUGINS)
@@ -23,11 +23,14 @@ NOT_PICTURES = frozenset({"BARY", "BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", 
 # How formats that lose something are written: as little as they can; and what is then told.
 LOSSY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
+    "MPO": {"quality": 95, "subsampling": 0},
     "AVIF": {"quality": 95, "subsampling": "4:4:4"},
     "HEIF": {"quality": 95, "chroma": 444},
     "GIF": {},
 }
-LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}}
+LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "exact": True}}
+LARGEST_SIDE = {"WEBP": 16383, "JPEG": 65535, "MPO": 65535, "GIF": 65535, "ICO": 256}
+MODES = {".pgm": "L", ".pbm": "1", ".pfm": "F"}  # that the suffix promises, where Pillow would write others
 
 
 def suffixes() -> frozenset[str]:
@@ -85,13 +88,29 @@ def left_out(image: "Image.Image") -> list[str]:
     ]
 
 
-def check_writable(suffix: str, mode: str) -> None:
-    """Raise InvalidInputError unless pictures of this mode can be written to files of this type: a small one
-    is, before a large one is decoded.
+def written() -> dict[str, str]:
+    """The suffixes of what Pillow and its plugins write, and their formats."""
+    from PIL import Image
+
+    _load_plugins()
+    known = Image.registered_extensions()
+    return {suffix: name for suffix, name in known.items() if name in Image.SAVE}
+
+
+def check_writable(suffix: str, mode: str, size: tuple[int, int] = (1, 1)) -> None:
+    """Raise InvalidInputError unless pictures of this mode and size can be written to files of this type: a
+    small one is, before a large one is decoded.
     """
     from PIL import Image
 
     name = _format_of(suffix)
+    if MODES.get(suffix.lower(), mode) != mode:
+        raise InvalidInputError(f"{suffix} files hold no {mode} pictures: name the output .ppm or .png.")
+    if max(size) > LARGEST_SIDE.get(name, max(size)):
+        raise InvalidInputError(
+            f"{name} files hold at most {LARGEST_SIDE[name]} pixels a side, and the picture has "
+            f"{size[0]} x {size[1]}: name the output .png."
+        )
     stream = io.BytesIO()
     try:
         Image.new(mode, (16, 16)).save(stream, name, **_options(name))
@@ -154,11 +173,8 @@ def _text_options(name: str, kept: dict[str, Any], text: dict[str, str]) -> dict
 
 
 def _format_of(suffix: str) -> str:
-    from PIL import Image
-
-    _load_plugins()
-    name = Image.registered_extensions().get(suffix.lower())
-    if name is None or name not in Image.SAVE:
+    name = written().get(suffix.lower())
+    if name is None:
         raise InvalidInputError(f"Pillow writes no {suffix!r} files; name the output .png, .webp or .tiff.")
     return name
 

@@ -61,7 +61,7 @@ def read_picture(image: Image.Image | np.ndarray, **explicit: Unpack[Explicit]) 
             f"The picture is {image.width} x {image.height}: expected at least one pixel."
         )
     metadata = metadata_of(image, explicit)
-    if explicit.get("flatten") and image.mode.startswith("I;16"):
+    if explicit.get("flatten") and (image.mode.startswith("I;16") or (image.mode == "I" and bits <= 16)):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     plain = _convert(image, bits)
     colour = np.asarray(plain.convert("RGB"))

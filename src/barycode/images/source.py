@@ -38,9 +38,9 @@ def check_representable(image: Image.Image) -> None:
             "one that you want; flatten=True (--flatten) takes the first."
         )
     if bits > 8:
+        does = "; flatten=True (--flatten) does" if bits <= 16 else ""
         raise InvalidInputError(
-            f"The picture has {bits} bits a sample and only 8 can be kept: convert it first; "
-            "flatten=True (--flatten) does."
+            f"The picture has {bits} bits a sample and only 8 can be kept: convert it first{does}."
         )
 
 

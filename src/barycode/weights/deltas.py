@@ -27,6 +27,7 @@ from barycode.weights.file_format.number_formats import FLOATS, element_bytes, f
 from barycode.weights.file_format.reader import NetworkReader, tied_again
 
 BASE = "barycode.base"  # in the metadata: {"sha256": of the base, "bits": [names], "values": [names]}
+_WITHOUT_ARITHMETIC = frozenset(dtype for dtype, form in FLOATS.items() if element_bytes(dtype) == 1)
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -45,11 +46,14 @@ class Described:
             return None
         try:
             told = json.loads(metadata[BASE])
-            return cls(str(told["sha256"]), frozenset(told["bits"]), frozenset(told["values"]))
+            described = cls(str(told["sha256"]), frozenset(told["bits"]), frozenset(told["values"]))
+            if described.text() != metadata[BASE]:
+                raise ValueError("not as an encoder writes it")
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CorruptFileError(
                 "The file does not say well which network it is a difference to."
             ) from error
+        return described
 
     def text(self) -> str:
         return json.dumps(
@@ -105,10 +109,12 @@ class Difference:
                 "The base has no tensor of floats in common with this network: names, shapes and types are "
                 "all others. Is it the network that this one was fine-tuned from?"
             )
-        nothing: frozenset[str] = frozenset()
+        values: frozenset[str] = frozenset()
         if not lossless:
-            alike = frozenset(name for name in alike if subtractable(source.load(name), base.load(name)))
-        self._told = Described(fingerprint(base), *((alike, nothing) if lossless else (nothing, alike)))
+            values = frozenset(name for name in alike if known[name][1] not in _WITHOUT_ARITHMETIC)
+            alike -= values
+            values = frozenset(name for name in values if subtractable(source.load(name), base.load(name)))
+        self._told = Described(fingerprint(base), alike, values)
         entries = source.directory.entries
         self.directory = Directory(
             tuple(replace(entry, dtype=self._type(entry, entries)) for entry in entries),
@@ -141,15 +147,8 @@ class Restored:
             )
         self._reader, self._base, self._told = reader, base, told
         self._types = {entry.name: entry.dtype for entry in base.directory.entries}
-        shapes = {entry.name: entry.shape for entry in base.directory.entries}
         entries = reader.directory.entries
-        for entry in entries:
-            if entry.name in told.bits | told.values and shapes.get(entry.name) != entry.shape:
-                raise CorruptFileError(f"The base has no tensor {entry.name!r} of this shape: damaged file.")
-            if entry.name in told.bits and entry.dtype != _INTEGERS[element_bytes(self._types[entry.name])]:
-                raise CorruptFileError(
-                    f"The difference of {entry.name!r} is no integer: the file is damaged."
-                )
+        _check_differences(told, {entry.name: entry for entry in entries}, base.directory.entries)
         metadata = {key: text for key, text in reader.directory.metadata.items() if key != BASE}
         restored = tuple(replace(entry, dtype=self._type(entry, entries)) for entry in entries)
         self.directory = Directory(restored, metadata)
@@ -185,6 +184,26 @@ class Restored:
     def _type(self, entry: Entry, entries: Sequence[Entry]) -> torch.dtype:
         origin = entry if entry.tied_to is None else entries[entry.tied_to]
         return self._types[origin.name] if origin.name in self._told.bits else entry.dtype
+
+
+def _check_differences(told: Described, entries: Mapping[str, Entry], base: Sequence[Entry]) -> None:
+    """Raise CorruptFileError for what is no difference of a tensor that file and base have."""
+    known = {entry.name: entry for entry in base}
+    for name in sorted(told.bits | told.values):
+        own, other = entries.get(name), known.get(name)
+        if own is None or own.tied_to is not None or other is None or own.shape != other.shape:
+            raise CorruptFileError(
+                f"File and base do not both have a tensor {name!r} of one shape: the file is damaged."
+            )
+        if other.dtype not in FLOATS or own.dtype != _type_of_difference(other.dtype, name in told.bits):
+            raise CorruptFileError(f"The difference of {name!r} is of another type: the file is damaged.")
+
+
+def _type_of_difference(dtype: torch.dtype, of_bits: bool) -> torch.dtype | None:
+    """None for floats that have no differences of values."""
+    if of_bits:
+        return _INTEGERS[element_bytes(dtype)]
+    return None if dtype in _WITHOUT_ARITHMETIC else dtype
 
 
 def subtractable(tensor: Tensor, base: Tensor) -> bool:

@@ -28,17 +28,17 @@ _HEADERS = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_
 class ArraySource:
     """Arrays that are read when they are asked for, each by a function of its own."""
 
-    left_out: tuple[str, ...] = ()
-
     def __init__(
         self,
         entries: tuple[Entry, ...],
         readers: Mapping[str, Callable[[], NDArray]],
         metadata: Mapping[str, str] | None = None,
         note: str = "",
+        left_out: tuple[str, ...] = (),
     ) -> None:
         self.directory = Directory(entries, dict(metadata or {}))
         self.note = note
+        self.left_out = left_out
         self._readers = readers
         self._entries = {entry.name: entry for entry in entries}
 
@@ -58,11 +58,12 @@ def npz_source(path: Path) -> Source:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(_MEMBER)]
+            others = tuple(name for name in archive.namelist() if not name.endswith((_MEMBER, "/")))
             entries = tuple(_npy_entry(archive, member) for member in members)
     except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
         raise CorruptFileError(f"{path} is not a readable NumPy archive: {error}") from error
     readers = {entry.name: _npy_reader(path, member) for entry, member in zip(entries, members, strict=True)}
-    return ArraySource(entries, readers)
+    return ArraySource(entries, readers, left_out=others)
 
 
 def _npy_entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Entry:
@@ -98,24 +99,31 @@ def onnx_source(path: Path) -> Source:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf and onnx raise whatever they meet
         raise CorruptFileError(f"{path} is not a readable ONNX model: {_line(error)}") from error
+    if not model.HasField("graph"):  # an empty file, for one
+        raise CorruptFileError(f"{path} is no ONNX model: it has no graph.")
     entries, readers = [], {}
-    for name, tensor in _onnx_tensors(model.graph).items():
+    for name, tensor in _onnx_tensors(model.graph):
         kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
         entries.append(Entry(name, tuple(tensor.dims), torch_type(kind, name, path)))
         readers[name] = lambda tensor=tensor: onnx.numpy_helper.to_array(tensor)
+    if not entries:
+        raise InvalidInputError(
+            f"{path} has neither initialisers nor constants: there is nothing to compress."
+        )
+    sparse = tuple(tensor.values.name for tensor in model.graph.sparse_initializer)
     note = "of an ONNX model the initialisers and constants only: keep its graph"
-    return ArraySource(tuple(entries), readers, note=note)
+    return ArraySource(tuple(entries), readers, note=note, left_out=sparse)
 
 
-def _onnx_tensors(graph: Any) -> dict[str, Any]:
-    constants = {
-        node.output[0]: attribute.t
+def _onnx_tensors(graph: Any) -> list[tuple[str, Any]]:
+    constants = [
+        (node.output[0], attribute.t)
         for node in graph.node
         if node.op_type == "Constant" and node.output
         for attribute in node.attribute
         if attribute.name == "value"
-    }
-    return {tensor.name: tensor for tensor in graph.initializer} | constants
+    ]
+    return [(tensor.name, tensor) for tensor in graph.initializer] + constants
 
 
 def gguf_source(path: Path) -> Source:

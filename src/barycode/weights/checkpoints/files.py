@@ -54,6 +54,10 @@ def open_source(path: str | Path, suffix: str = "", key: str | None = None) -> S
         raise InvalidInputError(f"{path} has no nested state dicts: a key goes with PyTorch's files.")
     if file.name.endswith(INDEX):
         return _sharded(file)
+    if kind == ".json":
+        raise UnsupportedFileError(
+            f"{path} is no checkpoint: the index of a sharded one is called like model.safetensors{INDEX}."
+        )
     if kind == ".safetensors":
         return SafetensorsSource(file)
     return _OTHERS[kind](file) if kind in _OTHERS else _torch_file(file, key)

@@ -53,8 +53,12 @@ class Directory:
         """Raise InvalidInputError for what a file cannot hold: before there is work done on it."""
         if len(self.entries) > MAX_TENSORS:
             raise InvalidInputError(f"{len(self.entries)} tensors: a file holds at most {MAX_TENSORS}.")
+        names: set[str] = set()
         for entry in self.entries:
             _check_name(entry.name)
+            if entry.name in names:
+                raise InvalidInputError(f"Two tensors are called {entry.name!r}: rename one of them.")
+            names.add(entry.name)
             dtype_code(entry.dtype, entry.name)
             if wrong := _beyond(entry.shape):
                 raise InvalidInputError(f"The tensor {entry.name!r} {wrong}: a file cannot hold it.")
@@ -88,7 +92,7 @@ class Directory:
         if count > min(MAX_TENSORS, reader.remaining):
             raise CorruptFileError(f"The directory claims {count} tensors: the file is damaged or hostile.")
         text = reader.text()
-        names = text.split("\0") if count else []
+        names = text.split("\0") if count or text else []
         if len(names) != count or len(set(names)) != count:
             raise CorruptFileError("The directory's names are not as many as its tensors, each its own.")
         dtypes = [_dtype(code) for code in reader.raw(count)]
@@ -179,6 +183,8 @@ def _metadata(text: str) -> dict[str, str]:
     )
     if not texts:
         raise CorruptFileError("The metadata are not texts by name: the file is damaged.")
+    if _metadata_text(metadata) != text:
+        raise CorruptFileError("The metadata are not written as an encoder writes them: the file is damaged.")
     return metadata
 
 
