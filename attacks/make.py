@@ -4,13 +4,17 @@ Nothing of Barycode's writers is used. Every attack has the error that it must m
 its sentence. Large ones are not kept in the repository; the test makes them when it runs.
 """
 
+import hashlib
 import json
+import math
 import struct
 import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from coding import blob, coded, frame, plane, riff, uniform, varint, webp
 
 HERE = Path(__file__).parent
 LARGEST = 4096  # bytes of a file that is kept
@@ -19,21 +23,15 @@ CORRUPT, UNSUPPORTED = "CorruptFileError", "UnsupportedFileError"
 
 @dataclass(frozen=True)
 class Attack:
-    """`reader` names the call that must refuse `data` (see run.py), with this error and sentence."""
+    """`reader` names the call that must refuse `data` (see run.py), with this error and sentence; some files
+    that others are made from are sound, and their error is "none".
+    """
 
     name: str
     reader: str
     data: bytes
     sentence: str
     error: str = CORRUPT
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def header(kind: str, version: int = 2) -> bytes:
@@ -164,6 +162,192 @@ def networks() -> Iterator[Attack]:
         yield Attack(f"network-{name}", "network", data, sentence, *error)
 
 
+FLOAT, HALF, FLOAT8, INTEGER, BYTE = 0, 1, 7, 15, 12  # dtypes
+BASE = uniform(13, 4096)  # the scale 0
+SAME = 8192  # a frequency of all: a state stays as it is
+
+
+def frequencies(rows: int, symbol: int = 0, count: int = SAME, size: int | None = None) -> bytes:
+    """The same one symbol in every row, as a frame after its length."""
+    row = bytes(2 * symbol), count.to_bytes(2, "little"), bytes(2 * (255 - symbol))
+    runs = [part if len(part) == 2 else (0, len(part)) for part in row if part]
+    return blob(frame(*rows * runs, size=size))
+
+
+def state(value: int) -> bytes:
+    """One state, as four planes."""
+    return b"".join(plane(bytes([byte])) for byte in value.to_bytes(4, "little"))
+
+
+def floats(
+    count: int,
+    symbol: int = 8 << 4,
+    table: bytes = b"",
+    carried: int = 2**16,
+    words: bytes = b"",
+    exponents: bytes = b"",
+    rest: tuple[bytes, ...] = (),
+) -> bytes:
+    """A group of method 8 of at most 31 float32 of one symbol: one lane."""
+    last = (count + 1) // 2 - 2  # the first two bytes are the state's
+    planes = rest or (plane(bytes(count)), plane(bytes(count)), plane(bytes(last)) if last > 0 else b"")
+    return (table or frequencies(4, symbol)) + state(carried) + blob(words) + exponents + b"".join(planes)
+
+
+def integers(
+    symbol: int, table: bytes = b"", words: bytes = b"", rest: bytes = b"", start: int = 2**16
+) -> bytes:
+    """A group of method 10 of at most 511 int32 of one symbol."""
+    return (table or frequencies(16, symbol)) + state(start) + blob(words) + rest
+
+
+def lanes() -> Iterator[Attack]:
+    """Methods 8, 9 and 10: groups of bytes beside the coded symbols. Sound ones come first."""
+
+    def network(method: int, dtype: int, count: int, group: bytes | None, base: list = BASE) -> bytes:
+        stream = b"" if method == 9 else coded(base)
+        part = varint(1) + bytes([method]) + blob(stream) + (b"" if group is None else blob(group))
+        return file("w", ("HEAD", directory([(count,)], dtypes=bytes([dtype]))), ("PART", part))
+
+    def fields(group: bytes | None, count: int = 16, dtype: int = FLOAT, base: list = BASE) -> bytes:
+        return network(8, dtype, count, group, base)
+
+    def planes(group: bytes | None, count: int = 16, dtype: int = BYTE) -> bytes:
+        return network(9, dtype, count, group)
+
+    def lengths(group: bytes | None, count: int = 16, dtype: int = INTEGER) -> bytes:
+        return network(10, dtype, count, group)
+
+    zeros, half = plane(bytes(16)), b"\x01" + bytes(7) + b"\x10"
+    low = (plane(bytes(17)), plane(bytes(17)))
+    beyond, never = "exponents that its numbers cannot have", "No encoder writes these coded symbols"
+    long = 8 + 4 * (5 - 4)  # of length 5: two more bits each
+    told, high = floats(16, 0, exponents=plane(bytes([124] * 16))), frequencies(16, 5, SAME + 1)
+    odd = floats(17, rest=(*low, half[:1] + half[2:]))
+    for name, data, sentence in (
+        ("fields-sound", fields(floats(16)), ""),
+        ("fields-table-too-low", fields(floats(16, table=frequencies(4, 128, SAME - 1))), "does not add up"),
+        ("fields-table-too-high", fields(floats(16, table=frequencies(4, 128, SAME + 1))), "does not add up"),
+        ("fields-table-of-three-rows", fields(floats(16, table=frequencies(3, 128))), "another size"),
+        ("fields-table-that-lies", fields(floats(16, table=frequencies(3, 128, size=2048))), "frequencies"),
+        ("fields-table-cut", fields(floats(16, table=blob(frame((0, 2048))[:-1]))), "frequencies"),
+        ("fields-table-no-frame", fields(floats(16, table=blob(bytes(2048)))), "frequencies"),
+        ("fields-state-too-low", fields(floats(16, carried=2**16 - 1)), "end too early"),
+        ("fields-state-too-high", fields(floats(16, carried=2**17)), never),
+        ("fields-word-behind", fields(floats(16, words=b"\1\1")), never),
+        ("fields-half-a-word", fields(floats(16, words=b"\1")), "half a word"),
+        ("fields-no-exponents", fields(floats(16, symbol=0, rest=(b"",))), "group of floats"),
+        (
+            "fields-exponents-of-symbols",
+            fields(told),
+            "would say",
+        ),
+        ("fields-exponents-of-zero", fields(floats(16, 0, exponents=plane(bytes(16)))), "would say"),
+        ("fields-exponents-told", fields(floats(16, 0, exponents=plane(bytes([9] * 16)))), ""),
+        ("fields-exponent-below-zero", fields(floats(16), base=uniform(13, 4096 - 1000)), beyond),
+        ("fields-of-two-numbers", fields(floats(2), 2), "too few"),
+        ("fields-of-one-number", fields(floats(1, rest=3 * (plane(b"\0"),)), 1), "too few"),
+        ("fields-of-integers", fields(floats(16), dtype=INTEGER), "has not the fields"),
+        ("fields-of-bytes", fields(floats(16), dtype=FLOAT8), "has not the fields"),
+        ("fields-of-nothing", fields(floats(16), 0), "has not the fields"),
+        ("fields-without-a-group", fields(None), "ends"),
+        ("fields-behind", fields(floats(16) + b"\0"), "follow"),
+        (
+            "fields-half-a-byte-behind",
+            fields(odd, 17),
+            "Half a byte",
+        ),
+        ("planes-sound", planes(plane(bytes(range(16)))), ""),
+        ("planes-packed", planes(b"\2" + blob(frame(bytes(range(16))))), ""),
+        ("planes-in-way-3", planes(b"\3" + bytes(16)), "way 3"),
+        ("planes-all-the-same", planes(b"\1" + bytes(16)), "all the same"),
+        ("planes-packed-all-the-same", planes(b"\2" + blob(frame((7, 16)))), "all the same"),
+        ("planes-cut", planes(b"\1" + bytes(range(15))), "ends"),
+        ("planes-bomb", planes(b"\2" + blob(frame(*[(0, 2**17)] * 900))), "not as many"),
+        ("planes-that-lie", planes(b"\2" + blob(frame(*[(0, 2**17)] * 900, size=16))), "unpack"),
+        ("planes-frame-short", planes(b"\2" + blob(frame((0, 9), size=16))), "unpack"),
+        ("planes-behind-a-frame", planes(b"\2" + blob(frame(bytes(range(16))) + b"\0")), "unpack"),
+        ("planes-two-frames", planes(b"\2" + blob(2 * frame(bytes(range(16))))), "unpack"),
+        ("planes-too-few", planes(3 * zeros, dtype=FLOAT), "ends"),
+        ("planes-too-many", planes(2 * plane(bytes(range(16)))), "follow"),
+        ("planes-of-nothing", planes(b"\0\0", 0), "has not the fields"),
+        ("lengths-sound", lengths(integers(5)), ""),
+        ("lengths-of-bytes-sound", lengths(integers(200), dtype=BYTE), ""),
+        ("lengths-longer", lengths(integers(long, rest=plane(b"\x1b" * 4))), ""),
+        ("lengths-without-bits", lengths(integers(long)), "ends"),
+        ("lengths-beyond-the-type", lengths(integers(8 + 4 * 29), 16), "longer than its type"),
+        ("lengths-bits-behind", lengths(integers(long, rest=b"\0\x1b"), 3), "Bits follow"),
+        ("lengths-behind", lengths(integers(5, rest=b"\0")), "follow"),
+        ("lengths-table-of-four-rows", lengths(integers(5, table=frequencies(4, 5))), "another size"),
+        (
+            "lengths-table-too-high",
+            lengths(integers(5, table=high)),
+            "does not add up",
+        ),
+        ("lengths-state-carries", lengths(integers(5, start=2**16 + 1)), never),
+        ("lengths-word-behind", lengths(integers(5, words=b"\0\0")), never),
+        ("lengths-of-floats", lengths(integers(5), dtype=HALF), "has not the fields"),
+        ("lengths-of-nothing", lengths(integers(5), 0), "has not the fields"),
+    ):
+        yield Attack(f"network-{name}", "network", data, sentence, CORRUPT if sentence else "none")
+
+
+TINY = HERE.parent / "tests" / "images" / "golden" / "tiny.safetensors"
+
+
+def pictures() -> Iterator[Attack]:
+    """Headers, sections, tiles and drawings of pictures of a small model."""
+    model = hashlib.sha256(TINY.read_bytes()).digest()[:4]
+
+    def head(width: int, height: int, mode: int = 2, known: bytes = model) -> tuple[str, bytes]:
+        return "HEAD", bytes([mode]) + varint(width) + varint(height) + bytes([128]) + known
+
+    def picture(*sections: tuple[str, bytes], size: tuple[int, int] = (8, 8)) -> bytes:
+        return file("i", head(*size), *sections)
+
+    none = coded(uniform(1, 1) + uniform(3, *[4] * 19))  # offsets that are given, and all zero
+    flat, one, nan = webp(8, 8), ("TILE", b"\1"), struct.pack("<2f", 72, math.nan)
+    wrong, none_of_it = "cannot be read as 8 x 8 lossless pixels", "not a valid file"
+    for name, data, sentence, *error in (
+        ("drawing-sound", picture(("FLAT", flat)), "", "none"),
+        ("head-cut", file("i", ("HEAD", b"\2\x08")), "ends"),
+        ("head-behind", file("i", (head(8, 8)[0], head(8, 8)[1] + b"\0"), ("FLAT", flat)), "follow"),
+        ("head-of-mode-4", file("i", head(8, 8, 4), ("FLAT", flat)), none_of_it),
+        ("head-without-width", file("i", head(0, 8), ("FLAT", flat)), none_of_it),
+        ("head-of-2-to-the-29-pixels", file("i", head(2**15, 2**14), ("FLAT", flat)), none_of_it),
+        ("head-of-2-to-the-64-pixels", file("i", head(2**63, 2**62), ("FLAT", flat)), none_of_it),
+        ("of-an-unknown-model", file("i", head(8, 8, known=b"none"), ("TILE", b"\1")), "needs the model",
+         UNSUPPORTED),
+        ("no-head", file("i", ("TILE", b"\1")), "HEAD"),
+        ("no-codes", picture(), "either tiles or a drawing"),
+        ("tile-and-drawing", picture(("TILE", b"\1"), ("FLAT", flat)), "either tiles or a drawing"),
+        ("two-drawings", picture(("FLAT", flat), ("FLAT", flat)), "FLAT"),
+        ("a-tile-too-many", picture(("TILE", b"\1"), ("TILE", b"\1")), "2 tiles, expected 1"),
+        ("a-tile-too-few", picture(("TILE", bytes(300)), size=(1025, 8)), "1 tiles, expected 2"),
+        ("tile-empty", picture(("TILE", b"")), "takes at least 1"),
+        ("tile-of-2-to-the-28-pixels", picture(*256 * [one], size=(2**14, 2**14)), "at least 256"),
+        ("tile-of-offsets-of-zero", picture(("TILE", none)), "offsets of its scales that are all zero"),
+        ("alpha-of-rgb", picture(("FLAT", flat), ("ALPH", b"\x89PNG")), "alpha and all"),
+        ("rgba-without-alpha", file("i", head(8, 8, 3), ("FLAT", flat)), "alpha and all"),
+        ("exif-empty", picture(("FLAT", flat), ("EXIF", b"")), "is empty"),
+        ("exif-no-exif", picture(("FLAT", flat), ("EXIF", b"II*\0")), "EXIF"),
+        ("dpi-not-a-number", picture(("FLAT", flat), ("DPIS", nan)), "resolution"),
+        ("dpi-of-three", picture(("FLAT", flat), ("DPIS", struct.pack("<3f", 72, 72, 72))), "resolution"),
+        ("text-out-of-order", picture(("FLAT", flat), ("TEXT", b"\1b\1x\1a\1x")), "not in order"),
+        ("text-twice", picture(("FLAT", flat), ("TEXT", b"\1a\1x\1a\1y")), "not in order"),
+        ("text-before-exif", picture(("FLAT", flat), ("TEXT", b"\1a\1x"), ("EXIF", b"x")), "EXIF"),
+        ("drawing-of-another-size", picture(("FLAT", webp(8, 9))), wrong),
+        ("drawing-larger", picture(("FLAT", webp(16383, 16383))), wrong),
+        ("drawing-bomb", picture(("FLAT", webp(16383, 16383)), size=(16383, 16383)), "takes at least"),
+        ("drawing-behind", picture(("FLAT", flat + b"\0\0")), wrong),
+        ("drawing-cut", picture(("FLAT", flat[:-2])), wrong),
+        ("drawing-lossy", picture(("FLAT", riff(b"VP8 ", bytes(20)))), wrong),
+        ("drawing-extended", picture(("FLAT", riff(b"VP8X", bytes(10)))), wrong),
+        ("drawing-png", picture(("FLAT", b"\x89PNG\r\n\x1a\n" + bytes(40))), wrong),
+    ):  # fmt: skip
+        yield Attack(f"picture-{name}", "picture", data, sentence, *error)
+
+
 def models() -> Iterator[Attack]:
     """Model files whose configuration is not one; `run.py` puts it into a sound file's header."""
     deep = "[" * 100_000 + "]" * 100_000
@@ -205,7 +389,7 @@ def models() -> Iterator[Attack]:
 
 
 def attacks() -> list[Attack]:
-    return [*containers(), *votes(), *networks(), *models()]
+    return [*containers(), *votes(), *networks(), *lanes(), *pictures(), *models()]
 
 
 def main(folder: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from make import attacks
 
 from barycode.container import ContainerReader, unpack
+from barycode.images.codec import decompress as picture
 from barycode.images.model import ImageModel
 from barycode.rate.votes import unpack_votes
 from barycode.weights import decompress
@@ -48,6 +49,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "container": unpack,
     "votes": lambda data: [unpack_votes(part.payload) for part in ContainerReader(BytesIO(data))],
     "network": decompress,
+    "picture": lambda data: picture(data, model=ImageModel.from_bytes(TINY.read_bytes())),
     "model": lambda data: ImageModel.from_bytes(with_configuration(data)),
 }
 

@@ -191,7 +191,7 @@ def test_every_format_keeps_every_pixel_or_says_that_it_does_not(mode):
     image = Image.fromarray(noise[:, :, 0] if mode == "L" else noise, mode)
     written = set()
     for suffix, name in pictures.written().items():
-        if suffix == ".bary":  # the command refuses it: it would be compressed again
+        if suffix in {".bary", ".eps", ".ps"}:  # refused by the command; read by another program
             continue
         try:
             pictures.check_writable(suffix, mode, image.size)
@@ -203,7 +203,7 @@ def test_every_format_keeps_every_pixel_or_says_that_it_does_not(mode):
             same = np.array_equal(np.asarray(back.convert("RGBA")), np.asarray(image.convert("RGBA")))
         assert same or any("loses a little" in note for note in notes), suffix
         assert mode == "L" or suffix not in {".pgm", ".pbm"}
-    assert {"PNG", "TIFF", "WEBP", "GIF"} <= written
+    assert {"PNG", "TIFF", "WEBP"} <= written
 
 
 @pytest.mark.parametrize(("suffix", "side"), [(".webp", 16384), (".ico", 257), (".jpg", 65536)])

@@ -48,17 +48,23 @@ def write_plane(writer: ByteWriter, plane: NDArray[np.uint8], level: int = FAST)
 
 
 def read_plane(reader: ByteReader, count: int) -> NDArray[np.uint8]:
-    """The `count` bytes that `write_plane` wrote."""
+    """The `count` bytes, at least one, that `write_plane` wrote."""
     way = reader.u8()
     if way == CONSTANT:
         return np.full(count, reader.u8(), np.uint8)
     if way == RAW:
-        return np.frombuffer(reader.raw(count), np.uint8)
-    if way == PACKED:
-        return _unpacked(reader.blob(), count)
-    if way == RANKS:
-        return _of_ranks(reader, count)
-    raise CorruptFileError(f"Bytes of a tensor are stored in way {way}, which does not exist: damaged file.")
+        plane = np.frombuffer(reader.raw(count), np.uint8)
+    elif way == PACKED:
+        plane = _unpacked(reader.blob(), count)
+    elif way == RANKS:
+        plane = _of_ranks(reader, count)
+    else:
+        raise CorruptFileError(
+            f"Bytes of a tensor are stored in way {way}, which does not exist: damaged file."
+        )
+    if plane[0] == plane[-1] and (plane == plane[0]).all():
+        raise CorruptFileError("Bytes of a tensor that are all the same are not stored so: damaged file.")
+    return plane
 
 
 def planes_of(values: NDArray, planes: Iterable[int]) -> list[NDArray[np.uint8]]:

@@ -135,9 +135,11 @@ def unpack_floats(data: bytes, classes: NDArray[np.int32], form: FloatFormat) ->
     """The numbers (n,) that `pack_floats` wrote; CorruptFileError for anything else."""
     layout, reader, count = _Layout(form), ByteReader(data, "A group of floats"), len(classes)
     lanes, rows = lanes_for(count), _rows(classes)
+    sizes = _plane_sizes(count, layout)
+    if sizes[-1] < 2 * lanes:
+        raise CorruptFileError(f"{count} numbers are too few for a group of floats: the file is damaged.")
     symbols, carried = read_symbols(reader, rows, ROWS, lanes)
     bits = _high(symbols, classes, reader, layout)
-    sizes = _plane_sizes(count, layout)
     for place, size in enumerate(sizes):
         last = place == len(sizes) - 1
         told = size - 2 * lanes if last else size
@@ -145,6 +147,8 @@ def unpack_floats(data: bytes, classes: NDArray[np.int32], form: FloatFormat) ->
         whole = np.concatenate([carried.astype("<u2").view(np.uint8), plane]) if last else plane
         _put(bits, whole, place, layout)
     reader.finish()
+    if count % 2 and sizes[-1] < count and whole[-1] >> 4:
+        raise CorruptFileError("Half a byte follows the last number of a tensor: the file is damaged.")
     return bits.astype(bits.dtype.newbyteorder("="), copy=False)
 
 
@@ -173,8 +177,12 @@ def _high(symbols: NDArray[np.uint8], classes: NDArray, reader: ByteReader, layo
     outside = np.flatnonzero(octaves == ESCAPE)
     if len(outside):
         width = 1 if form.exponent_bits <= 8 else 2
-        told = [read_plane(reader, len(outside)).astype(np.int16) for _ in range(width)]
-        exponents[outside] = sum(plane << 8 * place for place, plane in enumerate(told))
+        planes = [read_plane(reader, len(outside)).astype(np.int16) for _ in range(width)]
+        told = sum(plane << 8 * place for place, plane in enumerate(planes))
+        shown = told - _octaves(classes[outside], form) + np.int16(layout.offset)
+        if ((told == 0) | (shown >= FIRST) & (shown < layout.octaves)).any():
+            raise CorruptFileError("A tensor tells exponents that its symbols would say: damaged file.")
+        exponents[outside] = told
     if exponents.min() < 0 or exponents.max() >= 2**form.exponent_bits:
         raise CorruptFileError("A tensor has exponents that its numbers cannot have: the file is damaged.")
     bits = exponents.astype(layout.kind) << kind(form.mantissa_bits)

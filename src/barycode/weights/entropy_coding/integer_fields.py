@@ -138,7 +138,9 @@ def _read_rest(reader: ByteReader, symbols: NDArray[np.uint8], width: int) -> Bi
             plane = read_plane(reader, int(count)).astype(numbers.dtype)
             numbers[places] |= plane << numbers.dtype.type(8 * place)
         if left:
-            bits = np.unpackbits(read_plane(reader, -(-int(count) * left // 8)), count=int(count) * left)
-            last = bits.reshape(-1, left) @ (1 << np.arange(left)[::-1])
+            bits = np.unpackbits(read_plane(reader, -(-int(count) * left // 8)))
+            if bits[int(count) * left :].any():
+                raise CorruptFileError("Bits follow the integers of a length: the file is damaged.")
+            last = bits[: int(count) * left].reshape(-1, left) @ (1 << np.arange(left)[::-1])
             numbers[places] |= last.astype(numbers.dtype) << numbers.dtype.type(8 * whole)
     return numbers

@@ -18,6 +18,7 @@ from barycode.weights.file_format.methods import (
     Fields,
     Integers,
     Method,
+    Planes,
     read_method,
     write_method,
 )
@@ -61,7 +62,7 @@ def read_item(reader: ByteReader, number: int, entry: Entry, books: Sequence[Ten
         raise CorruptFileError(
             f"The tensor {entry.name!r}, {entry.dtype} of {entry.size} entries, is quantized: damaged file."
         )
-    if isinstance(method, Fields | Integers) and not (entry.size and _splits(method, entry)):
+    if isinstance(method, Fields | Planes | Integers) and not (entry.size and _splits(method, entry)):
         raise CorruptFileError(
             f"The tensor {entry.name!r}, {entry.dtype} of {entry.size} entries, has not the fields "
             "that its method codes: damaged file."
@@ -73,7 +74,9 @@ def read_item(reader: ByteReader, number: int, entry: Entry, books: Sequence[Ten
     return Item(entry, method, aside)
 
 
-def _splits(method: Fields | Integers, entry: Entry) -> bool:
+def _splits(method: Fields | Planes | Integers, entry: Entry) -> bool:
+    if isinstance(method, Planes):
+        return True
     if isinstance(method, Integers):
         return entry.dtype in INTEGERS
     return has_fields(FLOATS.get(real_dtype(entry.dtype)))
