@@ -58,10 +58,13 @@ def plane(data: bytes) -> bytes:
     return b"\0" + data[:1] if len(set(data)) == 1 else b"\1" + data
 
 
-def webp(width: int, height: int) -> bytes:
+def webp(width: int, height: int, alpha: int | None = None, green: int = 0) -> bytes:
     """A lossless WebP of one colour: its five codes have one symbol each, so that no pixel takes a bit."""
-    bits = f"{0x2F:08b}"[::-1] + f"{width - 1:014b}"[::-1] + f"{height - 1:014b}"[::-1] + "0000"
-    bits += "000" + 5 * "1000"  # no transform, cache, or groups; a simple code of the symbol 0
+    seen = "0000" if alpha is None else "1000"
+    bits = f"{0x2F:08b}"[::-1] + f"{width - 1:014b}"[::-1] + f"{height - 1:014b}"[::-1] + seen
+    bits += "000"  # no transform, cache, or groups
+    for symbol in (green, 0, 0, alpha or 0, 0):
+        bits += "101" + f"{symbol:08b}"[::-1]  # a simple code of one symbol
     bits += "0" * (-len(bits) % 8)
     data = bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
     return riff(b"VP8L", data)
