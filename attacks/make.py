@@ -218,6 +218,7 @@ def lanes() -> Iterator[Attack]:
     def lengths(group: bytes | None, count: int = 16, dtype: int = INTEGER) -> bytes:
         return network(10, dtype, count, group)
 
+    ranks = "Ranks of bytes are not those"
     zeros, half = plane(bytes(16)), b"\x01" + bytes(7) + b"\x10"
     low = (plane(bytes(17)), plane(bytes(17)))
     beyond, never = "exponents that its numbers cannot have", "No encoder writes these coded symbols"
@@ -259,7 +260,14 @@ def lanes() -> Iterator[Attack]:
         ),
         ("planes-sound", planes(plane(bytes(range(16)))), ""),
         ("planes-packed", planes(b"\2" + blob(frame(bytes(range(16))))), ""),
-        ("planes-in-way-3", planes(b"\3" + bytes(16)), "way 3"),
+        ("planes-in-way-4", planes(b"\4" + bytes(16)), "way 4"),
+        ("planes-ranks-sound", planes(b"\3\1\5\x09\0\x80"), ""),
+        ("planes-ranks-of-17", planes(b"\3\x10" + bytes(range(17)) + bytes(8)), "ranks of 17 values"),
+        ("planes-ranks-of-one", planes(b"\3\0\5\0\0"), "ranks of 1 values"),
+        ("planes-ranks-out-of-order", planes(b"\3\1\x09\5\0\x80"), ranks),
+        ("planes-ranks-beyond", planes(b"\3\2\5\6\7\0\x80\x40\xc0"), ranks),
+        ("planes-ranks-not-used", planes(b"\3\2\5\6\7\0\x40\x40\x40"), ranks),
+        ("planes-ranks-behind", planes(b"\3\1\5\x09\1\x80", 15), ranks),
         ("planes-all-the-same", planes(b"\1" + bytes(16)), "all the same"),
         ("planes-packed-all-the-same", planes(b"\2" + blob(frame((7, 16)))), "all the same"),
         ("planes-cut", planes(b"\1" + bytes(range(15))), "ends"),

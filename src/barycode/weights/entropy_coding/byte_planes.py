@@ -98,7 +98,8 @@ def _of_ranks(reader: ByteReader, count: int) -> NDArray[np.uint8]:
     joined = np.frombuffer(reader.raw(-(-count * width // 8)), np.uint8)
     split = joined[:, None] >> np.arange(0, 8, width, dtype=np.uint8) & np.uint8(2**width - 1)
     ranks = split.ravel()
-    if ranks.max() >= number or ranks[count:].any() or (values[1:] <= values[:-1]).any():
+    used = np.bincount(ranks[:count], minlength=number)
+    if len(used) > number or not used.all() or ranks[count:].any() or (values[1:] <= values[:-1]).any():
         raise CorruptFileError("Ranks of bytes are not those that an encoder writes: the file is damaged.")
     return values[ranks[:count]]
 
