@@ -44,6 +44,32 @@ class Layers:
 
 
 @dataclass(frozen=True)
+class _Costs:
+    """What pixels in place of `colour` uint8 (H, W, 3) cost: squared errors of the mean channel in the steps
+    (h, w) of their blocks, and `trade` for each bit.
+    """
+
+    colour: np.ndarray
+    steps: np.ndarray
+    trade: float
+
+    def errors(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W); row by row, since pictures are large."""
+        errors = np.empty(pixels.shape[:2], np.float32)
+        weights = np.repeat(1 / (3 * self.steps**2), BLOCK, 1)[:, : pixels.shape[1]]
+        for row, (seen, meant) in enumerate(zip(pixels, self.colour, strict=True)):
+            difference = seen.astype(np.float32) - meant
+            errors[row] = (difference * difference).sum(1) * weights[row // BLOCK]
+        return errors
+
+    def of_bytes(self, size: int) -> float:
+        return self.trade * 8 * size
+
+    def of(self, pixels: np.ndarray, size: int) -> float:
+        return float(self.errors(pixels).sum(dtype=np.float64)) + self.of_bytes(size)
+
+
+@dataclass(frozen=True)
 class _Tried:
     """Layers, the pixels uint8 (H, W, 3) that they decode to, and their cost."""
 
@@ -68,16 +94,17 @@ class LayerEncoder:
         if not drawn and not (self.rounds and may_be_drawn(self.colour)):
             return Layers(self._transform(self.colour))
         codes = PictureCodes(*map(blocks, self.colour.shape[:2]))
-        plain = self._tried(Layers(self._transform(self.colour, codes)), codes)
-        tried = [plain]
+        plain = Layers(self._transform(self.colour, codes))
+        costs = _Costs(self.colour, self.setting.step().item() * codes.places.copy(), self.trade)
+        tried = [self._tried(costs, plain, codes)]
         if drawn:
             whole = np.ones(self.colour.shape[:2], bool)
-            tried += [self._tried(Layers([], drawing)) for drawing in drawings(self.colour, whole)]
-        foreground = self._blocks(plain, codes) if drawn else self._points(plain)
+            tried += [self._tried(costs, Layers([], drawing)) for drawing in drawings(self.colour, whole)]
+        foreground = _blocks(costs, tried[0], codes) if drawn else _points(costs, tried[0])
         if foreground is not None:
             smooth = continued(self.colour, foreground.drawn)
             both = Layers(self._transform(smooth, codes, foreground.drawn), foreground)
-            tried.append(self._tried(both, codes))
+            tried.append(self._tried(costs, both, codes))
         return min(tried, key=lambda each: each.cost).layers
 
     def _transform(
@@ -93,65 +120,49 @@ class LayerEncoder:
                 codes.put(tile, encoded.codes, self.model.config.policy.measure(encoded.codes[None], step))
         return payloads
 
-    def _tried(self, layers: Layers, codes: PictureCodes | None = None) -> _Tried:
+    def _tried(self, costs: _Costs, layers: Layers, codes: PictureCodes | None = None) -> _Tried:
         pixels = self.colour
         if codes is not None:
             pixels = painted(self.model, codes, self.setting, *pixels.shape[:2])
         if layers.drawing is not None:
             pixels = layers.drawing.over(pixels)
-        return _Tried(layers, pixels, self._total(pixels) + self._price(8 * layers.size()))
+        return _Tried(layers, pixels, costs.of(pixels, layers.size()))
 
-    def _errors(self, pixels: np.ndarray) -> np.ndarray:
-        """(H, W) squared errors in steps, of the mean channel; row by row, since pictures are large."""
-        errors = np.empty(pixels.shape[:2], np.float32)
-        weight = 1 / (3 * self.setting.step().item() ** 2)
-        for row, (seen, meant) in enumerate(zip(pixels, self.colour, strict=True)):
-            difference = seen.astype(np.float32) - meant
-            errors[row] = (difference * difference).sum(1) * weight
-        return errors
 
-    def _total(self, pixels: np.ndarray) -> float:
-        return float(self._errors(pixels).sum(dtype=np.float64))
+def _points(costs: _Costs, plain: _Tried) -> Drawing | None:
+    """Lone pixels that the transform misses by more than it costs to draw them."""
+    errors = costs.errors(plain.pixels)
+    return _promising(costs, plain, errors, errors > costs.trade * POINT_BITS)
 
-    def _price(self, bits: float) -> float:
-        return self.trade * bits
 
-    def _points(self, plain: _Tried) -> Drawing | None:
-        """Lone pixels that the transform misses by more than it costs to draw them."""
-        errors = self._errors(plain.pixels)
-        return self._promising(plain, errors, errors > self._price(POINT_BITS))
+def _blocks(costs: _Costs, plain: _Tried, codes: PictureCodes) -> Drawing | None:
+    """Blocks of text and lines: what a drawing of all of them costs, shared out by pixels unlike those beside
+    them, against their errors and what their codes cost.
+    """
+    colour, size = costs.colour, costs.colour.shape[:2]
+    whole = Drawing(colour, np.ones(size, bool))
+    alike = np.zeros(size, bool)
+    alike[:, 1:] |= (colour[:, 1:] == colour[:, :-1]).all(2)
+    alike[1:] |= (colour[1:] == colour[:-1]).all(2)
+    drawing = _by_block(np.where(alike, REPEATED_BITS, 1.0))
+    drawing *= costs.of_bytes(len(whole.data)) / drawing.sum()
+    coding = np.log2(1 + np.abs(codes.bands.astype(np.float32))).sum(0)
+    coding *= costs.of_bytes(plain.layers.size()) / max(coding.sum(), 1)
+    transform = _by_block(costs.errors(plain.pixels)) + coding
+    return _promising(costs, plain, _spread(transform / BLOCK**2, size), _spread(drawing < transform, size))
 
-    def _blocks(self, plain: _Tried, codes: PictureCodes) -> Drawing | None:
-        """Blocks of text and lines: what a drawing of all of them costs, shared out by pixels unlike those
-        beside them, against their errors and what their codes cost.
-        """
-        whole = Drawing(self.colour, np.ones(self.colour.shape[:2], bool))
-        alike = np.zeros(self.colour.shape[:2], bool)
-        alike[:, 1:] |= (self.colour[:, 1:] == self.colour[:, :-1]).all(2)
-        alike[1:] |= (self.colour[1:] == self.colour[:-1]).all(2)
-        drawing = _shares(np.where(alike, REPEATED_BITS, 1.0), self._price(8 * len(whole.data)))
-        coding = np.log2(1 + np.abs(codes.bands.astype(np.float32))).sum(0)
-        coding *= self._price(8 * plain.layers.size()) / max(coding.sum(), 1)
-        transform = _by_block(self._errors(plain.pixels)) + coding
-        chosen = _by_block(drawing) < transform
-        return self._promising(plain, self._spread(transform / BLOCK**2), self._spread(chosen))
 
-    def _spread(self, values: np.ndarray) -> np.ndarray:
-        """The values (h, w) of blocks at each of their pixels, (H, W)."""
-        height, width = self.colour.shape[:2]
-        return np.repeat(np.repeat(values, BLOCK, 0), BLOCK, 1)[:height, :width]
-
-    def _promising(self, plain: _Tried, saved: np.ndarray, drawn: np.ndarray) -> Drawing | None:
-        """The cheapest drawing of those pixels, if it promises enough of what they cost today (H, W)."""
-        found = [
-            (self._total(drawing.over(self.colour)) + self._price(8 * len(drawing.data)), drawing)
-            for drawing in drawings(self.colour, drawn)
-            if not drawing.is_whole
-        ]
-        if not found:
-            return None
-        cost, drawing = min(found, key=lambda pair: pair[0])
-        return drawing if saved[drawn].sum(dtype=np.float64) - cost > WORTH * plain.cost else None
+def _promising(costs: _Costs, plain: _Tried, saved: np.ndarray, drawn: np.ndarray) -> Drawing | None:
+    """The cheapest drawing of those pixels, if it promises enough of what they cost today (H, W)."""
+    found = [
+        (costs.of(drawing.over(costs.colour), len(drawing.data)), drawing)
+        for drawing in drawings(costs.colour, drawn)
+        if not drawing.is_whole
+    ]
+    if not found:
+        return None
+    cost, drawing = min(found, key=lambda pair: pair[0])
+    return drawing if saved[drawn].sum(dtype=np.float64) - cost > WORTH * plain.cost else None
 
 
 def painted(model: ImageModel, codes: PictureCodes, setting: Setting, height: int, width: int) -> np.ndarray:
@@ -180,12 +191,13 @@ def _pulled(values: Tensor, weights: Tensor) -> Tensor:
     return torch.lerp(below, values, weights)
 
 
-def _shares(weights: np.ndarray, total: float) -> np.ndarray:
-    return weights * (total / weights.sum())
-
-
 def _by_block(values: np.ndarray) -> np.ndarray:
     """Sums (h, w) over the blocks of (H, W)."""
     height, width = blocks(values.shape[0]), blocks(values.shape[1])
     padded = np.pad(values, ((0, height * BLOCK - values.shape[0]), (0, width * BLOCK - values.shape[1])))
     return padded.reshape(height, BLOCK, width, BLOCK).sum((1, 3))
+
+
+def _spread(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """The values (h, w) of blocks at each of their pixels, (H, W)."""
+    return np.repeat(np.repeat(values, BLOCK, 0), BLOCK, 1)[: size[0], : size[1]]

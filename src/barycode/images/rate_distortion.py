@@ -57,9 +57,10 @@ class Chooser:
         self._reconstruct = reconstruct
         self._vectors = vectors or {}
 
-    def choose(self, ratio: Tensor, step: Step) -> Tensor:
-        """The codes for coefficients / step."""
-        return self.options(ratio, step).cheapest(self.trade)
+    def choose(self, ratio: Tensor, step: Step, weight: Tensor | None = None) -> Tensor:
+        """The codes for coefficients / step, whose squared errors count by `weight` (B, bands, places)."""
+        options = self.options(ratio, step)
+        return (options if weight is None else options.weighted(weight)).cheapest(self.trade)
 
     def options(self, ratio: Tensor, step: Step) -> "Options":
         """What there is to choose from; gradients reach `ratio`, centroids and code vectors."""
@@ -99,6 +100,11 @@ class Options:
     @property
     def dimension(self) -> int:
         return self.codes.shape[-1] // max(1, self.bits.shape[-1])
+
+    def weighted(self, weight: Tensor) -> "Options":
+        """The same, with errors that count by a weight (B, bands, n d) of every member."""
+        of_patches = weight.unflatten(-1, (-1, self.dimension)).mean(-1)
+        return Options(self.codes, self.errors * of_patches, self.bits)
 
     def cheapest(self, trade: float) -> Tensor:
         """The codes (B, bands, n d) of least squared error + trade * bits."""

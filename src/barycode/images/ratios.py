@@ -5,7 +5,7 @@ Where a model's steps follow activity, those of AC are known once DC and its fir
 
 from torch import Tensor
 
-from barycode.images.planes import put
+from barycode.images.planes import put, take
 from barycode.images.steps import StepPolicy
 from barycode.images.walk import AC_FAMILIES, Step
 
@@ -33,12 +33,11 @@ class Ratios:
         """
         if step.family == ACTIVITY_KNOWN and not self._policy.is_uniform:
             self._measure()
-        bands = list(step.bands)
-        values = self._coefficients[:, bands][..., step.places]
+        values = take(self._coefficients, step.bands, step.places)
         if self._local is None:
             values = values / self._step[:, None, None]
         else:
-            values = values / self._local[:, bands][..., step.places]
+            values = values / take(self._local, step.bands, step.places)
         return (values - step.origin) / step.grain
 
     def know(self, step: Step, codes: Tensor) -> None:

@@ -6,6 +6,9 @@ towards c - eta g / 2: for an orthonormal inverse and eta 1 that is where they s
 decoder network makes of codes moves them. It is a proximal gradient method (Parikh, Boyd, "Proximal
 algorithms", 2014) whose proximal step is the choice of codes. The cheapest codes seen are kept, so more
 rounds never cost more. Decoders know nothing of it.
+
+Models whose steps follow activity were trained for structural similarity, of which such steps are too long:
+they choose once more, with squared errors that count by what they cost in that measure (`curvature`).
 """
 
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barycode.errors import InvalidInputError
+from barycode.images.curvature import structural_weights
 from barycode.images.model import ImageModel
 from barycode.images.scale_offsets import fit_offsets
 from barycode.images.tile import EncodedTile, Setting, encode_tile
@@ -27,6 +31,8 @@ ROUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 26)  # of each effort
 DEFAULT_EFFORT = 3
 STRIDE = 1.5  # eta: beyond one, since the decoder answers less than an orthonormal inverse
 MIXING = 0.6  # of the new target with the one before, which damps what the strides overshoot
+
+MOST_PROBES = 4  # of the curvature: more of them change little
 
 ErrorOf = Callable[[Tensor, Tensor], Tensor]  # decoded pixels and the weight of each: squared errors (B,)
 
@@ -48,6 +54,10 @@ def refine_tile(
     tile = best = encode_tile(model, coefficients, setting, trade)
     if rounds == 0:
         return best
+    offsets = fit_offsets(tile.written, model.code_lengths())
+    if not model.config.policy.is_uniform:
+        weights = structural_weights(model, window, tile.codes, setting, min(rounds, MOST_PROBES))
+        return encode_tile(model, coefficients, setting, trade, offsets, weights)
     least = torch.inf
 
     def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
@@ -55,7 +65,6 @@ def refine_tile(
         squares = window.inside(seen - window.pixels.clone()) ** 2
         return (squares * window.inside(weight * window.counted)).sum()[None] / squares.shape[1]
 
-    offsets = fit_offsets(tile.written, model.code_lengths())
     for number in range(rounds + 1):
         errors, moved = proximal_step(model, *_known(model, tile.codes, setting), error_of)
         cost = errors.item() + trade * 8 * len(tile.payload)

@@ -10,6 +10,7 @@ from torch import Tensor
 from barycode.container import least_bytes
 from barycode.images.coding import read_codes, write_codes
 from barycode.images.model import ImageModel
+from barycode.images.planes import take
 from barycode.images.ratios import Ratios
 from barycode.images.scale_offsets import ScaleOffsets
 from barycode.images.steps import octave_of, step_of
@@ -56,9 +57,10 @@ def encode_tile(
     setting: Setting,
     trade: float,
     offsets: ScaleOffsets | None = None,
+    weights: Tensor | None = None,
 ) -> EncodedTile:
-    """Coefficients (192, h, w) to bytes."""
-    encoder = _TileEncoder(model, coefficients[None], setting, trade, offsets or ScaleOffsets.none())
+    """Coefficients (192, h, w) to bytes; `weights` (1, 192, h, w) are those of their squared errors."""
+    encoder = _TileEncoder(model, coefficients[None], setting, trade, offsets or ScaleOffsets.none(), weights)
     size = (coefficients.shape[1], coefficients.shape[2])
     codes = _walk(model, size, setting, encoder.exchange)
     return EncodedTile(encoder.coder.finish(least_size(size)), codes, encoder.written)
@@ -104,10 +106,12 @@ class _TileEncoder:
         setting: Setting,
         trade: float,
         offsets: ScaleOffsets,
+        weights: Tensor | None,
     ) -> None:
         self.coder = SymbolEncoder()
         self.written: list[tuple[Step, Tensor]] = []
         self._offsets = offsets
+        self._weights = None if weights is None else weights.flatten(2)
         self._model = model
         self._setting = setting
         self._ratios = Ratios(model.config.policy, coefficients, setting.step())
@@ -118,7 +122,8 @@ class _TileEncoder:
         if self._setting.skips(step):
             return torch.zeros_like(step.prediction.scale)
         step = self._offsets.applied(step)
-        codes = self._chooser.choose(self._ratios.of(step), step)
+        weight = None if self._weights is None else take(self._weights, step.bands, step.places)
+        codes = self._chooser.choose(self._ratios.of(step), step, weight)
         self._ratios.know(step, codes)
         self._write(step, codes)
         self.written.append((step, codes))
