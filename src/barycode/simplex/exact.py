@@ -106,10 +106,12 @@ class _Exact(torch.autograd.Function):
 def _solver(program: Program) -> Callable[[Tensor, Tensor], Optimum]:
     """The optimum of placed z (n, d) and vertices (n,)."""
     codes = program.codes
-    if compiled.applies(codes):
-        return partial(compiled.solve, program)
     warm_start = WarmStart.of(codes.vectors[: codes.size], program.regularization)
-    return lambda z, vertex: program.solve(z, vertex, *warm_start.start(z, vertex))
+    if not compiled.applies(codes):
+        return lambda z, vertex: program.solve(z, vertex, *warm_start.start(z, vertex))
+    if warm_start.splitting is None:
+        return partial(compiled.solve, program)
+    return lambda z, vertex: compiled.solve(program, z, vertex, warm_start.start(z, vertex))
 
 
 def _stacked(blocks: list[tuple[Tensor, Tensor]], z: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,8 +25,8 @@ def applies(codes: CenteredCodebook) -> bool:
     return INSTALLED and codes.gram is not None and codes.vectors.device.type == "cpu"
 
 
-def solve(program: Program, z: Tensor, vertex: Tensor) -> Optimum:
-    """What `Program.solve` finds, of placed z (n, d) and vertices (n,)."""
+def solve(program: Program, z: Tensor, vertex: Tensor, start: tuple[Tensor, Tensor] | None = None) -> Optimum:
+    """What `Program.solve` finds, of placed z (n, d) and vertices (n,), from sparse weights or from none."""
     codes, shift = program.codes, program.regularization
     method = import_module("barycode.simplex.compiled.active_set")
     z = z.contiguous()  # what is compiled is so for one layout
@@ -34,7 +34,9 @@ def solve(program: Program, z: Tensor, vertex: Tensor) -> Optimum:
     inner[:, codes.size :] = -torch.inf
     limits = method.Limits(shift, shift * program.tolerance, program.max_iterations)
     book = _book(codes, shift, program.accuracy)
-    found = method.solve_rows(book, limits, z.numpy(), inner.numpy(), vertex.numpy())
+    weights, indices = start or (z.new_empty(len(z), 0), vertex.new_empty(len(z), 0))
+    first = weights.double().numpy(), indices.numpy()
+    found = method.solve_rows(book, limits, z.numpy(), inner.numpy(), vertex.numpy(), first)
     return Optimum(*(torch.from_numpy(part) for part in found))
 
 

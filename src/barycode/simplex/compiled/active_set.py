@@ -1,9 +1,10 @@
 """The active-set method, compiled: one vector after the other to its optimum, all that it needs in the cache.
 
 The method is that of `barycode.simplex.active_set`, where a step is taken by a block of vectors at once and
-each operation is a pass over memory. Here iterations cost so little that the start is only a glance: the
-nearest code vector, and those of great inner products with z. Scores come from the inner products of the
-codebook: with b = C z, lambda times those of the optimality conditions are b - C C_S^T p_S + lambda (p~ - p).
+each operation is a pass over memory. Scores come from the inner products of the codebook: with b = C z,
+lambda times those of the optimality conditions are b - C C_S^T p_S + lambda (p~ - p). Iterations cost so
+little that for an even codebook the start is only a glance: the nearest code vector, and those of great inner
+products with z.
 """
 
 from __future__ import annotations
@@ -76,9 +77,12 @@ class Price(NamedTuple):
 
 @compiled
 def solve_rows(
-    book: Book, limits: Limits, z: Floats, inner: Floats, vertex: Integers
+    book: Book, limits: Limits, z: Floats, inner: Floats, vertex: Integers, start: tuple[Floats, Integers]
 ) -> tuple[Floats, Integers, Floats, Integers]:
-    """Weights (n, s) and their indices, 0 where the weight is; residuals and iterations (n,)."""
+    """Weights (n, s) and their indices, 0 where the weight is; residuals and iterations (n,).
+
+    start: weights and indices (n, s) of a support to begin with; s = 0 where none is known.
+    """
     count = len(z)
     residuals, iterations = np.empty(count), np.empty(count, np.int64)
     starts = np.zeros(count + 1, np.int64)
@@ -86,7 +90,8 @@ def solve_rows(
     state = _new_state(book)
     for row in range(count):
         vector = Vector(z[row], np.abs(z[row]).max(), inner[row], vertex[row])
-        size, residuals[row], iterations[row] = _solve(book, limits, vector, state)
+        size = _enter(limits.shift, vector, state, start[0][row], start[1][row])
+        size, residuals[row], iterations[row] = _solve(book, limits, vector, state, size)
         first, last = starts[row], starts[row] + size
         starts[row + 1] = last
         if last > len(weights):
@@ -118,9 +123,9 @@ def _padded(values, starts):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _solve(book: Book, limits: Limits, vector: Vector, state: State) -> tuple[int, float, int]:
+def _solve(book: Book, limits: Limits, vector: Vector, state: State, size: int) -> tuple[int, float, int]:
     """How large the support is in the end, the residual, and how many systems were solved."""
-    size, careful, objective = _start(limits.shift, vector, state), False, np.inf
+    careful, objective = False, np.inf
     for iteration in range(1, limits.iterations + 1):
         solve_system(book, limits.shift, state.system, size, 1.0)
         feasible = state.system.solution[:size].min() >= 0
@@ -145,7 +150,21 @@ def _solve(book: Book, limits: Limits, vector: Vector, state: State) -> tuple[in
 
 
 @compiled
-def _start(shift: float, vector: Vector, state: State) -> int:
+def _enter(shift: float, vector: Vector, state: State, weights: Floats, codes: Integers) -> int:
+    """A support that is known, or what a glance finds."""
+    if len(weights) == 0:
+        return _glance(shift, vector, state)
+    size = 0
+    for place in range(len(weights)):
+        if weights[place] > 0:
+            _add(shift, vector, state, size, codes[place])
+            state.weights[size] = weights[place]
+            size += 1
+    return size
+
+
+@compiled
+def _glance(shift: float, vector: Vector, state: State) -> int:
     """The nearest code vector with all the weight, and the best of each group in either half of the codes."""
     _add(shift, vector, state, 0, vector.vertex)
     state.weights[0] = 1

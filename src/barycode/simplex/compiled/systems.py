@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-RUN = 16  # numbers that a loop takes at once, or a multiple
+PANEL = 4  # rows of a factor that are worked at together
 SUMS = {"reassoc", "contract", "nsz"}  # sums in any order; infinities and NaN stay
 
 
@@ -38,28 +38,26 @@ class Book(NamedTuple):
 
 
 class System(NamedTuple):
-    """Room for one: indices of a support, right side, solutions, and the factor with what belongs to it."""
+    """Room for one: indices of a support, right side, the solution of that and of ones, and the factor."""
 
     indices: Integers
     right: Floats
     solution: Floats
     unit: Floats
     factor: Floats
-    inner: Floats
 
 
 @compiled
 def new_system(book: Book) -> System:
     rows, dim = book.vectors.shape
     order = max(dim, book.longest)
-    room = rows + RUN
+    room = in_panels(rows) + PANEL
     return System(
         np.empty(room, np.int64),
         np.empty(room),
         np.empty(room),
         np.empty(room),
-        np.empty((order, in_runs(order))),
-        np.empty((2, in_runs(dim))),
+        np.empty((in_panels(order), in_panels(order) + PANEL)),
     )
 
 
@@ -99,12 +97,15 @@ def _inverse(book: Book, shift: float, system: System, size: int) -> None:
     factor, indices = system.factor, system.indices
     for row in range(size):
         products, target = book.gram[indices[row]], factor[row]
-        for column in range(row - row % RUN, size):
+        for column in range(row - row % PANEL, size):
             target[column] = products[indices[column]]
         target[row] += shift
-    system.solution[:size] = system.right[:size]
-    system.unit[:size] = 1
-    _factor_and_solve(factor, size, shift, system.solution, system.unit)
+    one, other = _right_sides(factor, size)
+    one[:size] = system.right[:size]
+    other[:size] = 1
+    _factor_and_solve(factor, size, shift)
+    system.solution[:size] = one[:size]
+    system.unit[:size] = other[:size]
 
 
 @compiled
@@ -112,20 +113,17 @@ def _inverse_by_dim(book: Book, shift: float, system: System, size: int) -> None
     """By Woodbury's formula: d equations."""
     vectors, factor, indices = book.vectors, system.factor, system.indices
     dim = vectors.shape[1]
-    one, other = system.inner[0], system.inner[1]
-    one[:] = 0
-    other[:] = 0
-    factor[:dim, : in_runs(dim)] = 0
+    factor[:dim, :dim] = 0
+    one, other = _right_sides(factor, dim)
     for place in range(size):
-        add_row(one[:dim], system.right[place], vectors[indices[place]])
-        add_row(other[:dim], 1.0, vectors[indices[place]])
+        chosen = vectors[indices[place]]
+        for row in range(dim):
+            add_row(factor[row, :dim], chosen[row], chosen)
+            one[row] += system.right[place] * chosen[row]
+            other[row] += chosen[row]
     for row in range(dim):
-        begin = row - row % RUN
-        for place in range(size):
-            chosen = vectors[indices[place]]
-            add_row(factor[row, begin:dim], chosen[row], chosen[begin:])
         factor[row, row] += shift
-    _factor_and_solve(factor, dim, shift, one, other)
+    _factor_and_solve(factor, dim, shift)
     for place in range(size):
         chosen = vectors[indices[place]]
         system.solution[place] = (system.right[place] - product(chosen, one[:dim])) / shift
@@ -133,46 +131,77 @@ def _inverse_by_dim(book: Book, shift: float, system: System, size: int) -> None
 
 
 @compiled
-def _factor_and_solve(factor: Floats, size: int, least: float, one: Floats, other: Floats) -> None:
-    """U in place of the upper half of U^T U, row by row, and (U^T U)^-1 of two right sides in their place.
-
-    Rows are worked at in whole runs: what that touches to the left of the diagonal, and beyond the last
-    column, is not read. No pivot is below `least` but by rounding.
-    """
-    stop = in_runs(size)
-    for row in range(size):
-        begin, whole = row - row % RUN, row - row % 4
-        target = factor[row, begin:stop]
-        x, y = one[row], other[row]
-        for above in range(0, whole, 4):
-            a, b = factor[above, row], factor[above + 1, row]
-            c, d = factor[above + 2, row], factor[above + 3, row]
-            p, q = factor[above, begin:stop], factor[above + 1, begin:stop]
-            r, s = factor[above + 2, begin:stop], factor[above + 3, begin:stop]
-            for column in range(len(target)):
-                target[column] -= a * p[column] + b * q[column] + c * r[column] + d * s[column]
-            x -= a * one[above] + b * one[above + 1] + c * one[above + 2] + d * one[above + 3]
-            y -= a * other[above] + b * other[above + 1] + c * other[above + 2] + d * other[above + 3]
-        for above in range(whole, row):
-            a = factor[above, row]
-            add_row(target, -a, factor[above, begin:stop])
-            x -= a * one[above]
-            y -= a * other[above]
-        pivot = factor[row, row]
-        scale = 1 / np.sqrt(pivot if pivot > 0 else least)
-        target *= scale
-        one[row], other[row] = x * scale, y * scale
-    for row in range(size - 1, -1, -1):
-        over = factor[row, row + 1 : size]
-        diagonal = factor[row, row]
-        one[row] = (one[row] - product(over, one[row + 1 : size])) / diagonal
-        other[row] = (other[row] - product(over, other[row + 1 : size])) / diagonal
+def _right_sides(factor: Floats, size: int) -> tuple[Floats, Floats]:
+    """The two columns behind the system, 0; and what is there between, that of whole panels."""
+    whole = in_panels(size)
+    factor[:whole, size : whole + PANEL] = 0
+    for row in range(size, whole):
+        factor[row, row] = 1
+    return factor[:whole, whole], factor[:whole, whole + 1]
 
 
 @compiled
-def in_runs(size: int) -> int:
-    """At least size, in whole runs."""
-    return (size + RUN - 1) // RUN * RUN
+def _factor_and_solve(factor: Floats, size: int, least: float) -> None:
+    """U in place of the upper half of U^T U, and its inverse times the two columns behind it in their place.
+
+    PANEL rows at a time are worked at by PANEL of the rows above. What that touches to the left of the
+    diagonal is not read. No pivot is below `least` but by rounding.
+    """
+    whole = in_panels(size)
+    stop = whole + PANEL
+    for panel in range(0, whole, PANEL):
+        one, other = factor[panel, panel:stop], factor[panel + 1, panel:stop]
+        third, fourth = factor[panel + 2, panel:stop], factor[panel + 3, panel:stop]
+        for above in range(0, panel, PANEL):
+            p, q = factor[above, panel:stop], factor[above + 1, panel:stop]
+            r, s = factor[above + 2, panel:stop], factor[above + 3, panel:stop]
+            a, b, c, d = p[0], q[0], r[0], s[0]
+            e, f, g, h = p[1], q[1], r[1], s[1]
+            i, j, k, m = p[2], q[2], r[2], s[2]
+            n, o, t, u = p[3], q[3], r[3], s[3]
+            for column in range(len(one)):
+                v, w, x, y = p[column], q[column], r[column], s[column]
+                one[column] -= a * v + b * w + c * x + d * y
+                other[column] -= e * v + f * w + g * x + h * y
+                third[column] -= i * v + j * w + k * x + m * y
+                fourth[column] -= n * v + o * w + t * x + u * y
+        _scale(one, 0, least)
+        add_row(other, -one[1], one)
+        _scale(other, 1, least)
+        a, b = -one[2], -other[2]
+        for column in range(len(one)):
+            third[column] += a * one[column] + b * other[column]
+        _scale(third, 2, least)
+        a, b, c = -one[3], -other[3], -third[3]
+        for column in range(len(one)):
+            fourth[column] += a * one[column] + b * other[column] + c * third[column]
+        _scale(fourth, 3, least)
+    _substitute(factor, whole)
+
+
+@compiled
+def _scale(row: Floats, diagonal: int, least: float) -> None:
+    pivot = row[diagonal]
+    row *= 1 / np.sqrt(pivot if pivot > 0 else least)
+
+
+@compiled
+def _substitute(factor: Floats, size: int) -> None:
+    """U^-1 times the two columns behind U."""
+    for row in range(size - 1, -1, -1):
+        over = factor[row, row + 1 : size]
+        one, other = factor[row + 1 : size, size], factor[row + 1 : size, size + 1]
+        x, y = factor[row, size], factor[row, size + 1]
+        for place in range(len(over)):
+            x -= over[place] * one[place]
+            y -= over[place] * other[place]
+        factor[row, size], factor[row, size + 1] = x / factor[row, row], y / factor[row, row]
+
+
+@compiled
+def in_panels(size: int) -> int:
+    """At least size, in whole panels."""
+    return (size + PANEL - 1) // PANEL * PANEL
 
 
 @compiled
