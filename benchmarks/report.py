@@ -27,6 +27,8 @@ HEADER = """\
     python benchmarks/pictures.py --output benchmarks/results/pictures.json
     python benchmarks/start_up.py --output benchmarks/results/start_up.json
     python benchmarks/weights_memory.py --output benchmarks/results/weights_memory.json
+    .venv-peers-networks/bin/python benchmarks/weights_lossless.py \\
+        --megabytes 40 --output benchmarks/results/weights_lossless.json
     python benchmarks/report.py
 
 Ratios are medians over rounds in which every method has its turn in one process, lower and upper quartile in
@@ -47,6 +49,7 @@ def main() -> None:
         ("pictures", _pictures),
         ("start_up", _start_up),
         ("weights_memory", _weights_memory),
+        ("weights_lossless", _weights_lossless),
     ):
         path = RESULTS / f"{name}.json"
         if path.exists():
@@ -137,6 +140,33 @@ def _weights_memory(content: Row) -> str:
             f"disk and written to it; the imports alone take {content['rows'][0]['imports MB']} MB. "
             "At most 4 in the last column is what we hold:\n",
             _table([*header, "over that tensor"], cells),
+        ]
+    )
+
+
+def _weights_lossless(content: Row) -> str:
+    names = list(content["rows"][0]["methods"])
+    cells = []
+    for row in content["rows"]:
+        methods = row["methods"]
+        peer = methods["zipnn"]["bytes"]
+        cells.append(
+            [
+                f"{row['network']}, {row['type']}, {row['megabytes']:g} MB",
+                *(
+                    f"{methods[name]['bits']:.2f} ({methods[name]['bytes'] / peer:.3f}), "
+                    f"{methods[name]['in'][0]:.0f} / {methods[name]['out'][0]:.0f}"
+                    for name in names
+                ),
+            ]
+        )
+    return "\n".join(
+        [
+            "## Every bit of a network\n",
+            f"Bits a weight (bytes over zipnn's), MB of tensors a second in / out; {_settings(content)}. "
+            "Barycode's bytes are whole files with names and shapes; zipnn and Zstandard get all tensors as "
+            "one run of bytes. Networks in other types than float32 are cast:\n",
+            _table(["network", *names], cells),
         ]
     )
 

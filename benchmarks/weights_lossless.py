@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import tempfile
 import zipfile
@@ -54,11 +55,13 @@ class Method:
     same: Callable[[Any], bool]
 
 
-def networks(data: Path | None, megabytes: float) -> Iterator[tuple[str, State]]:
+def networks(data: Path | None, megabytes: float, only: str = "") -> Iterator[tuple[str, State]]:
     """Those that are at hand, by what tables call them; float32, the first tensors of about so many MB."""
-    if data is not None and (data / RESNET).exists():
+    if data is not None and (data / RESNET).exists() and only in "ResNet-32":
         yield "ResNet-32", floats(data / RESNET, megabytes)
     for name, (package, place) in PACKAGED.items():
+        if only not in name:
+            continue
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
             print(f"{name}: the package {package} is not installed", flush=True)
@@ -158,20 +161,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("checkpoints", nargs="*", type=Path, help="instead of the packages'")
-    known = os.environ.get("BARYCODE_DATA")
-    parser.add_argument("--data", type=Path, default=Path(known) if known else None)
+    data = os.environ.get("BARYCODE_DATA")
+    parser.add_argument("--data", type=Path, default=Path(data) if data else None)
     parser.add_argument("--types", default=",".join(TYPES))
     parser.add_argument("--megabytes", type=float, default=100, help="at most, of each network in float32")
+    parser.add_argument("--only", default="", help="networks with this in their names")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="JSON; its rows of other networks and types are kept")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     given = [(path.stem, floats(path, arguments.megabytes)) for path in arguments.checkpoints]
-    rows = []
-    for name, state in given or networks(arguments.data, arguments.megabytes):
+    known = arguments.output is not None and arguments.output.exists()
+    rows = json.loads(arguments.output.read_text())["rows"] if known else []
+    for name, state in given or networks(arguments.data, arguments.megabytes, arguments.only):
         for kind in arguments.types.split(","):
-            rows.append(measure(name, kind, state, arguments.rounds))
-            print(rows[-1], flush=True)
+            row = measure(name, kind, state, arguments.rounds)
+            places = [k for k, old in enumerate(rows) if (old["network"], old["type"]) == (name, kind)]
+            rows[slice(*([places[0], places[0] + 1] if places else [len(rows), None]))] = [row]
+            print(row, flush=True)
             if arguments.output:
                 packages = ("zipnn", "zstandard", "numpy")
                 save(arguments.output, report(rows, packages, rounds=arguments.rounds))

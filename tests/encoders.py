@@ -5,7 +5,11 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from barycode.errors import InvalidInputError
+from barycode.training.autoencoders.pictures import split
+from barycode.training.autoencoders.train import Recipe, Run
 
 
 @dataclass(frozen=True)
@@ -32,3 +36,11 @@ class Backwards:
 
     def calls(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def tokens_run(folder: Path, method: str = "vq-revive", size: int = 16) -> Path:
+    """The folder of an autoencoder's run of one step."""
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
+    run = Run(Recipe("p", method, codebook_size=size, steps=1, batch=4), split(pictures, pictures), folder)
+    run.loop.run()
+    return run.loop.folder

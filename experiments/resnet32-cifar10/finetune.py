@@ -15,19 +15,17 @@ from barycode.quantizers.soft.schedules import Schedule
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.progress import RunningMean, TrainingLog, training_bar
 from barycode.weights.soft_to_hard import (
+    RateCeiling,
     anneal,
     center_parameters,
-    code_entropy,
     divergence,
     quantizers,
-    rate_loss,
 )
 
 TEMPERATURE = 4.0
 distillation = divergence(TEMPERATURE)
 WARM_UP = 0.05  # of the steps
 LOG_EVERY, SAVE_EVERY = 20, 50
-RAMP = 0.4  # of the steps: how long the rate takes to come down
 
 
 @dataclass(frozen=True)
@@ -42,27 +40,23 @@ class Recipe:
     )
 
 
-class RateCeiling:
-    """beta * rate_loss wherever the codes have more entropy than a ceiling.
+@dataclass(frozen=True)
+class Softness:
+    """Of a network under quantizers: the ceiling on the rate of its codes, and sigma step by step."""
 
-    The ceiling comes down to `bits` a weight. `schedule` gives sigma, step by step.
-    """
+    ceiling: RateCeiling
+    schedule: Schedule
 
-    def __init__(self, network: nn.Module, bits: float, schedule: Schedule, beta: float = 1.0) -> None:
-        self.bits, self.beta, self.schedule = bits, beta, schedule
-        self.first = self.now = code_entropy(network)
-
-    def loss(self, network: nn.Module, done: float) -> Tensor | float:
-        """What is added to the loss when the fraction `done` of the run is over."""
-        self.now = code_entropy(network)
-        ceiling = self.first + min(1.0, done / RAMP) * (self.bits - self.first)
-        return self.beta * rate_loss(network) if self.now > ceiling else 0.0
+    @classmethod
+    def of(cls, network: nn.Module, bits: float, schedule: Schedule) -> "Softness":
+        """Down to `bits` a weight, at a fixed price."""
+        return cls(RateCeiling(network, bits, dearer=1.0), schedule)
 
     def state_dict(self) -> dict:
-        return {"first": self.first, "schedule": self.schedule.state_dict()}
+        return {"ceiling": self.ceiling.state_dict(), "schedule": self.schedule.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        self.first = state["first"]
+        self.ceiling.load_state_dict(state["ceiling"])
         self.schedule.load_state_dict(state["schedule"])
 
 
@@ -76,12 +70,12 @@ class Teaching:
 
 
 class Run:
-    """A network on its way, with a ceiling on its rate if it is under quantizers."""
+    """A network on its way, with its softness if it is under quantizers."""
 
     def __init__(
-        self, network: ResNet32, recipe: Recipe, teaching: Teaching, ceiling: RateCeiling | None = None
+        self, network: ResNet32, recipe: Recipe, teaching: Teaching, softness: Softness | None = None
     ) -> None:
-        self.network, self.recipe, self.teaching, self.ceiling = network, recipe, teaching, ceiling
+        self.network, self.recipe, self.teaching, self.softness = network, recipe, teaching, softness
         self.optimizer = torch.optim.Adam(_groups(network, recipe.rates), betas=(0.9, 0.99))
         self.steps_per_epoch = len(teaching.pictures) // recipe.batch
         self.steps = self.steps_per_epoch * recipe.epochs
@@ -118,7 +112,7 @@ class Run:
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(images)
         loss = distillation(logits.float(), taught)
-        penalty = self.ceiling.loss(self.network, self.step / self.steps) if self.ceiling else 0.0
+        penalty = self.softness.ceiling.loss(self.network, self.step / self.steps) if self.softness else 0.0
         self.optimizer.zero_grad()
         (loss + penalty).backward()
         self.optimizer.step()
@@ -126,7 +120,9 @@ class Run:
         return float(loss.detach())
 
     def _notes(self) -> dict[str, float]:
-        return {"bits": self.ceiling.now, "sigma": self.ceiling.schedule.value} if self.ceiling else {}
+        if self.softness is None:
+            return {}
+        return {"bits": self.softness.ceiling.now, "sigma": self.softness.schedule.value}
 
     def _order(self, epoch: int) -> Tensor:
         random = torch.Generator().manual_seed(1000 * (self.recipe.seed + 1) + epoch)
@@ -137,8 +133,8 @@ class Run:
 
     def _set_pace(self) -> None:
         """Learning rates: up, then down along a cosine. Sigma by its schedule."""
-        if self.ceiling:
-            anneal(self.network, self.ceiling.schedule.step())
+        if self.softness:
+            anneal(self.network, self.softness.schedule.step())
         done = (self.step + 1) / self.steps
         factor = min(1.0, done / WARM_UP) * (1 + math.cos(math.pi * done)) / 2
         for group in self.optimizer.param_groups:
@@ -149,7 +145,7 @@ class Run:
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "ceiling": self.ceiling.state_dict() if self.ceiling else None,
+            "softness": self.softness.state_dict() if self.softness else None,
             "seconds": self.seconds,
         }
 
@@ -160,8 +156,8 @@ class Run:
         self.step, state = found
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.ceiling:
-            self.ceiling.load_state_dict(state["ceiling"])
+        if self.softness:
+            self.softness.load_state_dict(state["softness"])
         self.seconds = state["seconds"]
         log.resume_at(self.step)
 

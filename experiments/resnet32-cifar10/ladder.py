@@ -20,7 +20,7 @@ from classical import (
     sparse_float_file,
     sparse_huffman_file,
 )
-from finetune import RateCeiling, Recipe, Run
+from finetune import Recipe, Run, Softness
 from gauge import fold_statistics
 from network import ResNet32, from_state
 from scalar import entropy_constrained, kmeans, uniform
@@ -191,7 +191,7 @@ def _annealed(bits: float, write: Callable[[State, Coded], bytes], bench: Bench)
     network, recipe = bench.network(), Recipe(ANNEALED_EPOCHS)
     on_shared_centers(network, bits + HEAD_START, SIGMA)
     schedule = ExponentialSchedule(SIGMA, (HARDEST / SIGMA) ** (1 / _steps(bench, recipe)), stop=HARDEST)
-    run = Run(network, recipe, bench.teaching, RateCeiling(network, bits, schedule))
+    run = Run(network, recipe, bench.teaching, Softness.of(network, bits, schedule))
     minutes = bench.train(run, f"annealed-{bits:g}")
     codes = harden(network)
     fold_statistics(network)
@@ -226,7 +226,7 @@ def _tuned(key: str, bits: float, recipe: Recipe, bench: Bench) -> Made:
     network = bench.network()
     on_grids(network, bits + HEAD_START, SIGMA)
     schedule = LinearSchedule(SIGMA, 2 * SIGMA, _steps(bench, recipe))
-    run = Run(network, recipe, bench.teaching, RateCeiling(network, bits, schedule))
+    run = Run(network, recipe, bench.teaching, Softness.of(network, bits, schedule))
     minutes = bench.train(run, key)
     codes = harden(network)
     fold_statistics(network)

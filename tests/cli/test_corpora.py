@@ -3,15 +3,21 @@
 import io
 import json
 import tarfile
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+import webdataset
 from PIL import Image
 from safetensors.torch import save_file
 
 from barycode import weights
+from barycode.data import webdataset_decoder
 from barycode.images import compress
+from barycode.training.autoencoders.codes import unpack_codes
+from barycode.training.autoencoders.tokenizer import open_tokenizer
+from encoders import tokens_run
 
 
 def members(folder):
@@ -90,3 +96,34 @@ def test_a_parquet_file_with_pictures(run, tmp_path):
     )
     assert outcome.code == 0, outcome.err
     assert set(members(tmp_path / "o")) == {"t-000000000.bary", "t-000000000.json"}
+
+
+def test_shards_of_codebook_indices_are_data_sets(run, photos, tmp_path):
+    trained = tokens_run(tmp_path / "runs")
+    call = ("compress", photos, "--engine", "local", "--workers", 1, "--indices", trained, "--side", 16)
+    outcome = run(*call, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    quantizer = open_tokenizer(trained).quantizer
+    shards = [str(path) for path in sorted((tmp_path / "out").glob("*.tar"))]
+    stream = webdataset.WebDataset(shards, shardshuffle=False)
+    items = list(stream.decode(webdataset_decoder(partial(unpack_codes, quantizer))))
+    assert sorted(item["__key__"] for item in items) == ["a", "deep/b"]
+    assert all(item["bary"].shape == (4, 4) and int(item["bary"].max()) < 16 for item in items)
+    other = run(*call[:-1], 32, "-o", tmp_path / "out")
+    assert "was made with other settings" in other.err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--indices", "RUN"), "--engine"),
+        (("--engine", "local", "--side", "8"), "goes with --indices"),
+        (("--engine", "local", "--indices", "RUN", "-q", "3"), "leave out"),
+        (("--engine", "local", "--indices", "nowhere"), "no checkpoint"),
+    ],
+)
+def test_indices_that_cannot_be_are_refused(run, photos, tmp_path, options, told):
+    given = [str(tokens_run(tmp_path / "runs")) if option == "RUN" else option for option in options]
+    outcome = run("compress", photos, *given, "-o", tmp_path / "out")
+    assert outcome.code == 1
+    assert told in outcome.err

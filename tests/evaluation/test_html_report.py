@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -12,14 +11,10 @@ from barycode.evaluation.equal_bytes import at_bytes
 from barycode.evaluation.html_report import render, write_html
 from barycode.evaluation.rate_distortion import Picture
 from barycode.evaluation.report import Comparison
+from browsers import REQUESTS, chromium  # noqa: F401 (a fixture)
 
 ANCHOR_NAMES = ("JPEG", "WebP", "AVIF", "AVIF 4:4:4 PSNR", "HEIC")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-PATIENCE = 120  # seconds, for one core with much to do
 DESKTOP, PHONE, SMALL_PHONE = (1200, 900), (390, 844), (360, 740)
-REQUESTS = """return performance.getEntriesByType("resource").map((entry) => entry.name)
-    .filter((name) => !name.startsWith("data:"))"""
 
 
 @pytest.fixture(scope="session")
@@ -83,31 +78,8 @@ def test_out_of_reach_gives_the_nearest_end(picture):
     assert at_bytes(JPEG, picture.image, 1).setting == pytest.approx(JPEG.settings[0], abs=0.5)
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """Headless Chromium under its driver; skips where the machine has none that starts."""
-    driver_path = shutil.which("chromedriver")
-    if BROWSER is None or driver_path is None:
-        pytest.skip("no Chromium with a driver on this machine: apt-get install chromium chromium-driver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium: pip install selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in FLAGS:
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    try:
-        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
-    except Exception as error:  # whatever a container forbids: processes, sandboxes, shared memory
-        pytest.skip(f"the Chromium of this machine does not start: {str(error).splitlines()[0]}")
-    driver.set_page_load_timeout(PATIENCE)
-    driver.set_script_timeout(PATIENCE)
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
-def browser(chromium, page, request):
+def browser(chromium, page, request):  # noqa: F811
     """The page in Chromium at a width and height; an error in its console, or a request, fails the test."""
     width, height = getattr(request, "param", DESKTOP)
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}

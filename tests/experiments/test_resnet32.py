@@ -140,9 +140,9 @@ def test_a_run_goes_on_where_it_stopped(parts, tmp_path):
     def run(folder):
         network = trained(parts)
         parts.start.on_grids(network, 2.0, 2.0)
-        ceiling = parts.finetune.RateCeiling(network, 1.5, LinearSchedule(2.0, 4.0, 4))
+        softness = parts.finetune.Softness.of(network, 1.5, LinearSchedule(2.0, 4.0, 4))
         teaching = parts.finetune.Teaching(pictures, trained(parts), folder)
-        return parts.finetune.Run(network, parts.finetune.Recipe(epochs=2, batch=2), teaching, ceiling)
+        return parts.finetune.Run(network, parts.finetune.Recipe(epochs=2, batch=2), teaching, softness)
 
     for name, times in (("alone", 1), ("stopped", 2)):
         for _ in range(times):

@@ -12,7 +12,7 @@ GUIDE = (DOCS / "weights.md").read_text()
 
 def test_snippets(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run_snippets("weights.md", 6)
+    run_snippets("weights.md", 7)
     assert "the first layer, at half the step" in capsys.readouterr().out
 
 
@@ -20,7 +20,7 @@ def test_command_lines(tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     save_file(network(), "model.safetensors")
     lines = re.findall(r"^    barycode (.*?)(?:  +#.*)?$", GUIDE, re.MULTILINE)
-    assert len(lines) == 9
+    assert len(lines) == 10
     for line in lines:
         arguments = line.split()
         force = [] if arguments[0] == "info" else ["--force"]

@@ -125,6 +125,17 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     workers: Annotated[
         int | None, typer.Option(min=1, help="Corpora and networks: so many at a time. Default: one a CPU.")
     ] = None,
+    indices: Annotated[
+        Path | None,
+        typer.Option(
+            help="Corpora: shards of codebook indices instead, by the autoencoder whose run's folder or "
+            "checkpoint this is."
+        ),
+    ] = None,
+    side: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --indices: cut pictures to squares, scaled to so many pixels."),
+    ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Corpora: at most so many files a shard.")] = 1000,
     column: Annotated[
         str, typer.Option(help="Corpora: the column of Parquet files to compress. Default: that of bytes.")
@@ -158,6 +169,9 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode compress photos/ train.tar more.parquet list.txt --engine local -o shards/` takes all CPUs
     and writes WebDataset shards; the same command goes on where it stopped
+
+    - `barycode compress photos/ --engine ray --indices runs/mine --side 256 -o tokens/` writes shards of a
+    trained autoencoder's codebook indices
     """
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     # Before anything that loads PyTorch: most of what is refused is refused here.
@@ -180,8 +194,11 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
             raise InvalidInputError(
                 "--key, --base and --skip-existing do not go with --engine, which goes on where it stopped."
             )
-        encoder = corpora.Encoder(options, target, tuple(keep or ()), of_networks)
+        whole = corpora.Encoder(options, target, tuple(keep or ()), of_networks)
+        encoder = corpora.encoder_of(whole, indices, side)
         return corpora.compress_corpus(inputs, output, encoder, who, force)
+    if indices or side:
+        raise InvalidInputError("--indices and --side are for corpora: add --engine local or --engine ray.")
 
     def act(job: Job) -> str:
         _check_names(job)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -36,6 +36,21 @@ class EngineName(StrEnum):
     ray = "ray"
 
 
+class FileEncoder(Protocol):
+    """A file of a corpus into the bytes of a .bary file."""
+
+    def __call__(self, path: Path, name: str) -> bytes: ...
+
+    def suffixes(self) -> frozenset[str]:
+        """Of the files that are taken from folders."""
+
+    def suffixes_in_shards(self) -> frozenset[str]:
+        """Of the parts of samples that are compressed."""
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides the bytes, as JSON can hold it."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """Who works, where, and on how much at a time."""
@@ -53,6 +68,38 @@ class Workers:
             )
         if self.address and self.engine != EngineName.ray:
             raise InvalidInputError("--address is that of a Ray cluster: add --engine ray.")
+
+
+@dataclass(frozen=True)
+class IndexEncoder:
+    """Pictures into the codebook indices of a trained autoencoder (`pack_codes`)."""
+
+    checkpoint: Path
+    side: int | None
+
+    @classmethod
+    def of(cls, run: Path, side: int | None) -> "IndexEncoder":
+        """For a run's folder or a checkpoint; raises what `open_tokenizer` does before any work."""
+        from barycode.training.autoencoders.tokenizer import newest, open_tokenizer
+
+        open_tokenizer(run)
+        return cls(newest(run).absolute(), side)
+
+    def __call__(self, path: Path, name: str) -> bytes:
+        from barycode.training.autoencoders.tokenizer import PictureTokenizer
+
+        with pictures.open_picture(path, name) as image:
+            return PictureTokenizer(self.checkpoint, self.side)(image)
+
+    def suffixes(self) -> frozenset[str]:
+        return pictures.suffixes()
+
+    suffixes_in_shards = suffixes
+
+    def settings(self) -> dict[str, Any]:
+        from barycode.training.autoencoders.tokenizer import PictureTokenizer
+
+        return {"indices": PictureTokenizer(self.checkpoint).fingerprint(), "side": self.side}
 
 
 @dataclass(frozen=True)
@@ -92,8 +139,22 @@ class Encoder:
         return {**settings, "target": None if self.target is None else repr(self.target)}
 
 
+def encoder_of(whole: Encoder, indices: Path | None, side: int | None) -> FileEncoder:
+    """That of `barycode compress` or, where indices are asked for, of these; InvalidInputError for both."""
+    if indices is None:
+        if side is not None:
+            raise InvalidInputError("--side goes with --indices.")
+        return whole
+    if whole.only_networks or whole.target is not None or whole.pictures.asked():
+        raise InvalidInputError(
+            "--indices writes what an autoencoder makes of pictures: leave out the options of pictures and "
+            "networks, which say how to compress them."
+        )
+    return IndexEncoder.of(indices, side)
+
+
 def compress_corpus(
-    inputs: list[str], output: Path | None, encoder: Encoder, workers: Workers, force: bool
+    inputs: list[str], output: Path | None, encoder: FileEncoder, workers: Workers, force: bool
 ) -> None:
     """Compress into the folder `output`, and go on there where it was left."""
     from barycode.corpora.folder import CorpusFolder

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from barycode.images.metadata import Metadata
 
 ORIENTATION, GPS = 0x0112, 0x8825
+PICTURE = "imag"
 NUMBERS = frozenset({"count", "bits", "share", "per weight"})
 MEANINGS = {
     "HEAD": "what is in the file: sizes, names, forms",
@@ -44,6 +45,17 @@ def main(
     limit: Annotated[
         str | None, typer.Option(help="Refuse networks that decode to more bytes, such as 2GB.")
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write it as one HTML page instead, that needs nothing else."),
+    ] = None,
+    original: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --html, networks: the checkpoint that was compressed, for every tensor's error."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace a page that exists.")] = False,
 ) -> None:
     """Explain a .bary file in bits: section by section and, for a network, tensor by tensor.
 
@@ -52,19 +64,30 @@ def main(
     - `barycode info photo.bary`
 
     - `barycode info model.bary`
+
+    - `barycode info model.bary --html model.html --original model.safetensors`
     """
+    if original is not None and page is None:
+        raise InvalidInputError("--original tells a page the errors of tensors: add --html PAGE.")
+    if page is not None and page.exists() and not force:
+        raise InvalidInputError(f"{page} exists already: pass --force to replace it.")
     if file.is_dir():
         raise InvalidInputError(f"{file} is a folder: name a .bary file in it.")
     if file != STANDARD and not file.exists():
         raise MissingDataError(f"{file} does not exist.")
     with streams.seekable(file) as content:
+        most = read_size(limit) if limit else None
         try:
-            explained = list(_explain(content, read_size(limit) if limit else None))
+            if page is not None:
+                name = "standard input" if file == STANDARD else file.name
+                return _write_page(page, name, content, most, original)
+            explained = list(_explain(content, most))
         except BarycodeError as error:
             raise type(error)(f"{'standard input' if file == STANDARD else file}: {error}") from error
     console = Console()
     for part in explained:
         console.print(part, highlight=False, markup=False)
+    return None
 
 
 def _explain(file: Path, limit: int | None) -> Iterator[str | Table]:
@@ -78,6 +101,24 @@ def _explain(file: Path, limit: int | None) -> Iterator[str | Table]:
     yield _table(("section", "count", "bits", "share", "what it holds"), rows)
     if reader.kind == networks.KIND:
         yield _table(networks.HEADINGS, networks.rows(file, limit))
+
+
+def _write_page(page: Path, name: str, file: Path, limit: int | None, original: Path | None) -> None:
+    from barycode.cli import info_page
+    from barycode.container import ContainerReader, describe, write_atomic
+
+    with file.open("rb") as stream:
+        reader = ContainerReader(stream)
+        sections = [info_page.sections_table(describe(reader, MEANINGS))]
+    if original is not None and reader.kind != networks.KIND:
+        raise InvalidInputError("--original is the checkpoint of a network, and this file holds none.")
+    if reader.kind == networks.KIND:
+        sections.append(info_page.tensors_section(file, limit, original))
+    if reader.kind == PICTURE:
+        sections.insert(0, info_page.picture_section(file))
+    text = info_page.page(name, _facts(file, reader), sections)
+    write_atomic(page, text.encode(errors="backslashreplace"), force=True)
+    typer.echo(f"page: {printable(page)}")
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -95,7 +136,7 @@ def _facts(file: Path, reader: "ContainerReader") -> Iterator[str]:
     yield f"kind {reader.kind}, version {reader.version}, {size:,} bytes = {8 * size:,} bits"
     if reader.kind == networks.KIND:
         yield networks.fact(file, size)
-    if reader.kind == "imag":
+    if reader.kind == PICTURE:
         from barycode.container import unpack
         from barycode.images.codec import read_header
         from barycode.images.metadata import Metadata

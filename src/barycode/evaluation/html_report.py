@@ -1,9 +1,6 @@
 """A comparison as one HTML page that needs no network: curves, BD-rates, and pictures to look at."""
 
-import base64
 import html
-import io
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
@@ -19,6 +16,7 @@ from barycode.evaluation.equal_bytes import Shot, at_bytes, at_setting
 from barycode.evaluation.rate_distortion import Codec, Picture, Row, by_picture
 from barycode.evaluation.report import Comparison
 from barycode.evaluation.summary import QUALITIES, means
+from barycode.html_page import filled, picture_url, script_data
 
 ORIGINAL = "Original"
 LARGEST_SIDE = 800  # of a picture in the page; of a larger one its middle is shown
@@ -55,17 +53,13 @@ def write_html(
 def render(comparison: Comparison, shots: Mapping[str, Mapping[str, Any]]) -> str:
     """The page as text; `shots`: by picture, what _shots_of returns."""
     folder = files("barycode.evaluation") / "page"
-    data = json.dumps(_data(comparison, shots), allow_nan=False, separators=(",", ":"))
     parts = {
         "title": html.escape(comparison.title),
         "style": (folder / "page.css").read_text(encoding="utf-8"),
         "script": (folder / "page.js").read_text(encoding="utf-8"),
-        "data": data.replace("<", "\\u003c"),  # a name cannot end the script
+        "data": script_data(_data(comparison, shots)),
     }
-    page = (folder / "page.html").read_text(encoding="utf-8")
-    before, *places = page.split("{{")
-    filled = [parts[name] + rest for name, rest in (place.split("}}", 1) for place in places)]
-    return before + "".join(filled)
+    return filled((folder / "page.html").read_text(encoding="utf-8"), parts)
 
 
 def _data(comparison: Comparison, shots: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -122,11 +116,11 @@ def _shots_of(picture: Picture, shots: Shots, measures: Sequence[str]) -> dict[s
     """The pictures of one page entry as data URLs, with sizes and measures of the whole pictures."""
     box = _middle(picture.image.size)
     entries: dict[str, dict[str, Any]] = {
-        ORIGINAL: {"source": _url(picture.image.crop(box)), "size": None, "setting": None}
+        ORIGINAL: {"source": picture_url(picture.image.crop(box)), "size": None, "setting": None}
     }
     for name, shot in shots.items():
         values = [_finite(_measure(key, picture.image, shot.image)) for key in measures]
-        source = _url(shot.image.crop(box))
+        source = picture_url(shot.image.crop(box))
         entries[name] = {"source": source, "size": shot.size, "setting": shot.setting, "values": values}
     shown = (box[2] - box[0], box[3] - box[1])
     return {
@@ -152,13 +146,6 @@ def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
     width, height = (min(side, LARGEST_SIDE) for side in size)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
-
-
-def _url(image: Image.Image) -> str:
-    """Lossless WebP: what the page shows are the decoded pixels."""
-    stream = io.BytesIO()
-    image.save(stream, "WEBP", lossless=True, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _finite(value: float | None) -> float | None:

@@ -38,20 +38,21 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:08d}.safetensors"
         save_state(path, state)
-        for old in self._all()[: -self.keep]:
+        for old in self.paths()[: -self.keep]:
             old.unlink()
         return path
 
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """The newest step that can be read, and its state, or None; what is damaged is told."""
-        for path in reversed(self._all()):
+        for path in reversed(self.paths()):
             try:
                 return int(path.stem.removeprefix("step-")), load_state(path)
             except CorruptFileError as error:
                 tell(f"{error} Going on from an older one, or from the start.")
         return None
 
-    def _all(self) -> list[Path]:
+    def paths(self) -> list[Path]:
+        """Of the checkpoints, the oldest first."""
         return sorted(self.folder.glob("step-????????.safetensors"))
 
 

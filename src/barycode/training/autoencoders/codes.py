@@ -26,11 +26,12 @@ DIGIT = 1 << DIGIT_BITS
 
 @plain_torch()
 def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
-    """A whole .bary file of indices: their shape, frequency tables counted on them, and the coded stream.
+    """A whole .bary file of indices: their shape, frequency tables, and the coded stream.
 
-    Votes of sparse convex codes are coded as sets; other indices under one table a part. The codebook is not
-    in the file: like the network, it belongs to the model. Raises InvalidInputError for a quantizer whose
-    weights are continuous.
+    The tables are counted on the indices or, where these are too few to pay for them, flat. Votes of sparse
+    convex codes are coded as sets; other indices under one table a part. The codebook is not in the file:
+    like the network, it belongs to the model. Raises InvalidInputError for a quantizer whose weights are
+    continuous.
     """
     shape = ByteWriter()
     shape.varint(indices.ndim)
@@ -43,13 +44,14 @@ def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
         return pack(KIND, [head, Section("VOTE", pack_votes(votes, quantizer.codebook_size, support))])
     symbols = _split(quantizer, indices).numpy()
     histograms = [np.bincount(part, minlength=max(2, symbols.max() + 1)) for part in symbols.T]
-    tables = FrequencyTables.from_counts(np.stack(histograms))
-    encoder = SymbolEncoder()
-    encoder.encode(symbols.ravel(), tables, _rows(len(symbols), symbols.shape[1]))
-    return pack(
-        KIND,
-        [head, Section("TABL", tables.to_bytes()), Section("CODE", encoder.finish(_least(indices.numel())))],
-    )
+    counted = np.stack(histograms)
+    files = []
+    for counts in (counted, np.ones_like(counted)):
+        tables, encoder = FrequencyTables.from_counts(counts), SymbolEncoder()
+        encoder.encode(symbols.ravel(), tables, _rows(len(symbols), symbols.shape[1]))
+        stream = Section("CODE", encoder.finish(_least(indices.numel())))
+        files.append(pack(KIND, [head, Section("TABL", tables.to_bytes()), stream]))
+    return min(files, key=len)
 
 
 @plain_torch()

@@ -113,6 +113,7 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            "recipe": self.recipe.row(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "care": [care.state_dict() for care in self.cares],

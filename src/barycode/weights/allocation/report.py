@@ -102,7 +102,7 @@ def compared(item: Item, reason: str, before: Tensor, after: Tensor, bits: float
     """The report of a tensor that was `before` and comes back as `after`. Entries aside are no signal."""
     if item.aside is not None:
         before, after = item.aside.without(before), item.aside.without(after)
-    off, noise, signal = _errors(before, after)
+    off, noise, signal = errors(before, after)
     entry = item.entry
     return TensorReport(entry.name, entry.size, item.words, reason, bits, off, noise, signal)
 
@@ -126,7 +126,7 @@ def _sum(parts: Sequence[TensorReport]) -> TensorReport:
     )
 
 
-def _errors(before: Tensor, after: Tensor) -> tuple[float, float, float]:
+def errors(before: Tensor, after: Tensor) -> tuple[float, float, float]:
     """Largest error, sum of squared errors, sum of squares of the finite entries; zeros if there is none."""
     if not before.numel() or bool((to_bits(before) == to_bits(after)).all()):
         return 0.0, 0.0, 0.0
