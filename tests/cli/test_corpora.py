@@ -98,15 +98,18 @@ def test_a_parquet_file_with_pictures(run, tmp_path):
     assert set(members(tmp_path / "o")) == {"t-000000000.bary", "t-000000000.json"}
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file")  # webdataset's
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_shards_of_codebook_indices_are_data_sets(run, photos, tmp_path):
     trained = tokens_run(tmp_path / "runs")
     call = ("compress", photos, "--engine", "local", "--workers", 1, "--indices", trained, "--side", 16)
     outcome = run(*call, "-o", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     quantizer = open_tokenizer(trained).quantizer
-    shards = [str(path) for path in sorted((tmp_path / "out").glob("*.tar"))]
-    stream = webdataset.WebDataset(shards, shardshuffle=False)
-    items = list(stream.decode(webdataset_decoder(partial(unpack_codes, quantizer))))
+    items = []
+    for shard in sorted((tmp_path / "out").glob("*.tar")):
+        stream = webdataset.WebDataset(str(shard), shardshuffle=False)
+        items += stream.decode(webdataset_decoder(partial(unpack_codes, quantizer)))
     assert sorted(item["__key__"] for item in items) == ["a", "deep/b"]
     assert all(item["bary"].shape == (4, 4) and int(item["bary"].max()) < 16 for item in items)
     other = run(*call[:-1], 32, "-o", tmp_path / "out")

@@ -78,4 +78,4 @@ def test_ray_writes_the_shards_of_indices_that_processes_write(cluster, tmp_path
             ]
         shards[engine] = {path.name: path.read_bytes() for path in folder.path.glob("*.tar")}
     assert shards[run_on_ray] == shards[run_processes]
-    assert len(shards[run_on_ray]) == 2
+    assert len(shards[run_on_ray]) == 4
