@@ -45,6 +45,20 @@ def test_every_codebook_stays_alive(kind: str, update: EmaUpdate | None):
         assert health.perplexity > 16
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_vectors_are_checked_once(kind: str, monkeypatch: pytest.MonkeyPatch):
+    quantizer = KINDS[kind](8, 4)
+    maintenance = CodebookMaintenance(quantizer, start=None)
+    checked, seen = type(quantizer).checked, []
+    monkeypatch.setattr(
+        type(quantizer), "checked", lambda self, z: seen.append(self is quantizer) or checked(self, z)
+    )
+    for _ in range(3):
+        quantizer(torch.randn(64, 4))
+        maintenance.step()
+    assert sum(seen) == 3
+
+
 def test_a_step_is_the_moving_average_of_the_forward_pass():
     torch.manual_seed(0)
     watched, plain = VectorQuantizer(8, 2), VectorQuantizer(8, 2)

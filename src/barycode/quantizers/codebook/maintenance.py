@@ -107,7 +107,8 @@ class CodebookMaintenance:
         z = arguments[0].detach()
         self._vectors = z.to(compute_dtype(z)).reshape(-1, quantizer.dim)
         indices = result.indices.reshape(len(self._vectors), *result.indices.shape[z.ndim - 1 :])
-        seen = quantizer.statistics(self._vectors, indices)
+        with torch.autocast(z.device.type, enabled=False):
+            seen = quantizer.gather_statistics(self._vectors, indices)  # the forward pass checked them
         before = self._statistics
         self._statistics = tuple(a + b for a, b in zip(before, seen, strict=True)) if before else seen
 
