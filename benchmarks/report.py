@@ -177,7 +177,8 @@ def _weights_lossless(content: Row) -> str:
             "## Every bit of a network\n",
             f"Bits a weight (bytes over zipnn's), MB of tensors a second in / out; {_settings(content)}. "
             "Barycode's bytes are whole files with names and shapes; zipnn and Zstandard get all tensors as "
-            "one run of bytes. Networks in other types than float32 are cast:\n",
+            "one run of bytes. Networks in other types than float32 are cast. The rows are older than planes "
+            "of ranks, which suit CREPE, whose float32 was rounded to 16 bits of mantissa once:\n",
             _table(["network", *names], cells),
         ]
     )
