@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from barycode.images import decompress
 from faults.programs import FAULTY, MODEL, QUICK, hidden, run, start
@@ -38,6 +40,41 @@ def test_in_the_middle_of_a_decode(compressed: Path, tmp_path: Path, moment: str
     for path in out.iterdir():
         with Image.open(path) as image:
             image.load()
+
+
+@pytest.mark.parametrize(("moment", "count"), [("after", 1), ("before", 3), ("after", 3)])
+def test_in_the_middle_of_a_model_folder(tmp_path: Path, moment: str, count: int) -> None:
+    """Of two small files and the weights; the same command goes on, and so does its way back."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for name in ("config.json", "vocab.txt"):
+        (folder / name).write_text("{}")
+    weights = {"w": torch.randn(64, 64, generator=torch.Generator().manual_seed(0))}
+    save_file(weights, folder / "model.safetensors")
+    there = ("compress", folder, "--lossless", "-o", tmp_path / "packed")
+    back = ("decompress", tmp_path / "packed", "-o", tmp_path / "again")
+    for command, last in ((there, "model.bary"), (back, "model.safetensors")):
+        assert run(moment, count, *command, program=FAULTY)[0] == -9
+        finished = (moment, count) == ("after", 3)
+        assert ((command[-1] / last).is_file(), len(hidden(command[-1]))) == (finished, not finished)
+        code, _, told = run(*command, *(["--skip-existing"] if finished else []))
+        assert code == 0, told
+        assert sorted(path.name for path in command[-1].iterdir()) == sorted(
+            ["config.json", last, "vocab.txt"]
+        )
+    assert torch.equal(load_file(tmp_path / "again" / "model.safetensors")["w"], weights["w"])
+
+
+def test_a_folder_of_somebody_else_is_not_an_unfinished_one(tmp_path: Path) -> None:
+    folder, other = tmp_path / "tiny", tmp_path / "tiny-bary"
+    for place, text in ((folder, "{}"), (other, "mine")):
+        place.mkdir()
+        (place / "config.json").write_text(text)
+    save_file({"w": torch.zeros(3)}, folder / "model.safetensors")
+    code, _, told = run("compress", folder)
+    assert code == 1
+    assert "exists already" in told
+    assert (other / "config.json").read_text() == "mine"
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs names of open files")

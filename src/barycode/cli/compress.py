@@ -188,7 +188,12 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     who = corpora.Workers(engine, address, workers if engine else None, shard_size, column)
     if folder:
         job = model_folders.job_of(folder, output, packed=False)
-        return run_jobs([job], lambda job: model_folders.compress(folder, job.target, of_network, force))
+
+        def pack(job: Job) -> str:
+            options.refuse_network(job.source_name)
+            return model_folders.compress(job.source, job.target, of_network, force, skip_existing)
+
+        return run_jobs([job], pack)
     if engine:
         if key or base or skip_existing:
             raise InvalidInputError(

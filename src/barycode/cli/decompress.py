@@ -69,9 +69,12 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     if folder := model_folders.folder_of(inputs, packed=True):
         job = model_folders.job_of(folder, output, packed=True)
-        return run_jobs(
-            [job], lambda job: model_folders.decompress(folder, job.target, force, options.unpacking)
-        )
+
+        def unpack(job: Job) -> str:
+            _refuse_options(job, networks.KIND, options)
+            return model_folders.decompress(job.source, job.target, options.unpacking, force, skip_existing)
+
+        return run_jobs([job], unpack)
     kinds = Kinds(".bary files", lambda: frozenset({COMPRESSED}), UNKNOWN, files)
     return run_jobs(plan(inputs, output, kinds), lambda job: _decompress(job, options))
 

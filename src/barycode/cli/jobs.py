@@ -15,7 +15,7 @@ from barycode.cli.text import printable
 from barycode.errors import InvalidInputError, MissingDataError
 
 STANDARD = Path("-")  # standard input as a source, standard output as a target
-_STANDARD_NAMES = {Path(p) for p in ("-", "/dev/stdout", "/dev/stdin", "/dev/fd/1", "/proc/self/fd/1")}
+STANDARD_NAMES = {Path(p) for p in ("-", "/dev/stdout", "/dev/stdin", "/dev/fd/1", "/proc/self/fd/1")}
 COMPRESSED = ".bary"
 
 
@@ -61,7 +61,7 @@ def plan(inputs: Sequence[str], output: Path | None, kinds: Kinds) -> list[Job]:
         raise InvalidInputError("Standard input (-) comes alone, not with other inputs.")
     found = [(source, root) for text in inputs for source, root in _expand(text, kinds)]
     if output is not None and _names_a_file(output, len(found) == 1 and not Path(inputs[0]).is_dir(), kinds):
-        return [Job(found[0][0], STANDARD if output in _STANDARD_NAMES else output)]
+        return [Job(found[0][0], STANDARD if output in STANDARD_NAMES else output)]
     if output is not None and found[0][0] == STANDARD:
         raise InvalidInputError(f"Standard input has no name to have in the folder {output}: name a file.")
     jobs = [
@@ -84,7 +84,7 @@ def _renamed(path: Path, suffix: str) -> Path:
 
 def _names_a_file(output: Path, single: bool, kinds: Kinds) -> bool:
     """Whether the output is a file's name, and not a folder's; InvalidInputError if it cannot be either."""
-    standard = output in _STANDARD_NAMES  # a folder of that name, too
+    standard = output in STANDARD_NAMES  # a folder of that name, too
     if output.is_dir() and not standard:
         return False
     special = standard or output.exists()

@@ -95,7 +95,7 @@ def compress(job: Job, checkpoint: Path, suffix: str, options: NetworkOptions, f
         streams.write(job, _chunks(file), force)
     error = f"largest error {report.max_error:.3g}" if report.max_error else "lossless"
     grew = f" ({GREW})" if report.size > max(report.original_size, checkpoint.stat().st_size) else ""
-    notes = [f"left out: {_names(source.left_out)}."] if source.left_out else []
+    notes = [f"left out: {some(source.left_out)}."] if source.left_out else []
     notes += [source.note] if source.note else []
     for note in (*notes, *report.warnings):
         typer.echo(f"barycode: {printable(job.source_name)}: {printable(note)}", err=True)
@@ -131,7 +131,7 @@ def write_compressed(
     if source.left_out and isinstance(target, Lossless):
         raise InvalidInputError(
             f"{name} has more than a state dict, and --lossless would lose it "
-            f"({_names(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
+            f"({some(source.left_out)}): save model.state_dict() by itself, or leave out --lossless."
         )
     if options.base is not None:
         source = Difference(source, open_base(options.base), isinstance(target, Lossless))
@@ -205,7 +205,17 @@ def check_suffix(target: Path) -> None:
         )
 
 
-def _names(names: Sequence[str], most: int = 5) -> str:
+def is_lossless(options: NetworkOptions) -> bool:
+    """Whether every bit was asked for; PyTorch is loaded only where something was."""
+    if options.target is None:
+        return False
+    from barycode.weights import Lossless
+
+    return isinstance(options.target, Lossless)
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of many names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

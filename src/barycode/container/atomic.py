@@ -22,7 +22,8 @@ if sys.platform != "win32":
     import fcntl
 
 USUAL_MODE = 0o666  # what the umask leaves of it, as for every other program
-_TEMPORARY = re.compile(r"\.barycode-[0-9a-f]{16}")
+PREFIX = ".barycode-"  # of a file that is being written
+_TEMPORARY = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -115,7 +116,7 @@ def _locked_file(folder: Path, mode: int) -> Iterator[Path]:
 
 def _new_file(folder: Path, mode: int) -> tuple[Path, int | None]:
     """A new file, and the descriptor that locks it; None where an open file cannot be renamed."""
-    path = folder / f".barycode-{secrets.token_hex(8)}"
+    path = folder / f"{PREFIX}{secrets.token_hex(8)}"
     own = stat.S_IRUSR | stat.S_IWUSR
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, own | mode & USUAL_MODE)
     if sys.platform == "win32":
