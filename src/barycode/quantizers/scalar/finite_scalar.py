@@ -30,7 +30,7 @@ class FiniteScalarQuantizer(Quantizer):
 
     def __init__(self, codebook_size: int, dim: int, *, levels: Sequence[int] | None = None) -> None:
         super().__init__(codebook_size, dim)
-        chosen = even_levels(codebook_size, dim) if levels is None else _checked_levels(levels)
+        chosen = even_levels(codebook_size, dim) if levels is None else checked_levels(levels)
         if len(chosen) != dim or prod(chosen) != codebook_size:
             raise InvalidInputError(
                 f"The levels {chosen} do not make a grid of {codebook_size} points in {dim} dimensions."
@@ -99,7 +99,8 @@ def even_levels(codebook_size: int, dim: int) -> tuple[int, ...]:
     return tuple(sorted(levels, reverse=True))
 
 
-def _checked_levels(levels: object) -> tuple[int, ...]:
+def checked_levels(levels: object) -> tuple[int, ...]:
+    """The levels as whole numbers; InvalidInputError if they are something else."""
     if not isinstance(levels, Iterable):
         raise InvalidInputError(f"The levels are one whole number for each coordinate, not {levels!r}.")
     return tuple(whole("levels", level) for level in levels)
