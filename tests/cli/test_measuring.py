@@ -127,7 +127,7 @@ def trained(monkeypatch):
     """Replace training by saving an untrained small model; collects the recipes that were asked for."""
     recipes = []
 
-    def train(recipe, folders, output):
+    def train(recipe, folders, output, engine):
         recipes.append((recipe, folders))
         output.mkdir(parents=True, exist_ok=True)
         config = ModelConfig("untrained", channels=8, depth=1, hidden=8)

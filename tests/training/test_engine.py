@@ -1,8 +1,5 @@
 """Training on two processes, as torchrun starts them: the same networks and codebooks as on one."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,22 +7,14 @@ import torch
 
 from barycode.errors import InvalidInputError
 from barycode.training.engine import Engine
+from ranks import finish, start
 
 pytest.importorskip("lightning_fabric", reason="Lightning Fabric comes with the extra scale")
 
 SCRIPT = Path(__file__).with_name("train_on_ranks.py")
 CLOSE = {"rtol": 2e-3, "atol": 2e-4}  # sums in another order, four steps of Adam
+NEVER = float("inf")
 METHODS = ["vq", "vq-revive", "vq-affine", "residual-2", "scq-relaxed", "sparse-2-2"]
-
-
-def train(folder: Path, processes: int, methods: list[str], deadline: float = float("inf")) -> None:
-    """Run the script on so many processes, all of one thread."""
-    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(processes), str(SCRIPT), str(folder), str(deadline), *methods]
-    found = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    assert found.returncode == 0, found.stderr[-3000:]
 
 
 def end(folder: Path, method: str, rank: int, world: int) -> dict[str, torch.Tensor]:
@@ -39,10 +28,10 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for name in ("one", "two", "moved"):
         (folder / name).mkdir()
-    train(folder / "one", 1, METHODS)
-    train(folder / "two", 2, METHODS)
-    train(folder / "moved", 2, METHODS, deadline=0)  # stops at the first checkpoint
-    train(folder / "moved", 1, METHODS)
+    finish(start(1, SCRIPT, folder / "one", NEVER, *METHODS))
+    finish(start(2, SCRIPT, folder / "two", NEVER, *METHODS))
+    finish(start(2, SCRIPT, folder / "moved", 0, *METHODS))  # stops at the first checkpoint
+    finish(start(1, SCRIPT, folder / "moved", NEVER, *METHODS))
     return folder
 
 
@@ -52,18 +41,14 @@ def test_two_ranks_are_one_rank_on_the_whole_batch(method, runs):
     first, second = (end(runs / "two", method, rank, 2) for rank in (0, 1))
     for name, value in alone.items():
         assert torch.equal(first[name], second[name]), name
-        torch.testing.assert_close(
-            first[name], value, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
-        )
+        torch.testing.assert_close(first[name], value, **CLOSE, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_checkpoint_moves_to_another_number_of_processes(method, runs):
     alone, moved = end(runs / "one", method, 0, 1), end(runs / "moved", method, 0, 1)
     for name, value in alone.items():
-        torch.testing.assert_close(
-            moved[name], value, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
-        )
+        torch.testing.assert_close(moved[name], value, **CLOSE, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def test_precisions_have_names():

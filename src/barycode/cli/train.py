@@ -60,8 +60,11 @@ def images(
     - `barycode train images photos/ --metric ms-ssim --steps 20000`
 
     - `barycode compress photo.png --model runs/photos/mine.safetensors`
+
+    - `torchrun --nproc-per-node 4 -m barycode train images photos/`, on four processes
     """
-    from barycode.training.images import read_recipe, train
+    from barycode.training.images import picture_engine, read_recipe, train
+    from barycode.training.progress import tell
 
     options = {"steps": steps, "metric": metric and metric.value, "seed": seed}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
@@ -69,8 +72,11 @@ def images(
         raise InvalidInputError(f"--recipe decides everything: leave out --{' and --'.join(given)}.")
     chosen = read_recipe(recipe) if recipe else default_recipe(**given)
     stages = " and ".join(f"{stage.steps:,} of the {stage.kind}" for stage in chosen.stages)
-    typer.echo(f"steps ahead: {stages}; then frequency tables and a report", err=True)
-    train(chosen, folders, output)
+    tell(f"steps ahead: {stages}; then frequency tables and a report")
+    engine = picture_engine()
+    train(chosen, folders, output, engine)
+    if engine.rank:
+        return
     model = output / f"{chosen.name}.safetensors"
     typer.echo(f"model: {model}")
     _report(chosen, folders, model, output / "report")

@@ -8,6 +8,7 @@ takes its share. With one process there is no Fabric, and nothing is different.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError, MissingDataError
 from barycode.precision import prefers_bfloat16
+from barycode.quantizers import gather
 
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 Value = TypeVar("Value")
@@ -31,9 +33,14 @@ class Engine:
     rank, world = 0, 1
 
     @staticmethod
-    def from_environment(precision: str = "float32") -> Engine:
+    def from_environment(
+        precision: str = "float32", *, accelerator: str = "auto", unused_parameters: bool = False
+    ) -> Engine:
         """The engine for how this process was started; `precision` float32, bfloat16, or auto, which is
         bfloat16 where the hardware has it. Raises InvalidInputError, MissingDataError without Fabric.
+
+        accelerator: what several processes compute on, as Fabric names it. unused_parameters: whether a
+        forward pass, which then returns a dict of tensors, may leave parameters out.
         """
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         native = "bfloat16" if prefers_bfloat16(device) else "float32"
@@ -41,9 +48,19 @@ class Engine:
         if chosen not in PRECISIONS:
             known = ", ".join([*PRECISIONS, "auto"])
             raise InvalidInputError(f"There is no precision {precision!r}: expected one of {known}.")
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1 and chosen == "float32":
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        if processes == 1 and chosen == "float32":
             return Engine()
-        return FabricEngine(PRECISIONS[chosen])
+        devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        strategy = "ddp_find_unused_parameters_true" if unused_parameters else "ddp"
+        return FabricEngine(
+            unused_parameters,
+            precision=PRECISIONS[chosen],
+            accelerator=accelerator,
+            strategy=strategy if processes > 1 else "auto",
+            devices=devices,
+            num_nodes=processes // devices,
+        )
 
     def setup(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
         """The forward pass to train with: that of the model whose gradients will be averaged."""
@@ -61,9 +78,17 @@ class Engine:
         """The mean over all ranks, without gradient."""
         return value.detach()
 
-    def agree(self, value: Value) -> Value:
-        """Rank 0's value, on every rank."""
-        return value
+    def total(self, value: Tensor) -> Tensor:
+        """The sum over all ranks, without gradient."""
+        return value.detach()
+
+    def gather(self, share: Tensor) -> Tensor:
+        """The global batch (B, ...) of which every rank has a `share`, without gradient."""
+        return share.detach()
+
+    def once(self, action: Callable[[], Value]) -> Value:
+        """Act on rank 0 only, while the others wait; what came of it, on every rank."""
+        return action()
 
     def any(self, flag: bool) -> bool:
         """Whether it is so on any rank."""
@@ -75,25 +100,26 @@ class Engine:
 
 
 class FabricEngine(Engine):
-    """One of several processes, or one with a precision of its own, under Lightning Fabric."""
+    """One of several processes, or one with a precision of its own, under Lightning Fabric.
 
-    def __init__(self, precision: Any) -> None:
+    unused_parameters: as above. settings: how Fabric is set up.
+    """
+
+    def __init__(self, unused_parameters: bool, **settings: Any) -> None:
         try:
             from lightning_fabric import Fabric
         except ModuleNotFoundError as error:
             raise MissingDataError(
                 "Training on several processes needs Lightning Fabric: pip install 'barycode[scale]'."
             ) from error
-        nodes = int(os.environ.get("WORLD_SIZE", "1")) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        strategy = "ddp" if nodes * devices > 1 else "auto"
-        self.fabric = Fabric(devices=devices, num_nodes=nodes, strategy=strategy, precision=precision)
+        self.fabric = Fabric(**settings)
         self.fabric.launch()
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
+        self.unused_parameters = unused_parameters
 
     def setup(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
-        wrapped = self.fabric.setup(_Sealed(model), optimizer)[0]
-        return lambda *inputs: wrapped(*inputs).content
+        wrapped = self.fabric.setup(_Sealed(model, self.unused_parameters), optimizer)[0]
+        return lambda *inputs: wrapped(_Seal(inputs))[0].content
 
     def share(self, batch: Tensor) -> Tensor:
         if len(batch) % self.world:
@@ -103,14 +129,25 @@ class FabricEngine(Engine):
         return self.fabric.to_device(batch.chunk(self.world)[self.rank])
 
     def backward(self, loss: Tensor) -> None:
-        self.fabric.backward(loss)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Grad strides")  # of 1 x 1 kernels, whose layouts are one
+            self.fabric.backward(loss)
 
     def mean(self, value: Tensor) -> Tensor:
-        total: Tensor = self.fabric.all_reduce(value.detach().clone(), reduce_op="mean")  # type: ignore[assignment]
-        return total
+        return self._reduced(value, "mean")
 
-    def agree(self, value: Value) -> Value:
-        return self.fabric.broadcast(value)
+    def total(self, value: Tensor) -> Tensor:
+        return self._reduced(value, "sum")
+
+    def _reduced(self, value: Tensor, operation: str) -> Tensor:
+        reduced: Tensor = self.fabric.all_reduce(value.detach().clone(), reduce_op=operation)  # type: ignore[assignment]
+        return reduced
+
+    def gather(self, share: Tensor) -> Tensor:
+        return gather(share.detach().reshape(len(share), -1)).view(-1, *share.shape[1:])
+
+    def once(self, action: Callable[[], Value]) -> Value:
+        return self.fabric.broadcast(action() if self.rank == 0 else None)  # type: ignore[return-value]
 
     def any(self, flag: bool) -> bool:
         return bool(self.mean(torch.tensor(float(flag), device=self.fabric.device)) > 0)
@@ -126,18 +163,23 @@ class FabricEngine(Engine):
 
 
 class _Seal:
-    """Any result, which Fabric does not take apart: it refuses frozen dataclasses."""
+    """Arguments or a result that Fabric does not take apart: it refuses frozen dataclasses."""
 
     def __init__(self, content: Any) -> None:
         self.content = content
 
 
 class _Sealed(nn.Module):
-    """A model whose result is sealed."""
+    """A model whose arguments and whose result are sealed; tensors of a dict lie beside it, for whoever looks
+    which parameters took part in them.
+    """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, unused_parameters: bool) -> None:
         super().__init__()
         self.model = model
+        if unused_parameters:  # always one at least: every rank warns where there turn out to be none
+            self.unused = nn.Parameter(torch.zeros(()))
 
-    def forward(self, *inputs: Tensor) -> _Seal:
-        return _Seal(self.model(*inputs))
+    def forward(self, inputs: _Seal) -> tuple[_Seal, list[Tensor]]:
+        result = self.model(*inputs.content)
+        return _Seal(result), list(result.values()) if isinstance(result, dict) else []

@@ -1,4 +1,6 @@
-"""Ctrl-C between two steps of training, where there is a state to save."""
+"""Ctrl-C, or a cluster that wants its machine back, between two steps of training, where there is a state to
+save.
+"""
 
 import signal
 import threading
@@ -8,9 +10,11 @@ from typing import NoReturn
 
 from barycode.training.progress import tell
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """Whether Ctrl-C has been pressed."""
+    """Whether Ctrl-C has been pressed, or the process been told to end."""
 
     asked = False
 
@@ -22,7 +26,8 @@ class Interrupt:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Within: the first Ctrl-C only sets `asked`, for the loop to save and stop; the second stops at once.
+    """Within: the first Ctrl-C or SIGTERM only sets `asked`, for the loop to save and stop; the second stops
+    at once.
 
     In threads other than the main one, which get no signals, nothing changes.
     """
@@ -36,8 +41,9 @@ def deferred_interrupt() -> Iterator[Interrupt]:
             raise KeyboardInterrupt
         interrupt.asked = True
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,12 @@ class TrainingLog:
 
 def tell(message: str) -> None:
     """A line for whoever waits, on stderr."""
-    Console(stderr=True).print(message, highlight=False, markup=False, soft_wrap=True)
+    _console().print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    """Standard error; silence in all processes but the first of those that torchrun started."""
+    return Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
 
 
 def duration(seconds: float) -> str:
@@ -93,7 +99,7 @@ def training_bar(description: str, steps: int, done: int = 0) -> Iterator["Bar"]
     """A progress bar over `steps` of which `done` are done; on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
-        *columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=Console(stderr=True)
+        *columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=_console()
     ) as bar:
         yield Bar(bar, bar.add_task(description, total=steps, completed=done, note=""))
 

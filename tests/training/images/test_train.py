@@ -18,6 +18,7 @@ from barycode.training.images.train import schedule, split
 from scenes import scene
 
 train_module = importlib.import_module("barycode.training.images.train")
+stages_module = importlib.import_module("barycode.training.images.stages")
 
 PICTURES = [Image.fromarray(scene(200, 208, seed)) for seed in range(3)]
 
@@ -51,10 +52,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return decoder_loss(*arguments)
 
-    monkeypatch.setattr(train_module, "decoder_loss", interrupted)
+    monkeypatch.setattr(stages_module, "decoder_loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_model(_recipe(steps=4), PICTURES, tmp_path / "parts")
-    monkeypatch.setattr(train_module, "decoder_loss", decoder_loss)
+    monkeypatch.setattr(stages_module, "decoder_loss", decoder_loss)
     resumed = train_model(_recipe(steps=4), PICTURES, tmp_path / "parts")
     for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)

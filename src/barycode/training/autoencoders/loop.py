@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,15 +49,14 @@ class Loop:
 
     def resume(self) -> bool:
         """Load the newest checkpoint; whether there was one."""
-        found = self.checkpoints.latest()
+        found = self.engine.once(self.checkpoints.latest)
         if found is None:
             return False
         self.done, state = found
         self.task.load_state_dict(state["task"])
         torch.set_rng_state(state["random"])
         self.seconds = float(state["seconds"])
-        if self.engine.rank == 0:
-            self.log.resume_at(self.done)
+        self.engine.once(lambda: self.log.resume_at(self.done))
         return True
 
     def run(self, deadline: float = math.inf) -> bool:
@@ -74,10 +74,9 @@ class Loop:
                 bar.advance(loss=smooth)
                 if self.done % every == 0 or self.done == self.steps:
                     figures = self.task.validate()
-                    if self.engine.rank == 0:
-                        self.log.write(self.done, training=smooth, **figures)
+                    self.engine.once(partial(self.log.write, self.done, training=smooth, **figures))
                     self._save()
-                    if self.engine.agree(time.time() > deadline):
+                    if self.engine.once(lambda: time.time() > deadline):
                         break
                 if self.engine.any(interrupt.asked):  # all ranks save the same step
                     self._save()
@@ -90,6 +89,4 @@ class Loop:
 
     def _save(self) -> None:
         state = {"task": self.task.state_dict(), "random": torch.get_rng_state(), "seconds": self.seconds}
-        if self.engine.rank == 0:
-            self.checkpoints.save(self.done, state)
-        self.engine.agree(None)  # nobody goes on, or ends, before it is saved
+        self.engine.once(lambda: self.checkpoints.save(self.done, state))  # nobody goes on before

@@ -1,5 +1,6 @@
 """Batches as the decoder sees them: with the codes that the encoder chooses, refined on request."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,10 @@ class Batch:
         """The class (B,) of the step that the context networks see."""
         return torch.floor(CLASSES_AN_OCTAVE * torch.log2(self.step / REFERENCE_STEP) + 1e-4)
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with each of its tensors changed, such as to a share of it."""
+        return Batch(change(self.pixels), change(self.step))
+
 
 @dataclass(frozen=True)
 class CodedBatch:
@@ -34,6 +39,10 @@ class CodedBatch:
     batch: Batch
     codes: Tensor
     places: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "CodedBatch":
+        """The batch with each of its tensors changed."""
+        return CodedBatch(self.batch.map(change), change(self.codes), change(self.places))
 
 
 def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 0) -> CodedBatch:

@@ -13,6 +13,7 @@ from barycode.images.vectors import VectorShape
 
 Kind = Literal["contexts", "decoder", "joint"]
 KINDS = ("contexts", "decoder", "joint")
+Metric = Literal["mse", "ms-ssim"]
 Annealing = Literal["none", "exponential", "gap"]
 ANNEALINGS = ("none", "exponential", "gap")
 
@@ -59,7 +60,7 @@ class Recipe:
 
     name: str
     stages: tuple[Stage, ...]
-    metric: Literal["mse", "ms-ssim"] = "mse"
+    metric: Metric = "mse"
     start: str = ""
     seed: int = 0
     trade: float = 0.11

@@ -1,7 +1,7 @@
 """The stages of training a picture model: the contexts, the decoder, and everything together.
 
-Each stage is a function from a model and a batch to a loss, and the parameters that it trains. All see the
-same kind of batch: random crops, each at a random step.
+Each stage is a function from a model and a batch to a loss, and the parts that it trains; `StageLoss` is both
+as a module. All see the same kind of batch: random crops, each at a random step.
 """
 
 import importlib
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from barycode.errors import MissingDataError
 from barycode.images.model import ImageModel
@@ -17,11 +17,48 @@ from barycode.images.rate_distortion import Chooser
 from barycode.images.steps import REFERENCE_STEP
 from barycode.images.transform import mirror_samples
 from barycode.training.images.coded import Batch, CodedBatch, decode_batch
+from barycode.training.images.recipe import Kind, Metric
 from barycode.training.images.trace import Trace
 
 Distortion = Callable[
     [Tensor, Batch], Tensor
 ]  # decoded pixels and the batch to (B,), comparable between steps
+
+
+class StageLoss(nn.Module):
+    """The loss of a stage as one forward pass, under which only the stage's own parts have gradients."""
+
+    def __init__(self, model: ImageModel, kind: Kind, metric: Metric) -> None:
+        super().__init__()
+        self.model, self.kind = model, kind
+        self.distortion: Distortion = squared_error
+        if metric == "ms-ssim":
+            self.distortion = structural_dissimilarity
+        elif kind == "decoder":
+            self.distortion = relative_error
+        model.requires_grad_(False)
+        for part in trained_parts(model, kind):
+            part.requires_grad_(True)
+
+    def forward(self, batch: Batch | CodedBatch, chooser: Chooser, sigma: float) -> dict[str, Tensor]:
+        """The `loss` to minimise, and of a joint stage what it is with the `soft` and with the `hard` choice;
+        decoders are shown coded batches.
+        """
+        if isinstance(batch, CodedBatch):
+            return {"loss": decoder_loss(self.model, batch, self.distortion)}
+        if self.kind == "contexts":
+            return {"loss": contexts_loss(self.model, batch, chooser)}
+        losses = joint_loss(self.model, batch, chooser, self.distortion, sigma)
+        return {"loss": losses.total, "soft": losses.soft, "hard": losses.hard}
+
+
+def trained_parts(model: ImageModel, kind: Kind) -> list[nn.Module]:
+    """The parts of a model that a stage trains."""
+    if kind == "contexts":
+        return [model.contexts]
+    if kind == "decoder":
+        return [model.decoder]
+    return [model.analysis, model.decoder, model.vectors, model.contexts]
 
 
 def contexts_loss(model: ImageModel, batch: Batch, chooser: Chooser) -> Tensor:

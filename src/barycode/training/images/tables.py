@@ -1,6 +1,7 @@
 """Frequency tables from the codes of training pictures."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from barycode.images.walk import AC_FAMILIES, FAMILIES, Step, dead_zone, walk
 from barycode.rate import FrequencyTables
 from barycode.rate.entropy_constrained import smoothed_tables
 from barycode.rate.tables import PRECISION
+from barycode.training.engine import Engine
 from barycode.training.images.trace import Chooses, Trace
 
 PRIOR_STRENGTH = 24.0  # counts that the Laplacian prior is worth in every row
@@ -33,22 +35,28 @@ def prior_lengths(model: ImageModel) -> Tensor:
 
 
 def fit_tables(
-    model: ImageModel, batches: Iterable[tuple[Tensor, int]], trade: float, lengths: Tensor
+    model: ImageModel,
+    batches: Iterable[tuple[Tensor, int]],
+    trade: float,
+    lengths: Tensor,
+    engine: Engine | None = None,
 ) -> ImageModel:
     """The model with tables from the codes that an encoder with these code lengths chooses.
 
     Those of scalars are smoothed by the prior, those of code vectors by the histogram over their rows.
-    `batches`: pixels (B, 3, 8 h, 8 w) and the step index to code them at.
+    `batches`: pixels (B, 3, 8 h, 8 w) and the step index to code them at; the ranks of `engine` are given all
+    of them and take turns.
     """
+    engine = engine or Engine()
     counter = _Counter(model)
     chooser = model.chooser(trade, lengths)
-    for pixels, index in batches:
+    for pixels, index in islice(batches, engine.rank, None, engine.world):
         walk_batch(model, pixels, index, chooser, counter)
-    histogram = counter.scalars.view(-1, SYMBOLS).numpy() + PRIOR_STRENGTH * prior(model)
+    histogram = engine.total(counter.scalars).view(-1, SYMBOLS).numpy() + PRIOR_STRENGTH * prior(model)
     fitted = ImageModel(model.config, FrequencyTables.from_counts(histogram))
     fitted.load_state_dict(model.state_dict())
     for family, counts in counter.vectors.items():
-        fitted.vectors_of(family).tables = smoothed_tables(counts.numpy())
+        fitted.vectors_of(family).tables = smoothed_tables(engine.total(counts).numpy())
     return fitted
 
 

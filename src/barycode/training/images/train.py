@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,12 @@ from barycode.images.steps import REFERENCE_STEP, STEPS_AN_OCTAVE
 from barycode.images.walk import AC_FAMILIES
 from barycode.quantizers.soft.schedules import ExponentialSchedule, GapControlledSchedule, Schedule
 from barycode.training.checkpoints import Checkpoints
+from barycode.training.engine import Engine
 from barycode.training.images.coded import Batch, CodedBatch, code_batch
 from barycode.training.images.crops import Crops
 from barycode.training.images.recipe import Recipe, Stage
 from barycode.training.images.replay import Replay
-from barycode.training.images.stages import (
-    Distortion,
-    contexts_loss,
-    decoder_loss,
-    joint_loss,
-    relative_error,
-    squared_error,
-    structural_dissimilarity,
-)
+from barycode.training.images.stages import StageLoss, trained_parts
 from barycode.training.images.tables import fit_tables, prior_lengths
 from barycode.training.images.vectors import with_vectors
 from barycode.training.interrupts import deferred_interrupt
@@ -64,27 +58,44 @@ def split(pictures: Sequence[Image.Image], recipe: Recipe) -> Split:
     return Split([pictures[i] for i in order[count:]], [pictures[i] for i in order[:count]])
 
 
-def train_model(recipe: Recipe, pictures: Sequence[Image.Image], folder: Path) -> ImageModel:
-    """Run all stages and fit the tables; goes on where an interrupted run in `folder` stopped."""
+def picture_engine() -> Engine:
+    """The engine for how this process was started, as pictures need it: they train on processors, and what
+    the contexts saw decides which of their parameters a step moves.
+    """
+    return Engine.from_environment(accelerator="cpu", unused_parameters=True)
+
+
+def train_model(
+    recipe: Recipe, pictures: Sequence[Image.Image], folder: Path, engine: Engine | None = None
+) -> ImageModel:
+    """Run all stages and fit the tables; goes on where an interrupted run in `folder` stopped.
+
+    engine: of one process unless given (`picture_engine`). Only rank 0 reads and writes `folder`.
+    """
+    engine = engine or Engine()
     if not pictures:
         raise InvalidInputError("There are no pictures to train on: name a folder that holds some.")
+    for stage in recipe.stages:
+        engine.share(torch.empty(stage.batch))  # what cannot be shared is refused now, not after hours
     torch.manual_seed(recipe.seed)
     parts = split(pictures, recipe)
-    model = _start(recipe, parts.train)
+    model = engine.once(lambda: _start(recipe, parts.train))
     for number, stage in enumerate(recipe.stages):
-        _StageRun(recipe, stage, number, model, folder).run(parts.train)
+        _StageRun(recipe, stage, model, folder / f"stage-{number}", engine).run(parts.train)
     tell(f"{recipe.name}: counting the frequency tables of {len(TABLE_STEPS)} steps, twice")
-    return with_tables(model, parts.train, recipe)
+    return with_tables(model, parts.train, recipe, engine)
 
 
-def with_tables(model: ImageModel, pictures: Sequence[Image.Image], recipe: Recipe) -> ImageModel:
+def with_tables(
+    model: ImageModel, pictures: Sequence[Image.Image], recipe: Recipe, engine: Engine | None = None
+) -> ImageModel:
     """The model with frequency tables counted on pictures: twice, since the tables decide the codes that
     they count.
     """
     model = model.eval().requires_grad_(False)
     lengths = prior_lengths(model)
     for _ in range(2):
-        model = fit_tables(model, _table_batches(pictures, recipe), recipe.trade, lengths)
+        model = fit_tables(model, _table_batches(pictures, recipe), recipe.trade, lengths, engine)
         lengths = model.code_lengths()
     return ImageModel.from_bytes(model.to_bytes())
 
@@ -114,16 +125,18 @@ def _start(recipe: Recipe, pictures: Sequence[Image.Image]) -> ImageModel:
 class _StageRun:
     """One stage: optimizer, weight average, checkpoints, log."""
 
-    def __init__(self, recipe: Recipe, stage: Stage, number: int, model: ImageModel, folder: Path) -> None:
-        self.recipe, self.stage, self.model = recipe, stage, model
-        self.parameters = [p for part in _trained(model, stage) for p in part.parameters()]
+    def __init__(self, recipe: Recipe, stage: Stage, model: ImageModel, folder: Path, engine: Engine) -> None:
+        self.recipe, self.stage, self.model, self.engine = recipe, stage, model, engine
+        loss = StageLoss(model, stage.kind, recipe.metric)
+        self.parameters = [p for part in trained_parts(model, stage.kind) for p in part.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, stage.learning_rate, betas=(0.9, 0.99))
         self.average = copy.deepcopy(model.state_dict())
-        self.checkpoints = Checkpoints(folder / f"stage-{number}")
-        self.log = TrainingLog(folder / f"stage-{number}" / "log.jsonl")
+        self.checkpoints = Checkpoints(folder)
+        self.log = TrainingLog(folder / "log.jsonl")
         self.annealing = annealing(stage)
         self._replay: Replay | None = None
         self.done = 0
+        self.forward = engine.setup(loss, self.optimizer)
 
     def run(self, pictures: Sequence[Image.Image]) -> None:
         crops = Crops(pictures, self.stage.crop, self.recipe.seed + 1)
@@ -132,32 +145,51 @@ class _StageRun:
         title = f"{self.recipe.name}: {self.stage.kind}"
         with deferred_interrupt() as interrupt, training_bar(title, self.stage.steps, self.done) as bar:
             while self.done < self.stage.steps:
-                loss = self._step(crops)
-                bar.advance(loss=mean.update(loss["loss"]))
+                told = self._step(crops)
+                bar.advance(loss=mean.update(told["loss"]))
                 self.done += 1
-                if self.done % SAVE_EVERY == 0 or self.done == self.stage.steps or interrupt.asked:
-                    self.log.write(self.done, **loss)
-                    self._save(crops)
-                if interrupt.asked:
+                asked = self.engine.any(interrupt.asked)  # all ranks stop at the same step
+                if self.done % SAVE_EVERY == 0 or self.done == self.stage.steps or asked:
+                    self.engine.once(partial(self._save, crops, told))
+                if asked:
                     interrupt.stop(f"step {self.done} of {title}")
         self.model.load_state_dict(self.average)
 
     def _step(self, crops: Crops) -> dict[str, float]:
+        """One step of all ranks; their mean losses."""
         if self.done % LENGTHS_EVERY == 0:
             self.lengths = prior_lengths(self.model)
         for group in self.optimizer.param_groups:
             group["lr"] = self.stage.learning_rate * schedule(self.done, self.stage.steps)
-        loss, told = self._loss(crops)
-        if not math.isfinite(loss.item()):
+        sigma = self.annealing.value
+        chooser = self.model.chooser(self.recipe.trade, self.lengths)
+        losses = self.forward(self._drawn(crops, chooser), chooser, sigma)
+        told = {name: self.engine.mean(loss).item() for name, loss in losses.items()}
+        if not math.isfinite(told["loss"]):
             raise InvalidInputError(
-                f"The loss is {loss.item()} at step {self.done}: lower the learning rate of this stage."
+                f"The loss is {told['loss']} at step {self.done}: lower the learning rate of this stage."
             )
         self.optimizer.zero_grad()
-        loss.backward()
+        self.engine.backward(losses["loss"])
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self._average()
-        return {"loss": loss.item(), **told}
+        if self.stage.kind != "joint":
+            return told
+        self.annealing.step(told["hard"] - told["soft"])
+        return {**told, "sigma": sigma}
+
+    def _drawn(self, crops: Crops, chooser: Chooser) -> Batch | CodedBatch:
+        """What the step is taken on: of the global batch the share of this rank."""
+        if self.stage.kind != "decoder":
+            return self._batch(crops).map(self.engine.share)
+        if self.stage.replay == 1:
+            return self._coded(crops, chooser)
+        if self._replay is None:
+            self._replay = Replay(crops.random)
+        if not len(self._replay) or self.done % self.stage.replay == 0:
+            self._replay.add(self._coded(crops, chooser).map(self.engine.gather))
+        return self._replay.draw(self.stage.batch).map(self.engine.share)
 
     def _batch(self, crops: Crops) -> Batch:
         low, high = self.recipe.steps
@@ -169,32 +201,9 @@ class _StageRun:
         )
 
     def _coded(self, crops: Crops, chooser: Chooser) -> CodedBatch:
-        """A batch for the decoder: fresh, or one of those that were coded before."""
-        stage = self.stage
-        if stage.replay == 1:
-            return code_batch(self.model, self._batch(crops), chooser, stage.rounds)
-        if self._replay is None:
-            self._replay = Replay(crops.random)
-        if not len(self._replay) or self.done % stage.replay == 0:
-            self._replay.add(code_batch(self.model, self._batch(crops), chooser, stage.rounds))
-        return self._replay.draw(stage.batch)
-
-    def _loss(self, crops: Crops) -> tuple[Tensor, dict[str, float]]:
-        chooser = self.model.chooser(self.recipe.trade, self.lengths)
-        if self.stage.kind == "decoder":
-            return decoder_loss(self.model, self._coded(crops, chooser), self._distortion()), {}
-        batch = self._batch(crops)
-        if self.stage.kind == "contexts":
-            return contexts_loss(self.model, batch, chooser), {}
-        sigma = self.annealing.value
-        losses = joint_loss(self.model, batch, chooser, self._distortion(), sigma)
-        self.annealing.step(losses.gap)
-        return losses.total, {"soft": losses.soft.item(), "hard": losses.hard.item(), "sigma": sigma}
-
-    def _distortion(self) -> Distortion:
-        if self.recipe.metric == "ms-ssim":
-            return structural_dissimilarity
-        return relative_error if self.stage.kind == "decoder" else squared_error
+        """A fresh batch as the encoder codes it: the share of this rank."""
+        batch = self._batch(crops).map(self.engine.share)
+        return code_batch(self.model, batch, chooser, self.stage.rounds)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -202,7 +211,8 @@ class _StageRun:
         for name, value in self.model.state_dict().items():
             self.average[name].lerp_(value, 1 - decay)
 
-    def _save(self, crops: Crops) -> None:
+    def _save(self, crops: Crops, told: dict[str, float]) -> None:
+        self.log.write(self.done, **told)
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "average": self.average,
@@ -213,7 +223,7 @@ class _StageRun:
         self.checkpoints.save(self.done, state)
 
     def _resume(self, crops: Crops) -> None:
-        found = self.checkpoints.latest()
+        found = self.engine.once(self.checkpoints.latest)
         if found is None:
             return
         self.done, state = found
@@ -223,7 +233,7 @@ class _StageRun:
         self.annealing.load_state_dict(state["annealing"])
         crops.random.bit_generator.state = state["random"]
         self.lengths = prior_lengths(self.model)
-        self.log.resume_at(self.done)
+        self.engine.once(lambda: self.log.resume_at(self.done))
 
 
 def annealing(stage: Stage) -> Schedule:
@@ -239,13 +249,3 @@ def schedule(step: int, steps: int) -> float:
     """The learning rate's factor: a short rise, a plateau, and a linear fall over the last 60 %."""
     rise = min(1.0, (step + 1) / min(100, max(1, steps // 10)))
     return rise * max(0.02, min(1.0, (1 - step / steps) / 0.6))
-
-
-def _trained(model: ImageModel, stage: Stage) -> list[nn.Module]:
-    if stage.kind == "contexts":
-        return [model.contexts]
-    return (
-        [model.decoder]
-        if stage.kind == "decoder"
-        else [model.analysis, model.decoder, model.vectors, model.contexts]
-    )
