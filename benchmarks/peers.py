@@ -52,7 +52,7 @@ def install(folder: Path, packages: tuple[str, ...]) -> None:
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, torch_version(), *packages], check=True)
-    subprocess.run([*pip, torch_version(), *packages, "-e", str(ROOT)], check=True)
+    subprocess.run([*pip, torch_version(), *packages, "-e", f"{ROOT}[compiled]"], check=True)
 
 
 def main() -> None:
