@@ -118,3 +118,15 @@ def test_layers_that_are_not_one_picture_are_one_typed_error(kind):
     assert decompress(pack("imag", [head, codes[0], sound])).size == (128, 96)
     with pytest.raises(CorruptFileError):
         decompress(pack("imag", [head, *kept, flat]))
+
+
+@pytest.mark.parametrize("kept", [1, 2], ids=["alone", "over tiles"])
+def test_a_grey_picture_has_no_coloured_drawing(kept):
+    head, *rest = unpack(compress(Image.fromarray(night()).convert("L"), quality=4, effort=2)).sections
+    planes = _planes("all drawn") if kept == 1 else _planes("sound")
+    tiles = rest[: kept - 1]
+    grey = planes.copy()
+    grey[:, :, 1:3] = planes[:, :, :1]
+    assert decompress(pack("imag", [head, *tiles, Section("FLAT", _webp(grey, exact=True))])).mode == "L"
+    with pytest.raises(CorruptFileError, match="grey"):
+        decompress(pack("imag", [head, *tiles, Section("FLAT", _webp(planes, exact=True))]))

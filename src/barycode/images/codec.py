@@ -170,6 +170,8 @@ def _decode_pixels(container: Container, header: Header, model: str | Path | Ima
             raise CorruptFileError(
                 "The drawing and the tiles are not the whole picture together: the file is damaged."
             )
+        if header.setting.grey and (drawing.pixels != drawing.pixels[:, :, :1]).any():
+            raise CorruptFileError("The picture is grey and its drawing is not: the file is damaged.")
         if drawing.is_whole:
             return drawing.pixels
     chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
