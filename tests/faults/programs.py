@@ -1,7 +1,6 @@
 """`barycode` as a process of its own, with a small model, as a shell starts it."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +18,6 @@ def start(*arguments: object, program: tuple[str, ...] = BARYCODE, **options: An
     own = options.pop("environment", {})
     streams: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | options
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | own
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell started us in the background:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # programs would inherit that
     return subprocess.Popen([*program, *map(str, arguments)], env=environment, **streams)
 
 
