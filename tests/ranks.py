@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+LONGEST = 900  # seconds: a run that stands still fails its test instead of holding up all others
+
 
 def start(processes: int, script: Path, *arguments: Any, restarts: int = 0) -> subprocess.Popen[str]:
     """The script running on so many processes, all of one thread."""
@@ -23,6 +25,15 @@ def start(processes: int, script: Path, *arguments: Any, restarts: int = 0) -> s
 def finish(run: subprocess.Popen[str]) -> str:
     """What a run that ends well told."""
     with run:
-        _, told = run.communicate()
+        told = told_by(run)
     assert run.returncode == 0, told[-3000:]
     return told
+
+
+def told_by(run: subprocess.Popen[str]) -> str:
+    """What a run says until it ends."""
+    try:
+        return run.communicate(timeout=LONGEST)[1]
+    except subprocess.TimeoutExpired:
+        run.kill()
+        raise

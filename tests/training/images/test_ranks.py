@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from barycode.training.checkpoints import Checkpoints
-from ranks import finish, start
+from ranks import finish, start, told_by
 
 pytest.importorskip("lightning_fabric", reason="Lightning Fabric comes with the extra scale")
 
@@ -71,7 +71,7 @@ def test_torchrun_that_is_stopped_saves_and_goes_on_from_there(how, runs, tmp_pa
     with start(2, SCRIPT, tmp_path, WHOLE, "long") as run:
         wait_for_a_checkpoint(run, tmp_path)
         run.send_signal(how)
-        _, told = run.communicate()
+        told = told_by(run)
     assert run.returncode != 0
     assert told.count("saved at step") == 1, told  # by one of the two
     found = Checkpoints(tmp_path / "long" / "stage-0").latest()
