@@ -1,6 +1,7 @@
 """Pages that need nothing but themselves: templates filled with texts, styles, scripts and data."""
 
 import base64
+import html
 import io
 import json
 from collections.abc import Mapping
@@ -8,6 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+HEAD = f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{ALLOWED}">
+<link rel="icon" href="data:,">
+<title>{{{{title}}}}</title>"""
+
+
+def head(title: str) -> str:
+    """The beginning of a page, up to its style."""
+    return filled(HEAD, {"title": html.escape(title)})
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:

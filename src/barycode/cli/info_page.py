@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from barycode.errors import InvalidInputError
-from barycode.html_page import filled, picture_url
+from barycode.html_page import filled, head, picture_url
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from barycode.container import Share
-    from barycode.weights.checkpoints.sources import Source
 
 SHOWN = 1600  # pixels of the longer side of a picture in the page
 SECTIONS = ("section", "count", "bits", "share of the file", "what it holds")
@@ -49,6 +46,7 @@ def page(title: str, facts: Iterable[str], sections: Iterable[str]) -> str:
     return filled(
         template,
         {
+            "head": head(title),
             "title": html.escape(title),
             "facts": "\n".join(f"<p>{html.escape(fact)}</p>" for fact in facts),
             "sections": "\n".join(sections),
@@ -116,9 +114,15 @@ def _errors(file: Path, limit: int | None, original: Path) -> Iterator[list[Cell
     from barycode.weights.file_format.reader import NetworkReader
 
     source = open_source(original)
+    forms = {entry.name: (entry.shape, entry.dtype) for entry in source.directory.entries}
     with file.open("rb") as stream:
         for entry, after in NetworkReader(stream, limit).tensors():
-            largest, noise, signal = errors(_of(source, entry.name, after, original), after)
+            if forms.get(entry.name) != (tuple(after.shape), after.dtype):
+                raise InvalidInputError(
+                    f"{original} has no tensor {entry.name!r} of {after.dtype} and shape "
+                    f"{tuple(after.shape)}: is it the checkpoint that was compressed?"
+                )
+            largest, noise, signal = errors(source.load(entry.name).detach().cpu(), after)
             relative = math.sqrt(noise / signal) if signal else 0.0
             decibels = 10 * math.log10(signal / noise) if noise and signal else math.inf
             yield [
@@ -126,17 +130,6 @@ def _errors(file: Path, limit: int | None, original: Path) -> Iterator[list[Cell
                 Cell(f"{relative:.3g}", relative),
                 Cell(f"{decibels:.1f}" if noise else "exact", decibels),
             ]
-
-
-def _of(source: "Source", name: str, like: "Tensor", original: Path) -> "Tensor":
-    """The tensor of the original; InvalidInputError where there is none of that form."""
-    forms = {entry.name: (entry.shape, entry.dtype) for entry in source.directory.entries}
-    if forms.get(name) != (tuple(like.shape), like.dtype):
-        raise InvalidInputError(
-            f"{original} has no tensor {name!r} of {like.dtype} and shape {tuple(like.shape)}: is it the "
-            "checkpoint that was compressed?"
-        )
-    return source.load(name).detach().cpu()
 
 
 def _section(heading: str, inside: str) -> str:

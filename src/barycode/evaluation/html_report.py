@@ -1,6 +1,5 @@
 """A comparison as one HTML page that needs no network: curves, BD-rates, and pictures to look at."""
 
-import html
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
@@ -16,7 +15,7 @@ from barycode.evaluation.equal_bytes import Shot, at_bytes, at_setting
 from barycode.evaluation.rate_distortion import Codec, Picture, Row, by_picture
 from barycode.evaluation.report import Comparison
 from barycode.evaluation.summary import QUALITIES, means
-from barycode.html_page import filled, picture_url, script_data
+from barycode.html_page import filled, head, picture_url, script_data
 
 ORIGINAL = "Original"
 LARGEST_SIDE = 800  # of a picture in the page; of a larger one its middle is shown
@@ -54,7 +53,7 @@ def render(comparison: Comparison, shots: Mapping[str, Mapping[str, Any]]) -> st
     """The page as text; `shots`: by picture, what _shots_of returns."""
     folder = files("barycode.evaluation") / "page"
     parts = {
-        "title": html.escape(comparison.title),
+        "head": head(comparison.title),
         "style": (folder / "page.css").read_text(encoding="utf-8"),
         "script": (folder / "page.js").read_text(encoding="utf-8"),
         "data": script_data(_data(comparison, shots)),

@@ -17,11 +17,11 @@ from barycode.container.bounds import MAX_PIXELS
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images import metadata
 from barycode.images.drawing import unpack_drawing
-from barycode.images.layers import LayerEncoder, painted
+from barycode.images.layers import LayerEncoder
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
 from barycode.images.quality import DEFAULT_QUALITY, step_index
-from barycode.images.reconstruction import PictureCodes
+from barycode.images.reconstruction import PictureCodes, paint
 from barycode.images.refinement import DEFAULT_EFFORT, rounds_of
 from barycode.images.registry import DEFAULT, find_model, model_of
 from barycode.images.steps import INDEX_RANGE, check_index
@@ -176,7 +176,7 @@ def _decode_pixels(container: Container, header: Header, model: str | Path | Ima
             return drawing.pixels
     chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
     codes = read_codes(container, header, chosen)
-    pixels = painted(chosen, codes, header.setting, header.height, header.width)
+    pixels = paint(chosen, codes, header.setting, (header.height, header.width))
     return pixels if drawing is None else drawing.over(pixels)
 
 

@@ -18,7 +18,6 @@ from torch.nn import functional
 from barycode.images.model import ImageModel
 from barycode.images.tile import Setting
 from barycode.images.windows import Window
-from barycode.precision import prefers_bfloat16
 
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -33,15 +32,13 @@ def structural_weights(
     """The weights (1, 192, h, w), one in the mean, of squared errors in steps of the codes (192, h, w)."""
     step = setting.step()
     places = model.config.policy.measure(codes[None].clone(), step)
-    steps = step[:, None, None, None] * model.config.policy.combine(places)
-    half = prefers_bfloat16(codes.device)
+    steps = model.steps_of(step, places)
     seen = slice(1, 2) if setting.grey else slice(None)
     planes = window.inside(window.pixels.clone())[:, seen]
     random = torch.Generator().manual_seed(0)
 
     def decoded(given: Tensor) -> Tensor:
-        given = given.contiguous(memory_format=torch.channels_last)
-        return window.inside(model.decoder(given, steps, step, half=half))[:, seen]
+        return window.inside(model.decode(given, steps, step))[:, seen]
 
     total = torch.zeros_like(codes[None])
     with torch.inference_mode(False), torch.enable_grad():

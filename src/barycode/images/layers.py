@@ -65,16 +65,16 @@ class _Costs:
     def of_bytes(self, size: int) -> float:
         return self.trade * 8 * size
 
-    def of(self, pixels: np.ndarray, size: int) -> float:
-        return float(self.errors(pixels).sum(dtype=np.float64)) + self.of_bytes(size)
+    def of(self, errors: np.ndarray, size: int) -> float:
+        return float(errors.sum(dtype=np.float64)) + self.of_bytes(size)
 
 
 @dataclass(frozen=True)
 class _Tried:
-    """Layers, the pixels uint8 (H, W, 3) that they decode to, and their cost."""
+    """Layers, the errors (H, W) of what they decode to, and their cost."""
 
     layers: Layers
-    pixels: np.ndarray
+    errors: np.ndarray
     cost: float
 
 
@@ -123,16 +123,16 @@ class LayerEncoder:
     def _tried(self, costs: _Costs, layers: Layers, codes: PictureCodes | None = None) -> _Tried:
         pixels = self.colour
         if codes is not None:
-            pixels = painted(self.model, codes, self.setting, *pixels.shape[:2])
+            pixels = paint(self.model, codes, self.setting, pixels.shape[:2])
         if layers.drawing is not None:
             pixels = layers.drawing.over(pixels)
-        return _Tried(layers, pixels, costs.of(pixels, layers.size()))
+        errors = costs.errors(pixels)
+        return _Tried(layers, errors, costs.of(errors, layers.size()))
 
 
 def _points(costs: _Costs, plain: _Tried) -> Drawing | None:
     """Lone pixels that the transform misses by more than it costs to draw them."""
-    errors = costs.errors(plain.pixels)
-    return _promising(costs, plain, errors, errors > costs.trade * POINT_BITS)
+    return _promising(costs, plain, plain.errors, plain.errors > costs.trade * POINT_BITS)
 
 
 def _blocks(costs: _Costs, plain: _Tried, codes: PictureCodes) -> Drawing | None:
@@ -148,14 +148,14 @@ def _blocks(costs: _Costs, plain: _Tried, codes: PictureCodes) -> Drawing | None
     drawing *= costs.of_bytes(len(whole.data)) / drawing.sum()
     coding = np.log2(1 + np.abs(codes.bands.astype(np.float32))).sum(0)
     coding *= costs.of_bytes(plain.layers.size()) / max(coding.sum(), 1)
-    transform = _by_block(costs.errors(plain.pixels)) + coding
+    transform = _by_block(plain.errors) + coding
     return _promising(costs, plain, _spread(transform / BLOCK**2, size), _spread(drawing < transform, size))
 
 
 def _promising(costs: _Costs, plain: _Tried, saved: np.ndarray, drawn: np.ndarray) -> Drawing | None:
     """The cheapest drawing of those pixels, if it promises enough of what they cost today (H, W)."""
     found = [
-        (costs.of(drawing.over(costs.colour), len(drawing.data)), drawing)
+        (costs.of(costs.errors(drawing.over(costs.colour)), len(drawing.data)), drawing)
         for drawing in drawings(costs.colour, drawn)
         if not drawing.is_whole
     ]
@@ -163,12 +163,6 @@ def _promising(costs: _Costs, plain: _Tried, saved: np.ndarray, drawn: np.ndarra
         return None
     cost, drawing = min(found, key=lambda pair: pair[0])
     return drawing if saved[drawn].sum(dtype=np.float64) - cost > WORTH * plain.cost else None
-
-
-def painted(model: ImageModel, codes: PictureCodes, setting: Setting, height: int, width: int) -> np.ndarray:
-    """What codes decode to: uint8 (H, W, 3)."""
-    pixels = paint(model, codes, setting.step())[:height, :width]
-    return np.repeat(pixels[:, :, 1:2], 3, 2) if setting.grey else pixels
 
 
 def continued(colour: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ from barycode.images.synthesis import Decoder
 from barycode.images.transform import Analysis
 from barycode.images.vectors import UNIT, VectorShape, VectorSlice
 from barycode.images.walk import AC_FAMILIES, FAMILIES
+from barycode.precision import prefers_bfloat16
 from barycode.rate import FrequencyTables
 from barycode.rate.integer_network import SHIFT, IntegerConvolution, IntegerLayer
 from barycode.shapes_only import shapes_only
@@ -102,6 +103,20 @@ class ImageModel(nn.Module):
             trade,
             {family: self.vectors_of(family) for family in vectors},
         )
+
+    def steps_of(self, step: Tensor, places: Tensor) -> Tensor:
+        """The steps of all codes, as far as they differ, from the pictures' (B,) and the multipliers of their
+        blocks (B, 1, h, w).
+        """
+        return step[:, None, None, None] * self.config.policy.combine(places)
+
+    def decode(self, codes: Tensor, steps: Tensor, step: Tensor) -> Tensor:
+        """What the decoder makes of codes (B, 192, h, w) with their `steps`, at pictures' steps (B,):
+        (B, 3, 8 h, 8 w), in the precision that the processor prefers.
+        """
+        given = codes.contiguous(memory_format=torch.channels_last)
+        decoded: Tensor = self.decoder(given, steps, step, half=prefers_bfloat16(codes.device))
+        return decoded
 
     def check_exact(self) -> None:
         """Raise InvalidInputError unless all of the context networks' arithmetic is exact."""

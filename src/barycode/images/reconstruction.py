@@ -9,9 +9,9 @@ from torch import Tensor
 
 from barycode.images.model import ImageModel
 from barycode.images.slices import DC_BANDS
+from barycode.images.tile import Setting
 from barycode.images.tiling import HALO, PIXEL_TILE, Tile, tiles
 from barycode.images.transform import BANDS, BLOCK
-from barycode.precision import prefers_bfloat16
 from barycode.progress import watched
 
 LARGEST = 2048  # beyond any code of 8-bit pixels, and as far as float16 holds whole numbers
@@ -55,22 +55,19 @@ class _Painter:
         codes = torch.from_numpy(self.codes.bands[(slice(None), *window)]).float()
         codes[list(DC_BANDS)] = torch.from_numpy(self.codes.dc[(slice(None), *window)])
         places = torch.from_numpy(self.codes.places[window])[None, None]
-        steps = self.step * self.model.config.policy.combine(places)
-        half = prefers_bfloat16(codes.device)
-        given = codes[None].contiguous(memory_format=torch.channels_last)
-        painted = self.model.decoder(given, steps, self.step, half=half)[0]
+        painted = self.model.decode(codes[None], self.model.steps_of(self.step, places), self.step)[0]
         rows = slice((tile.top - around.top) * BLOCK, (tile.bottom - around.top) * BLOCK)
         columns = slice((tile.left - around.left) * BLOCK, (tile.right - around.left) * BLOCK)
         return painted[:, rows, columns].round_().clamp_(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
 
 
-def paint(model: ImageModel, codes: PictureCodes, step: Tensor) -> np.ndarray:
-    """uint8 pixels (8 h, 8 w, 3). Each tile is one thread's work, so the result does not depend on their
-    number.
+def paint(model: ImageModel, codes: PictureCodes, setting: Setting, size: tuple[int, int]) -> np.ndarray:
+    """What the codes of a picture of `size` (height, width) decode to: uint8 (height, width, 3). Each tile is
+    one thread's work, so the result does not depend on their number.
     """
     height, width = codes.size
     pixels = np.empty((height * BLOCK, width * BLOCK, 3), np.uint8)
-    painter = _Painter(model, codes, step)
+    painter = _Painter(model, codes, setting.step())
 
     def one(tile: Tile) -> None:
         before = torch.get_num_threads()
@@ -88,4 +85,5 @@ def paint(model: ImageModel, codes: PictureCodes, step: Tensor) -> np.ndarray:
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for _ in zip(watched("pixels", places), pool.map(one, places), strict=True):
             pass
-    return pixels
+    pixels = pixels[: size[0], : size[1]]
+    return np.repeat(pixels[:, :, 1:2], 3, 2) if setting.grey else pixels

@@ -25,7 +25,6 @@ from barycode.images.scale_offsets import fit_offsets
 from barycode.images.tile import EncodedTile, Setting, encode_tile
 from barycode.images.transform import BLOCK
 from barycode.images.windows import Window
-from barycode.precision import prefers_bfloat16
 
 ROUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 26)  # of each effort
 DEFAULT_EFFORT = 3
@@ -91,11 +90,9 @@ def proximal_step(
     the codes to, as coefficients. `step` (B,) and its multipliers `places` (B, 1, h, w).
     """
     given = codes.contiguous(memory_format=torch.channels_last).clone().requires_grad_()
-    step = step[:, None, None, None]
-    steps = step * model.config.policy.combine(places)
-    half = prefers_bfloat16(codes.device)
-    decoded = model.decoder(given, steps, step.flatten(), half=half).clamp(0, 255)
-    weight = functional.interpolate(1 / (step * places) ** 2, scale_factor=BLOCK)
+    steps = model.steps_of(step, places)
+    decoded = model.decode(given, steps, step).clamp(0, 255)
+    weight = functional.interpolate(1 / (step[:, None, None, None] * places) ** 2, scale_factor=BLOCK)
     errors = error_of(decoded, weight)
     (gradient,) = torch.autograd.grad(errors.sum(), given)
     return errors.detach(), (codes - STRIDE * gradient / 2) * steps

@@ -19,8 +19,8 @@ train = importlib.import_module("barycode.training.images.train")
 train.ModelConfig = functools.partial(ModelConfig, channels=4, depth=1, hidden=8)
 train.SAVE_EVERY = train.LENGTHS_EVERY = 2
 train.TABLE_STEPS = (0,)
-for module in ("training.images.coded", "images.refinement"):  # sums in bfloat16 depend on the shares
-    importlib.import_module(f"barycode.{module}").prefers_bfloat16 = lambda device: False
+# Sums in bfloat16 depend on the shares.
+importlib.import_module("barycode.images.model").prefers_bfloat16 = lambda device: False
 
 small = functools.partial(Stage, learning_rate=1e-3, crop=48, batch=4)
 VECTORS = (VectorShape(index=4, height=2, width=2, centers=8),)

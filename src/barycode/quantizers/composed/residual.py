@@ -14,7 +14,7 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.composed.residual_search import GreedySearch, ResidualSearch
 from barycode.quantizers.composed.stage_dropout import StageDropout
-from barycode.quantizers.core.arguments import kind_of, whole
+from barycode.quantizers.core.arguments import first_stages, kind_of, whole
 from barycode.quantizers.core.assignment import ProductAssignment
 from barycode.quantizers.core.estimators import Estimator, checked_estimator, straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -94,9 +94,7 @@ class ResidualQuantizer(Quantizer):
         self, z: Float[Tensor, "*batch d"], stages: int | None = None
     ) -> Int64[Tensor, "*batch stages"]:
         """The indices (..., stages) of all the stages, or of the first ones alone, int64."""
-        count = self.stage_count if stages is None else whole("stages", stages)
-        if count > self.stage_count:
-            raise InvalidInputError(f"There are {self.stage_count} stages; {stages} cannot be used.")
+        count = first_stages(stages, self.stage_count)
         vectors = self.checked(z)
         with torch.autocast(z.device.type, enabled=False):
             return self._search(vectors, count)

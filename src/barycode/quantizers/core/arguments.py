@@ -17,6 +17,14 @@ def whole(name: str, value: object, least: int = 1) -> int:
     return int(value)
 
 
+def first_stages(stages: object, available: int) -> int:
+    """How many stages of a residual quantizer to use: all for None; InvalidInputError beyond those."""
+    count = available if stages is None else whole("stages", stages)
+    if count > available:
+        raise InvalidInputError(f"There are {available} stages; {stages} cannot be used.")
+    return count
+
+
 def positive(name: str, value: object) -> float:
     """The finite number `value` > 0; InvalidInputError for anything else."""
     if not _is_finite(value) or float(value) <= 0:  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
-from barycode.quantizers.core.arguments import whole
+from barycode.quantizers.core.arguments import first_stages, whole
 from barycode.quantizers.core.assignment import OneHotAssignment, ProductAssignment
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
@@ -69,9 +69,7 @@ class ResidualFiniteScalarQuantizer(Quantizer):
         self, z: Float[Tensor, "*batch d"], stages: int | None = None
     ) -> Int64[Tensor, "*batch stages"]:
         """The indices (..., stages) of all the stages, or of the first ones alone, int64."""
-        count = self.stage_count if stages is None else whole("stages", stages)
-        if count > self.stage_count:
-            raise InvalidInputError(f"There are {self.stage_count} stages; {stages} cannot be used.")
+        count = first_stages(stages, self.stage_count)
         return self._digits(self._bounded(self.checked(z)), count)
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch stages"]:

@@ -11,7 +11,6 @@ from barycode.images.rate_distortion import Chooser
 from barycode.images.refinement import MIXING, proximal_step
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
 from barycode.images.transform import mirror_samples
-from barycode.precision import prefers_bfloat16
 from barycode.training.images.trace import Trace
 
 
@@ -72,11 +71,7 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
 def decode_batch(model: ImageModel, coded: CodedBatch) -> Tensor:
     """What the decoder makes of a batch's codes, (B, 3, 8 h, 8 w)."""
     step = coded.batch.step
-    steps = step[:, None, None, None] * model.config.policy.combine(coded.places)
-    given = coded.codes.contiguous(memory_format=torch.channels_last)
-    half = prefers_bfloat16(step.device)
-    decoded: Tensor = model.decoder(given, steps, step, half=half)
-    return decoded
+    return model.decode(coded.codes, model.steps_of(step, coded.places), step)
 
 
 def _choose(
