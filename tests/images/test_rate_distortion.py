@@ -1,5 +1,6 @@
 import itertools
 
+import pytest
 import torch
 
 from barycode.images.prediction import LIMIT, ROWS, Prediction, laplacian_tables
@@ -23,6 +24,22 @@ def test_the_choice_is_the_best_of_all_codes_near_the_ratio():
     for offset, keep_zero in itertools.product((0, 1), (False, True)):
         near = torch.zeros_like(ratio) if keep_zero else ratio.floor() + offset
         assert (cost(chosen) <= cost(near) + 1e-5).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_codes_that_are_certain_to_be_zero_are_those_that_all_options_choose(weighted):
+    random = torch.Generator().manual_seed(5)
+    places = torch.arange(4000)
+    draw = lambda spread: torch.randn(1, 2, len(places), generator=random) * spread  # noqa: E731
+    scale = torch.rand(1, 2, len(places), generator=random) * 40 - 4
+    step = Step((3, 4), places, 0, Prediction((scale * 8).floor() / 8, (draw(0.5) * 32).floor() / 32))
+    weight = draw(1.0).exp() if weighted else None
+    chooser = Chooser(LENGTHS, _identity, trade=0.1)
+    ratio = draw(0.6)
+    options = chooser.options(ratio, step)
+    expected = (options.weighted(weight) if weighted else options).cheapest(0.1)
+    assert torch.equal(chooser.choose(ratio, step, weight), expected)
+    assert 0.5 < (expected == 0).float().mean() < 0.95
 
 
 def test_without_a_price_for_bits_the_choice_is_rounding():

@@ -31,7 +31,7 @@ from barycode.rate.integer_network import (
 
 HEAD = 64  # hidden units of a head
 # No entry is within 0.007 of where rounding turns, so every machine's logarithm gives the same integers.
-LOUDNESS = tuple(round(8 * math.log2(1 + magnitude)) for magnitude in range(128))
+LOUDNESS = torch.tensor([round(8 * math.log2(1 + magnitude)) for magnitude in range(128)]).float()
 LEVELS = {8: 0, 4: 0, 2: 1, 1: 2}  # stride -> set of networks
 
 
@@ -108,15 +108,14 @@ class AcContext(nn.Module):
 
         Members of code vectors count as the nearest whole code.
         """
-        table = torch.tensor(LOUDNESS, dtype=codes.dtype, device=codes.device)
-        loudness = table[(codes.abs() + 0.5).clamp(max=len(LOUDNESS) - 1).int()]
+        loudness = LOUDNESS.to(codes.device)[(codes.abs() + 0.5).clamp_(max=len(LOUDNESS) - 1).int()]
         return state + self.slices[index](torch.cat([codes.sign() * loudness, loudness], -1))
 
     def check_exact(self) -> None:
         """Raise InvalidInputError unless no sum can leave float32's exact integers."""
         _check_layers(self.heads)
         worst = self.start.abs() * 2 ** (2 * SHIFT - 2) + self.octave.abs() * 2**SHIFT * ACTIVATION_LIMIT
-        for convolution, limit in [(self.dc, WEIGHT_LIMIT), *((c, LOUDNESS[-1]) for c in self.slices)]:
+        for convolution, limit in [(self.dc, WEIGHT_LIMIT), *((c, LOUDNESS[-1].item()) for c in self.slices)]:
             worst = worst + cast(IntegerConvolution, convolution).integers().abs().sum((1, 2, 3)) * limit
         check_sums(worst.max().item())
 

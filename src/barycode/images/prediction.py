@@ -22,12 +22,13 @@ SCALE_UNIT = 8  # the networks' output units per scale class
 MEAN_UNIT = 32  # ... and per code
 SMALLEST_SCALE = 0.04
 CLASSES_AN_OCTAVE = 4
+_OCTAVE_BITS, _MEAN_BITS = CLASSES_AN_OCTAVE.bit_length() - 1, MEAN_UNIT.bit_length() - 1
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Table row (int64), integer part of the mean, sign (+1, -1), and the number of low bits that are not
-    under the table, each of the shape of the codes.
+    """Table row, integer part of the mean, sign (+1, -1), and the number of low bits that are not under the
+    table, int32, each of the shape of the codes.
     """
 
     row: Tensor
@@ -35,9 +36,11 @@ class Classes:
     sign: Tensor
     low: Tensor
 
-    def at(self, mask: Tensor) -> "Classes":
-        """Those of some of the codes."""
-        return Classes(self.row[mask], self.shift[mask], self.sign[mask], self.low[mask])
+    def at(self, chosen: Tensor) -> "Classes":
+        """Those of some of the codes (n,): a mask of their shape, or their places in a flat row of all."""
+        if chosen.dtype == torch.bool:
+            chosen = chosen.flatten().nonzero()[:, 0]
+        return Classes(*(part.flatten()[chosen] for part in (self.row, self.shift, self.sign, self.low)))
 
     def symbols(self, codes: Tensor) -> Tensor:
         return (codes - self.shift) * self.sign
@@ -65,18 +68,22 @@ class Prediction:
     scale: Tensor
     mean: Tensor
 
+    def at(self, mask: Tensor) -> "Prediction":
+        """Those (n,) of some of the codes."""
+        return Prediction(self.scale[mask], self.mean[mask])
+
     def classes(self, family: int) -> Classes:
         """The integers that the entropy coder sees. Floors of exact dyadic numbers: equal on every machine"""
-        scale = self.scale.floor().clamp(0, CLASSES - 1).long()
-        low = torch.div(scale - (SCALES - CLASSES_AN_OCTAVE), CLASSES_AN_OCTAVE, rounding_mode="floor")
-        low = low.clamp(min=0)
-        scale = scale - CLASSES_AN_OCTAVE * low
-        mean = (self.mean * MEAN_UNIT).floor().int()
-        shift = torch.div(mean + MEAN_UNIT // 2, MEAN_UNIT, rounding_mode="floor")
-        rest = mean - shift * MEAN_UNIT
-        fraction = torch.div(rest.abs() + 2, MEAN_UNIT // 8, rounding_mode="floor")
-        row = family * ROWS + scale * FRACTIONS + (fraction >> low)
-        return Classes(row, shift, 1 - 2 * (rest < 0).int(), low.int())
+        scale = self.scale.clamp(0, CLASSES - 1).int()
+        low = ((scale - (SCALES - CLASSES_AN_OCTAVE)) >> _OCTAVE_BITS).clamp_(min=0)
+        mean = (self.mean * MEAN_UNIT).floor_().int()
+        shift = (mean + MEAN_UNIT // 2) >> _MEAN_BITS
+        rest = mean - (shift << _MEAN_BITS)
+        fraction = (rest.abs() + MEAN_UNIT // 16) >> (_MEAN_BITS - 3)
+        if low.any():  # seldom
+            scale, fraction = scale - (low << _OCTAVE_BITS), fraction >> low
+        row = scale.mul_(FRACTIONS).add_(fraction).add_(family * ROWS)
+        return Classes(row, shift, (rest >> 31) | 1, low)
 
 
 def laplacian_bits(codes: Tensor, prediction: Prediction, dead_zone: Tensor | float) -> Tensor:

@@ -15,7 +15,10 @@ from barycode.images.prediction import LIMIT, Classes
 from barycode.images.vectors import VectorSlice
 from barycode.images.walk import Step
 
-Reconstruct = Callable[[Tensor, tuple[int, ...]], Tensor]  # codes of these bands to points
+CERTAIN = 0.3  # coefficient / step whose code is zero wherever contexts expect no other
+
+Bands = tuple[int, ...] | Tensor  # of codes (B, bands, places), or of each of codes (n,)
+Reconstruct = Callable[[Tensor, Bands], Tensor]  # codes of these bands to points
 
 
 def code_bits(codes: Tensor, classes: Classes, lengths: Tensor) -> Tensor:
@@ -24,7 +27,7 @@ def code_bits(codes: Tensor, classes: Classes, lengths: Tensor) -> Tensor:
     """
     symbols, _ = classes.split(classes.symbols(codes.int()))
     inside = symbols.clamp(-LIMIT, LIMIT)
-    bits = lengths[classes.row, (inside + LIMIT).long()] + classes.low
+    bits = lengths[classes.row, inside + LIMIT] + classes.low
     excess = symbols.abs() - LIMIT
     if not (excess >= 0).any():
         return bits
@@ -59,21 +62,36 @@ class Chooser:
 
     def choose(self, ratio: Tensor, step: Step, weight: Tensor | None = None) -> Tensor:
         """The codes for coefficients / step, whose squared errors count by `weight` (B, bands, places)."""
-        options = self.options(ratio, step)
-        return (options if weight is None else options.weighted(weight)).cheapest(self.trade)
+        if step.dimension > 1:
+            options = self.options(ratio, step)
+            return (options if weight is None else options.weighted(weight)).cheapest(self.trade)
+        codes = ratio.new_zeros(ratio.numel())
+        open_places = (
+            ((ratio.abs() > CERTAIN) | (step.prediction.mean.abs() > CERTAIN)).flatten().nonzero()[:, 0]
+        )
+        if not len(open_places):
+            return codes.view_as(ratio)
+        bands = torch.tensor(step.bands, device=ratio.device)[open_places // ratio.shape[2] % ratio.shape[1]]
+        options = self._scalars(ratio.flatten()[open_places], bands, step.classes.at(open_places))
+        if weight is not None:
+            options = options.weighted(weight.expand_as(ratio).flatten()[open_places])
+        codes[open_places] = options.cheapest(self.trade)
+        return codes.view_as(ratio)
 
     def options(self, ratio: Tensor, step: Step) -> "Options":
         """What there is to choose from; gradients reach `ratio`, centroids and code vectors."""
-        codes = candidates(ratio.detach())
-        classes = step.classes
-        bits = torch.stack([code_bits(option, classes, self._lengths) for option in codes])
-        scalars = Options(codes, self._errors(ratio, codes, step), bits)
+        scalars = self._scalars(ratio, step.bands, step.classes)
         return scalars if step.dimension == 1 else self._or_vectors(ratio, step, scalars)
+
+    def _scalars(self, ratio: Tensor, bands: Bands, classes: Classes) -> "Options":
+        codes = candidates(ratio.detach())
+        bits = torch.stack([code_bits(option, classes, self._lengths) for option in codes])
+        return Options(codes, self._errors(ratio, codes, bands), bits)
 
     def _or_vectors(self, ratio: Tensor, step: Step, scalars: "Options") -> "Options":
         """Code vectors, or the escape and the scalars that would be chosen."""
         codes, bits, escape = self._vectors[step.family].options(ratio, step, self.trade)
-        errors = self._errors(ratio, codes, step)
+        errors = self._errors(ratio, codes, step.bands)
         best = (scalars.errors + self.trade * scalars.bits).argmin(0, keepdim=True)
         alone = [values.take_along_dim(best, 0) for values in (scalars.codes, scalars.errors, scalars.bits)]
         return Options(
@@ -82,8 +100,8 @@ class Chooser:
             torch.cat([bits, alone[2].unflatten(-1, (-1, step.dimension)).sum(-1) + escape]),
         )
 
-    def _errors(self, ratio: Tensor, codes: Tensor, step: Step) -> Tensor:
-        points = torch.stack([self._reconstruct(option, step.bands) for option in codes])
+    def _errors(self, ratio: Tensor, codes: Tensor, bands: Bands) -> Tensor:
+        points = torch.stack([self._reconstruct(option, bands) for option in codes])
         return (ratio - points) ** 2
 
 

@@ -64,15 +64,16 @@ def refine_tile(
         squares = window.inside(seen - window.pixels.clone()) ** 2
         return (squares * window.inside(weight * window.counted)).sum()[None] / squares.shape[1]
 
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         errors, moved = proximal_step(model, *_known(model, tile.codes, setting), error_of)
         cost = errors.item() + trade * 8 * len(tile.payload)
         if cost < least:
             best, least = tile, cost
-        if number < rounds:
-            coefficients = torch.lerp(coefficients, moved[0], MIXING)
-            tile = encode_tile(model, coefficients, setting, trade, offsets)
-    return best
+        coefficients = torch.lerp(coefficients, moved[0], MIXING)
+        tile = encode_tile(model, coefficients, setting, trade, offsets)
+    with torch.inference_mode():
+        _, errors = decoded_errors(model, *_known(model, tile.codes, setting), error_of)
+    return tile if errors.item() + trade * 8 * len(tile.payload) < least else best
 
 
 def _known(model: ImageModel, codes: Tensor, setting: Setting) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,9 +91,16 @@ def proximal_step(
     the codes to, as coefficients. `step` (B,) and its multipliers `places` (B, 1, h, w).
     """
     given = codes.contiguous(memory_format=torch.channels_last).clone().requires_grad_()
-    steps = model.steps_of(step, places)
-    decoded = model.decode(given, steps, step).clamp(0, 255)
-    weight = functional.interpolate(1 / (step[:, None, None, None] * places) ** 2, scale_factor=BLOCK)
-    errors = error_of(decoded, weight)
+    steps, errors = decoded_errors(model, given, step, places, error_of)
     (gradient,) = torch.autograd.grad(errors.sum(), given)
     return errors.detach(), (codes - STRIDE * gradient / 2) * steps
+
+
+def decoded_errors(
+    model: ImageModel, codes: Tensor, step: Tensor, places: Tensor, error_of: ErrorOf
+) -> tuple[Tensor, Tensor]:
+    """The steps of all codes, and the errors (B,) of what they decode to, in these steps."""
+    steps = model.steps_of(step, places)
+    decoded = model.decode(codes, steps, step).clamp(0, 255)
+    weight = functional.interpolate(1 / (step[:, None, None, None] * places) ** 2, scale_factor=BLOCK)
+    return steps, error_of(decoded, weight)

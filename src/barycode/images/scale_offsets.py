@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from barycode.errors import CorruptFileError
-from barycode.images.prediction import Prediction
+from barycode.images.prediction import CLASSES, MEAN_UNIT, Prediction
 from barycode.images.rate_distortion import code_bits
 from barycode.images.walk import FAMILIES, Step
 from barycode.rate import SymbolDecoder, SymbolEncoder
@@ -69,15 +69,35 @@ def fit_offsets(written: Iterable[tuple[Step, Tensor]], lengths: Tensor) -> Scal
     for step, codes in written:
         if not codes.any():  # such calls are one bit, most often
             continue
-        for number, halves in enumerate(options.tolist()):
-            moved = _moved(step.prediction, halves / STEPS_A_CLASS)
-            bits[number, step.family] += code_bits(codes, moved.classes(step.family), lengths).sum().item()
+        zeros = (codes == 0) & (step.classes.shift == 0)  # most codes, and of few kinds
+        kinds, counts = _kinds(step.prediction.at(zeros))
+        others, their_codes = step.prediction.at(~zeros), codes[~zeros]
+        for number, offset in enumerate((options / STEPS_A_CLASS).tolist()):
+            of_zeros = code_bits(
+                torch.zeros_like(counts), _moved(kinds, offset).classes(step.family), lengths
+            )
+            of_others = code_bits(their_codes, _moved(others, offset).classes(step.family), lengths)
+            bits[number, step.family] += (of_zeros * counts).sum().item() + of_others.sum().item()
     gain = bits[-LOWEST] - bits.min(0)
     return (
         ScaleOffsets(np.where(gain > 0, options[bits.argmin(0)], 0))
         if gain.sum() > COST
         else ScaleOffsets.none()
     )
+
+
+def _kinds(prediction: Prediction) -> tuple[Prediction, Tensor]:
+    """The predictions (n,) of integer part zero that differ in what any offset makes of them, and how often
+    each occurs.
+    """
+    ends = -LOWEST, STEPS_A_CLASS * CLASSES - LOWEST  # beyond them offsets make no difference
+    halves = (prediction.scale * STEPS_A_CLASS).floor().clamp(-ends[0], ends[1])
+    means = (prediction.mean * MEAN_UNIT).floor()
+    keys = (halves + ends[0]) * MEAN_UNIT + means + MEAN_UNIT // 2
+    counts = torch.bincount(keys.int())
+    kept = counts.nonzero()[:, 0]
+    halves, means = kept // MEAN_UNIT - ends[0], kept % MEAN_UNIT - MEAN_UNIT // 2
+    return Prediction(halves / STEPS_A_CLASS, means / MEAN_UNIT), counts[kept]
 
 
 def _moved(prediction: Prediction, offset: float) -> Prediction:

@@ -112,8 +112,8 @@ class Centroids(nn.Module):
         self.register_buffer("cells", cells, persistent=False)
         self.shift = nn.Parameter(torch.full((bands, 2), -0.05))
 
-    def forward(self, codes: Tensor, bands: tuple[int, ...] | slice = slice(None)) -> Tensor:
-        """Codes (B, bands, ...) of these bands to points, in steps."""
+    def forward(self, codes: Tensor, bands: tuple[int, ...] | Tensor | slice = slice(None)) -> Tensor:
+        """Codes (B, bands, ...) of these bands, or (n,) of one band each, to points, in steps."""
         shape = (-1, *[1] * (codes.ndim - 2))
         shift = self.shift * self.cells
         one, more = shift[bands, 0].view(shape), shift[bands, 1].view(shape)
@@ -150,7 +150,7 @@ class Decoder(nn.Module):
             correction = self.filter(pixels, features, octaves)
         return pixels + correction.float() * (step[:, None, None, None] / 2)
 
-    def reconstruct(self, codes: Tensor, bands: tuple[int, ...]) -> Tensor:
-        """Codes (B, bands, places) of these bands to points, in steps."""
+    def reconstruct(self, codes: Tensor, bands: tuple[int, ...] | Tensor) -> Tensor:
+        """Codes (B, bands, places) of these bands, or (n,) of one band each, to points, in steps."""
         points: Tensor = self.centroids(codes, bands)
         return points

@@ -28,7 +28,7 @@ _FINER = {
     for stride, grain in GRAINS.items()
 }
 # Of each band, its place in coding order.
-_WRITTEN = np.argsort([*DC_BANDS, *(band for part in SLICES for band in part.bands)]).tolist()
+_WRITTEN = torch.from_numpy(np.argsort([*DC_BANDS, *(band for part in SLICES for band in part.bands)]))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def walk(contexts: Contexts, batch: int, size: tuple[int, int], octave: Tensor, 
     for index in range(len(SLICES)):
         state, values = _walk_slice(contexts.ac, index, state, octave, exchange)
         parts.append(values)
-    return torch.cat(parts, 1)[:, _WRITTEN].unflatten(-1, size)
+    return torch.cat(parts, 1)[:, _WRITTEN.to(state.device)].unflatten(-1, size)
 
 
 def walk_dc(dc: DcContext, batch: int, size: tuple[int, int], octave: Tensor, exchange: Exchange) -> Tensor:
@@ -124,7 +124,7 @@ def _walk_slice(
         for part in parts:
             places = part.places.to(state.device)
             prediction = ac.predict(index, number, seen.flatten(1, 2)[:, places], octave)
-            turned = Prediction(prediction.scale.transpose(1, 2), prediction.mean.transpose(1, 2))
+            turned = Prediction(*(part.mT.contiguous() for part in (prediction.scale, prediction.mean)))
             step = Step(known.bands, places, AC_FAMILIES + index, turned, part.dimension)
             values = values.index_copy(2, places, exchange(step))
         last = (index, number) == (len(SLICES) - 1, known.passes - 1)

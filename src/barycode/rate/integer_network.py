@@ -86,22 +86,22 @@ class IntegerConvolution(nn.Module):
         weight = self.integers()
         if weight.requires_grad:
             return functional.conv2d(x.permute(0, 3, 1, 2), weight, padding=1).permute(0, 2, 3, 1)
-        return _nine_products(x, weight)
+        return _three_products(x, weight)
 
 
-def _nine_products(x: Tensor, weight: Tensor) -> Tensor:
+def _three_products(x: Tensor, weight: Tensor) -> Tensor:
     """The convolution as plain matrix products: a library's convolution may take transforms that are not
     exact.
 
-    In a picture padded by one and flattened, each of the nine neighbours is a contiguous run of rows.
+    In a picture padded by one and flattened, what a row of the kernel sees is three runs of places side by
+    side, and those of the next row are a row of places further on.
     """
     batch, height, width, _ = x.shape
     row = width + 2
     flat = functional.pad(x, (0, 0, 1, 1, 1, 2)).flatten(1, 2)  # one more row, so that every run is complete
-    total = x.new_zeros(batch, height * row, weight.shape[0])
-    for dy in range(3):
-        for dx in range(3):
-            start = dy * row + dx
-            run = flat[:, start : start + height * row]
-            total.baddbmm_(run, weight[:, :, dy, dx].T.expand(batch, -1, -1))
+    wide = torch.cat([flat[:, dx : dx + (height + 2) * row] for dx in range(3)], 2)
+    kernel = weight.permute(2, 3, 1, 0).flatten(1, 2).expand(batch, -1, -1, -1)  # (B, 3, 3 inputs, outputs)
+    total = wide[:, : height * row] @ kernel[:, 0]
+    for dy in (1, 2):
+        total.baddbmm_(wide[:, dy * row : (dy + height) * row], kernel[:, dy])
     return total.view(batch, height, row, -1)[:, :, :width]
