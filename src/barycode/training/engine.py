@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from barycode.errors import InvalidInputError, MissingDataError
 from barycode.precision import prefers_bfloat16
 from barycode.quantizers import gather
+from barycode.training.rendezvous import join, shares_a_store
 
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 Value = TypeVar("Value")
@@ -113,6 +114,8 @@ class FabricEngine(Engine):
                 "Training on several processes needs Lightning Fabric: pip install 'barycode[scale]'."
             ) from error
         self.fabric = Fabric(**settings)
+        if shares_a_store():
+            join(self.fabric.device)
         self.fabric.launch()
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.unused_parameters = unused_parameters
