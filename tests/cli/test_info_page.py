@@ -58,6 +58,8 @@ def test_what_is_refused(run, network, tmp_path):
             "has no tensor 'large.weight'",
         ),
         ((photo, "--html", page, "--original", original), "holds none"),
+        ((photo, "--html", page, "--limit", "100"), "768 bytes"),
+        ((packed, "--html", page, "--limit", "100"), "bytes"),
     ):
         outcome = run("info", *call)
         assert outcome.code == 1

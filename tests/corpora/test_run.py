@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from barycode.container.atomic import PREFIX, remove_leftovers
 from barycode.corpora.engines.processes import run_processes
 from barycode.corpora.folder import CorpusFolder
 from barycode.errors import CorruptFileError, InvalidInputError, WorkerError
@@ -97,6 +98,17 @@ def test_an_interrupted_run_loses_the_shard_in_hand_and_no_other(corpus, photos)
     assert sorted(corpus.encoder.calls()) == sorted(f"{n}.png" for n in range(6))
     assert corpus.encoder.calls()[: len(done)] == done
     assert len(corpus.members()) == 6
+
+
+def test_nothing_is_left_of_a_run_that_was_killed_after_its_last_record(corpus, photos):
+    folder = photos(b"a", b"b", b"c")
+    corpus.run(folder, size=2)
+    before = sorted(path.name for path in corpus.out.iterdir())
+    CorpusFolder(corpus.out, ".tar").journal(1).write_text("{}")
+    (corpus.out / f"{PREFIX}{'0' * 16}").touch()
+    remove_leftovers.cache_clear()  # a process looks once
+    corpus.run(folder)
+    assert sorted(path.name for path in corpus.out.iterdir()) == before
 
 
 @pytest.mark.parametrize("lost", ["shard-000000.tar", "shard-000000.json"])

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from barycode.container import ByteReader, ByteWriter
@@ -139,6 +139,7 @@ def test_planes(data, repeated, level):
 
 
 @given(st.sets(st.integers(0, 255), min_size=2, max_size=20), st.integers(1, 3000), st.integers(0, 99))
+@example({0, 1, 2, 64, 3, 5, 38, 48, 177, 63}, 305, 0)  # Zstandard takes less than ranks, but for its length
 def test_planes_of_few_values_take_the_bits_of_their_ranks(values, count, seed):
     random = np.random.default_rng(seed)
     plane = random.choice(sorted(values), count).astype(np.uint8)
@@ -146,8 +147,10 @@ def test_planes_of_few_values_take_the_bits_of_their_ranks(values, count, seed):
     write_plane(writer, plane, FAST)
     data = writer.finish()
     assert (read_plane(ByteReader(data), count) == plane).all()
-    bits = next(width for width in (1, 2, 4, 8) if len(values) <= 2**width)
-    assert len(data) <= count * bits / 8 + len(values) + 3
+    number = len(np.unique(plane))
+    bits = next(width for width in (1, 2, 4, 8) if number <= 2**width)
+    ranks = 1 + number + -(-count * bits // 8)  # how many values, the values, whole bytes of ranks
+    assert len(data) <= 1 + min(count, ranks)  # a byte says how, whichever way takes the least
 
 
 def test_weights_that_were_rounded_once_cost_the_bits_that_are_left():

@@ -82,8 +82,9 @@ class IndexEncoder:
         """For a run's folder or a checkpoint; raises what `open_tokenizer` does before any work."""
         from barycode.training.autoencoders.tokenizer import newest, open_tokenizer
 
-        open_tokenizer(run)
-        return cls(newest(run).absolute(), side)
+        checkpoint = newest(run).absolute()
+        open_tokenizer(checkpoint)
+        return cls(checkpoint, side)
 
     def __call__(self, path: Path, name: str) -> bytes:
         from barycode.training.autoencoders.tokenizer import PictureTokenizer

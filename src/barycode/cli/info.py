@@ -42,9 +42,7 @@ MEANINGS = {
 
 def main(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .bary file, or - for standard input.")],
-    limit: Annotated[
-        str | None, typer.Option(help="Refuse networks that decode to more bytes, such as 2GB.")
-    ] = None,
+    limit: Annotated[str | None, typer.Option(help="Refuse what decodes to more bytes, such as 2GB.")] = None,
     page: Annotated[
         Path | None,
         typer.Option("--html", help="Write it as one HTML page instead, that needs nothing else."),
@@ -115,7 +113,7 @@ def _write_page(page: Path, name: str, file: Path, limit: int | None, original: 
     if reader.kind == networks.KIND:
         sections.append(info_page.tensors_section(file, limit, original))
     if reader.kind == PICTURE:
-        sections.insert(0, info_page.picture_section(file))
+        sections.insert(0, info_page.picture_section(file, limit))
     text = info_page.page(name, _facts(file, reader), sections)
     write_atomic(page, text.encode(errors="backslashreplace"), force=True)
     typer.echo(f"page: {printable(page)}")

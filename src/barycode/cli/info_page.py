@@ -69,11 +69,11 @@ def sections_table(shares: "Iterable[Share]") -> str:
     return _section("Where the bits are", _table(SECTIONS, rows))
 
 
-def picture_section(file: Path) -> str:
+def picture_section(file: Path, limit: int | None) -> str:
     """The picture as it decodes; a large one made smaller."""
     from barycode.images import decompress
 
-    image = decompress(file.read_bytes())
+    image = decompress(file.read_bytes(), limit=limit)
     note = ""
     if max(image.size) > SHOWN:
         note = f"<p>{image.width} x {image.height} pixels, shown smaller.</p>"

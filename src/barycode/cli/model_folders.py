@@ -15,7 +15,7 @@ from barycode.cli import networks, streams
 from barycode.cli.jobs import COMPRESSED, STANDARD_NAMES, Job
 from barycode.cli.text import printable
 from barycode.container import write_atomic
-from barycode.container.atomic import PREFIX
+from barycode.container.atomic import PREFIX, remove_leftovers
 from barycode.errors import InvalidInputError
 
 CONFIG = "config.json"
@@ -82,6 +82,8 @@ def _filled(folder: Path, target: Path, last: str, force: bool, skip_existing: b
         raise InvalidInputError(f"{target} is the folder itself: name another with --output.")
     if folder.resolve() in target.resolve().parents:
         raise InvalidInputError(f"{target} is inside {folder}: name a folder elsewhere with --output.")
+    for place in {target, *(copy.parent for _, copy in _copies(folder, target))}:
+        remove_leftovers(place.absolute())
     if skip_existing and (target / last).is_file():
         raise streams.AlreadyDoneError
     made = not target.exists()
@@ -89,8 +91,7 @@ def _filled(folder: Path, target: Path, last: str, force: bool, skip_existing: b
         raise InvalidInputError(f"{target} exists already: name another with --output, or pass --force.")
     try:
         target.mkdir(parents=True, exist_ok=not made)
-        for source in _small(folder):
-            copy = target / source.relative_to(folder)
+        for source, copy in _copies(folder, target):
             copy.parent.mkdir(parents=True, exist_ok=True)
             if force or not _is_copy(copy, source):
                 write_atomic(copy, _chunks(source), force)
@@ -112,13 +113,16 @@ def _is_copy(file: Path, source: Path) -> bool:
     return file.is_file() and source.is_file() and filecmp.cmp(file, source, shallow=False)
 
 
-def _small(folder: Path) -> Iterator[Path]:
-    """All files but weights and what is hidden; links are followed, as the hub's cache has them."""
+def _copies(folder: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """All files but weights and what is hidden, and where they go; links are followed, as the hub's cache has
+    them.
+    """
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and not _is_weights(Path(root) / name):
-                yield Path(root) / name
+                source = Path(root) / name
+                yield source, target / source.relative_to(folder)
 
 
 def _tell_left_out(folder: Path, weights: Path, options: networks.NetworkOptions) -> None:

@@ -52,13 +52,18 @@ def _nameless_file() -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def check_target(job: Job, force: bool, skip_existing: bool = False) -> None:
-    """Stop before the work is done, not after, where the target may not be written."""
+    """Stop before the work is done, not after, where the target may not be written; what a killed run left
+    beside it goes, even if nothing is written.
+    """
     if job.target == STANDARD:
         if sys.stdout is None:
             raise InvalidInputError("Standard output is closed: send it into a file or a program.")
         if sys.stdout.isatty():
             raise InvalidInputError("Standard output is a terminal: send it into a file or a program.")
         return
+    from barycode.container.atomic import checked_target, remove_leftovers
+
+    remove_leftovers(job.target.parent.absolute())
     if job.target.is_file() and job.source != STANDARD and job.target.samefile(job.source):
         raise InvalidInputError(f"{job.target} is the file that is read: choose another --output.")
     if job.target.is_file() and skip_existing:
@@ -69,8 +74,6 @@ def check_target(job: Job, force: bool, skip_existing: bool = False) -> None:
             "choose another --output."
         )
     if job.target.parent.is_dir():
-        from barycode.container.atomic import checked_target
-
         checked_target(job.target, force)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from barycode.container import write_atomic
+from barycode.container.atomic import remove_leftovers
 from barycode.corpora.portions import Portion
 from barycode.corpora.records import Failure, Record
 from barycode.errors import CorruptFileError, InvalidInputError
@@ -41,6 +42,7 @@ class CorpusFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InvalidInputError(f"Another run is writing into {self.path}: wait for it.") from None
+            remove_leftovers(self.path)
             yield
 
     def begin(self, settings: Mapping[str, Any], force: bool) -> None:

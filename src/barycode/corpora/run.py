@@ -60,3 +60,4 @@ class CorpusRun:
             record = self.folder.record(number)
             if record is not None:
                 self.done[number] = record
+                self.folder.journal(number).unlink(missing_ok=True)  # of a worker killed after its record

@@ -44,9 +44,14 @@ class Checkpoints:
 
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """The newest step that can be read, and its state, or None; what is damaged is told."""
+        found = self.newest_sound()
+        return None if found is None else (int(found[0].stem.removeprefix("step-")), found[1])
+
+    def newest_sound(self) -> tuple[Path, dict[str, Any]] | None:
+        """The newest checkpoint that can be read, and its state, or None; what is damaged is told."""
         for path in reversed(self.paths()):
             try:
-                return int(path.stem.removeprefix("step-")), load_state(path)
+                return path, load_state(path)
             except CorruptFileError as error:
                 tell(f"{error} Going on from an older one, or from the start.")
         return None

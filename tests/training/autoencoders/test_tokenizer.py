@@ -51,6 +51,19 @@ def test_what_is_no_tokenizer_is_refused_with_a_sentence(tmp_path):
         PictureTokenizer(newest(run))(Image.new("RGB", (20, 3)))
 
 
+def test_the_newest_sound_checkpoint_is_taken(tmp_path, capsys):
+    run = tokens_run(tmp_path)
+    (sound,) = run.glob("step-*.safetensors")
+    damaged = run / "step-99999999.safetensors"
+    damaged.write_bytes(sound.read_bytes()[:-9])
+    assert newest(run) == sound
+    assert damaged.name in capsys.readouterr().err
+    assert open_tokenizer(run).quantizer is not None
+    sound.write_bytes(b"")
+    with pytest.raises(CorruptFileError, match="no checkpoint that can be read"):
+        newest(run)
+
+
 def test_few_indices_do_not_pay_for_tables():
     quantizer = VectorQuantizer(codebook_size=512, dim=4)
     indices = torch.randint(512, (16, 16), generator=torch.Generator().manual_seed(0))

@@ -42,13 +42,16 @@ def open_tokenizer(path: str | Path) -> Autoencoder:
 
 
 def newest(path: Path) -> Path:
-    """The checkpoint itself, or the newest one of a run's folder."""
+    """The checkpoint itself, or the newest one of a run's folder that can be read."""
     if path.is_file():
         return path
-    found = Checkpoints(path).paths()
-    if not found:
+    run = Checkpoints(path)
+    if not run.paths():
         raise MissingDataError(f"{path} has no checkpoint of an autoencoder: name a run's folder or a file.")
-    return found[-1]
+    found = run.newest_sound()
+    if found is None:
+        raise CorruptFileError(f"{path} has no checkpoint that can be read: train the autoencoder again.")
+    return found[0]
 
 
 @dataclass(frozen=True)

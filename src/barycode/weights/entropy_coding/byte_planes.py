@@ -12,6 +12,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from barycode.container import ByteReader, ByteWriter
+from barycode.container.fields import encode_varint
 from barycode.errors import CorruptFileError
 
 CONSTANT, RAW, PACKED, RANKS = range(4)
@@ -35,7 +36,7 @@ def write_plane(writer: ByteWriter, plane: NDArray[np.uint8], level: int = FAST)
         least = min(least, len(ranked))
     if level > FAST or _promising(plane):
         packed = _compressor(level).compress(plane.data)
-        if len(packed) < least:
+        if len(encode_varint(len(packed))) + len(packed) < least:
             writer.u8(PACKED)
             writer.blob(packed)
             return
