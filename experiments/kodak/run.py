@@ -86,7 +86,7 @@ def main(
     """Measure, report, and fill the table of the README."""
     folder = data_folder(data)
     ours = {
-        (model, effort): _codec(model, effort)
+        (model, effort): own_codec(model, effort)
         for effort in _numbers(efforts)
         for model in models.split(",")
         if model
@@ -108,7 +108,8 @@ def _numbers(efforts: str) -> list[int]:
         raise InvalidInputError(f"--efforts takes numbers with commas, got {efforts!r}.") from None
 
 
-def _codec(model: str, effort: int) -> Codec:
+def own_codec(model: str, effort: int) -> Codec:
+    """Our codec, named as in the tables."""
     name = MODELS.get(model, f"Barycode {Path(model).stem}")
     suffix = "" if effort == DEFAULT_EFFORT else f", effort {effort}"
     return barycode_codec(model, name=name + suffix, effort=effort)
@@ -127,9 +128,9 @@ def compare(
     ]
     anchors = [_grid(anchor, len(pictures)) for anchor in present]
     tested = {which: _grid(codec, len(pictures)) for which, codec in ours.items()}
-    rows = [row for anchor in anchors for row in _measure(_path(key, slug(anchor.name)), anchor, pictures)]
+    rows = [row for anchor in anchors for row in measured(_path(key, slug(anchor.name)), anchor, pictures)]
     for (model, effort), codec in tested.items():
-        rows += _measure(_our_path(key, model, effort, fresh), codec, pictures)
+        rows += measured(own_rows(key, model, effort, fresh), codec, pictures)
     published = published_curves() if key == "kodak" else []
     comparison = Comparison(title, rows, list(tested.values()), anchors, published)
     write_report(comparison, HERE / key)
@@ -147,7 +148,7 @@ def _path(key: str, name: str) -> Path:
     return HERE / "rows" / key / f"{name}.json"
 
 
-def _our_path(key: str, model: str, effort: int, fresh: bool) -> Path:
+def own_rows(key: str, model: str, effort: int, fresh: bool = False) -> Path:
     """Where our rows are, after deleting those of other versions of the model, and all of them if `fresh`."""
     identity = find_model(model).fingerprint.hex()
     stem = f"barycode-{Path(model).stem}" + ("" if effort == DEFAULT_EFFORT else f"-effort-{effort}")
@@ -158,7 +159,8 @@ def _our_path(key: str, model: str, effort: int, fresh: bool) -> Path:
     return path
 
 
-def _measure(path: Path, codec: Codec, pictures: list[Picture]) -> list[Row]:
+def measured(path: Path, codec: Codec, pictures: list[Picture]) -> list[Row]:
+    """The rows of a codec, kept in `path`."""
     with progress_bar() as progress:
         task = progress.add_task(f"{path.parent.name}: {codec.name}", total=len(pictures))
         return measure_into(path, codec, pictures, lambda: progress.advance(task))
