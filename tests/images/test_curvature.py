@@ -33,10 +33,10 @@ def test_errors_cost_quadratically_and_none_nothing(size):
     assert once > 0
 
 
-def _weights(colour: np.ndarray, grey: bool = False) -> torch.Tensor:
+def _weights(colour: np.ndarray, grey: bool = False, free: np.ndarray | None = None) -> torch.Tensor:
     model = find_model("photo-msssim")
     setting = Setting(12, grey)
-    window = window_of(model.analysis, colour, code_tiles(*colour.shape[:2])[0])
+    window = window_of(model.analysis, colour, code_tiles(*colour.shape[:2])[0], free)
     codes = encode_tile(model, window.coefficients, setting, 0.1).codes
     return structural_weights(model, window, codes, setting, 2)
 
@@ -51,6 +51,15 @@ def test_errors_count_more_where_little_hides_them(grey):
     assert luma[:, :, 2:14].mean() > 1.5 * luma[:, :, 26:38].mean()  # though steps are longer there already
     assert luma[:8].mean() > 3 * luma[-8:].mean()  # coarse scales see low frequencies alone
     assert torch.equal(weights, _weights(colour, grey))  # the same file each time
+
+
+def test_errors_below_a_drawing_cost_nothing():
+    colour = np.full((160, 320, 3), 100, np.uint8)
+    free = np.zeros((160, 320), bool)
+    free[:, :160] = True
+    weights = _weights(colour, free=free)[0]
+    assert weights[:, :, :12].max() == pytest.approx(0.1)  # the least that a weight may be
+    assert weights[:, :, 28:].mean() > 1
 
 
 def test_weights_decide_between_error_and_bits():

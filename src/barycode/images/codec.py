@@ -28,6 +28,7 @@ from barycode.images.steps import INDEX_RANGE, check_index
 from barycode.images.targets import Target, meet
 from barycode.images.tile import Setting, decode_tile, least_size
 from barycode.images.tiling import Tile, blocks, code_tiles
+from barycode.memory import give_back
 from barycode.plain_torch import plain_torch
 from barycode.progress import watched
 from barycode.rate import require_least
@@ -176,6 +177,7 @@ def _decode_pixels(container: Container, header: Header, model: str | Path | Ima
             return drawing.pixels
     chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
     codes = read_codes(container, header, chosen)
+    give_back()
     pixels = paint(chosen, codes, header.setting, (header.height, header.width))
     return pixels if drawing is None else drawing.over(pixels)
 

@@ -159,8 +159,8 @@ class Activation(nn.Module):
 
 
 def _outputs(sums: Tensor) -> tuple[Tensor, Tensor]:
-    scale, mean = (sums / 2**SHIFT).chunk(2, -1)
-    return scale / SCALE_UNIT, mean / MEAN_UNIT
+    scale, mean = sums.chunk(2, -1)
+    return scale / (2**SHIFT * SCALE_UNIT), mean / (2**SHIFT * MEAN_UNIT)
 
 
 def _differences(points: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,11 +34,11 @@ def structural_weights(
     places = model.config.policy.measure(codes[None].clone(), step)
     steps = model.steps_of(step, places)
     seen = slice(1, 2) if setting.grey else slice(None)
-    planes = window.inside(window.pixels.clone())[:, seen]
+    planes, counted = window.inside(window.pixels.clone())[:, seen], window.counted.clone()
     random = torch.Generator().manual_seed(0)
 
     def decoded(given: Tensor) -> Tensor:
-        return window.inside(model.decode(given, steps, step))[:, seen]
+        return window.inside(model.decode(given, steps, step) * counted)[:, seen]
 
     total = torch.zeros_like(codes[None])
     with torch.inference_mode(False), torch.enable_grad():

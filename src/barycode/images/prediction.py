@@ -58,6 +58,8 @@ class Classes:
 
     def join(self, high: Tensor, rest: Tensor) -> Tensor:
         """The inverse of `split`."""
+        if not self.low.any():
+            return high
         return (high << self.low) + rest - ((1 << self.low) >> 1)
 
 
@@ -72,18 +74,23 @@ class Prediction:
         """Those (n,) of some of the codes."""
         return Prediction(self.scale[mask], self.mean[mask])
 
+    def transposed(self) -> "Prediction":
+        """(B, places, bands) as (B, bands, places)."""
+        return Prediction(self.scale.mT.contiguous(), self.mean.mT.contiguous())
+
     def classes(self, family: int) -> Classes:
         """The integers that the entropy coder sees. Floors of exact dyadic numbers: equal on every machine"""
         scale = self.scale.clamp(0, CLASSES - 1).int()
         low = ((scale - (SCALES - CLASSES_AN_OCTAVE)) >> _OCTAVE_BITS).clamp_(min=0)
         mean = (self.mean * MEAN_UNIT).floor_().int()
         shift = (mean + MEAN_UNIT // 2) >> _MEAN_BITS
-        rest = mean - (shift << _MEAN_BITS)
-        fraction = (rest.abs() + MEAN_UNIT // 16) >> (_MEAN_BITS - 3)
+        rest = mean.sub_(shift << _MEAN_BITS)
+        fraction = rest.abs().add_(MEAN_UNIT // 16) >> (_MEAN_BITS - 3)
         if low.any():  # seldom
-            scale, fraction = scale - (low << _OCTAVE_BITS), fraction >> low
+            scale, fraction = scale.sub_(low << _OCTAVE_BITS), fraction >> low
         row = scale.mul_(FRACTIONS).add_(fraction).add_(family * ROWS)
-        return Classes(row, shift, (rest >> 31) | 1, low)
+        sign = rest.bitwise_right_shift_(31).bitwise_or_(1)
+        return Classes(row, shift, sign, low)
 
 
 def laplacian_bits(codes: Tensor, prediction: Prediction, dead_zone: Tensor | float) -> Tensor:

@@ -123,9 +123,8 @@ def _walk_slice(
     for number, parts in enumerate(cuts):
         for part in parts:
             places = part.places.to(state.device)
-            prediction = ac.predict(index, number, seen.flatten(1, 2)[:, places], octave)
-            turned = Prediction(*(part.mT.contiguous() for part in (prediction.scale, prediction.mean)))
-            step = Step(known.bands, places, AC_FAMILIES + index, turned, part.dimension)
+            prediction = ac.predict(index, number, seen.flatten(1, 2)[:, places], octave).transposed()
+            step = Step(known.bands, places, AC_FAMILIES + index, prediction, part.dimension)
             values = values.index_copy(2, places, exchange(step))
         last = (index, number) == (len(SLICES) - 1, known.passes - 1)
         if not last and values.any():  # zeros add nothing

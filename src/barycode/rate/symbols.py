@@ -119,16 +119,16 @@ class SymbolDecoder:
         """The next symbols, int32 (n,), one for each row (n,)."""
         rows = _checked(rows, "Rows", len(tables))
         order = _coding_order(rows, tables)
-        ordered, symbols = np.empty((2, rows.size), np.int32)
+        symbols = np.empty(rows.size, np.int32)
         for part, model, parameters in _requests(tables, rows[order]):
-            ordered[part] = self._read(model, *(parameters or (part.stop - part.start,)))
-        symbols[order] = ordered
+            symbols[order[part]] = self._read(model, *(parameters or (part.stop - part.start,)))
         return symbols
 
     def decode_signed(self, tables: FrequencyTables, rows: ArrayLike) -> NDArray[np.int32]:
         """The next signed integers, int32 (n,), one for each row (n,)."""
         limit = _limit(tables)
-        values = self.decode(tables, rows) - np.int32(limit)
+        values = self.decode(tables, rows)
+        values -= np.int32(limit)
         escaped = np.flatnonzero(np.abs(values) == limit)
         excess = self._decode_naturals(escaped.size)
         if excess.size and excess.max() > MAX_MAGNITUDE - limit:
