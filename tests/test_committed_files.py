@@ -14,7 +14,7 @@ from barycode.container import ContainerReader
 from barycode.images import decompress as decompress_picture
 from barycode.images.model import ImageModel
 from barycode.weights import decompress as decompress_network
-from books import with_books
+from code_vectors import with_code_vectors
 
 ROOT = Path(__file__).parents[1]
 GOLDEN_MODEL = ROOT / "tests/images/golden/tiny.safetensors"
@@ -59,7 +59,7 @@ def _model_of(name):
     if not name.startswith("tests/"):
         return None
     model = ImageModel.from_bytes(GOLDEN_MODEL.read_bytes())
-    return with_books(model) if "vectors" in name else model
+    return with_code_vectors(model) if "vectors" in name else model
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -103,7 +103,7 @@ class Arm:
 
 
 def losses_of(model: ImageModel, batch: Batch, lengths: torch.Tensor, sigma: float) -> JointLosses:
-    chooser = model.chooser(model.config.trade, lengths)
+    chooser = model.chooser(model.config.rate_weight, lengths)
     return joint_loss(model, batch, chooser, squared_error, sigma)
 
 

@@ -59,7 +59,7 @@ def open_scene(model: ImageModel, image: Image.Image, index: int) -> Scene:
     height, width = (blocks(size) // 2 * 2 for size in pixels.shape[:2])
     coefficients = model.analysis(sample_tile(pixels, Tile(0, height, 0, width)))[0]
     setting = Setting(index)
-    data = encode_tile(model, coefficients, setting, model.config.trade).payload
+    data = encode_tile(model, coefficients, setting, model.config.rate_weight).payload
     return Scene(coefficients / step_of(index), decode_tile(model, data, (height, width), setting), index)
 
 

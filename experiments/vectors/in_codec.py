@@ -62,12 +62,12 @@ def codec_rows(
 
 def fitted(model: ImageModel, shapes: Sequence[VectorShape], batches: Batches) -> ImageModel:
     """The model with these code vectors and tables of what it then chooses."""
-    return with_tables(with_vectors(model, shapes, batches, model.config.trade), batches)
+    return with_tables(with_vectors(model, shapes, batches, model.config.rate_weight), batches)
 
 
 def with_tables(model: ImageModel, batches: Batches) -> ImageModel:
     """The model with tables counted on what it chooses."""
-    counted = fit_tables(model, batches, model.config.trade, model.code_lengths())
+    counted = fit_tables(model, batches, model.config.rate_weight, model.code_lengths())
     return ImageModel.from_bytes(counted.to_bytes())
 
 
@@ -81,21 +81,21 @@ def choose(costs: dict[str, dict[tuple[int, int], float]], number: int) -> str:
 
 
 class _Tally:
-    """The model's choice, adding up squared error + trade * bits of every slice."""
+    """The model's choice, adding up squared error + rate_weight * bits of every slice."""
 
     def __init__(self, model: ImageModel) -> None:
-        self.trade = model.config.trade
+        self.rate_weight = model.config.rate_weight
         self.costs = [0.0] * len(SLICES)
         self.counts = [0] * len(SLICES)
-        self._chooser = model.chooser(self.trade)
+        self._chooser = model.chooser(self.rate_weight)
 
     def choose(self, ratio: Tensor, step: Step) -> Tensor:
         options = self._chooser.options(ratio, step)
         if step.family >= AC_FAMILIES:
-            least = (options.errors + self.trade * options.bits).amin(0)
+            least = (options.errors + self.rate_weight * options.bits).amin(0)
             self.costs[step.family - AC_FAMILIES] += least.double().sum().item()
             self.counts[step.family - AC_FAMILIES] += ratio.numel()
-        return options.cheapest(self.trade)
+        return options.cheapest(self.rate_weight)
 
     def options(self, ratio: Tensor, step: Step) -> Options:
         return self._chooser.options(ratio, step)

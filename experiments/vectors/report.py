@@ -25,7 +25,7 @@ HEADER = """\
 The published configuration of soft-to-hard vector quantization (Agustsson et al. 2017: 2x2 spatial patches, a
 thousand centers, a plain histogram) on the network that we ship, beside pairs (1x2, 256 centers) and scalars
 (1x1, 61 centers). All are entropy-constrained in the same way: choices, integer tables and centers each lower
-squared error + lambda x code length (lambda = {trade:g} squared steps a bit, the codec's own) over the same
+squared error + lambda x code length (lambda = {weight:g} squared steps a bit, the codec's own) over the same
 training crops. Bytes come out of the range coder; tables and centers belong to the model and are not in them
 (sizes below). "Contexts" are one table for each class of the scales that the codec's own integer networks
 predict for a vector's members; in the first four luma slices half of the patches are coded with the other
@@ -41,12 +41,16 @@ short of data. The costs themselves do not compare between the two: the crops ar
 """
 
 
-def write_report(rows: Rows, trade: float, folder: Path) -> None:
+def write_report(rows: Rows, rate_weight: float, folder: Path) -> None:
     """Write README.md and the plot into the folder."""
-    parts = [HEADER.format(trade=trade), _summary(rows, trade), f"![Cost and curves]({PLOT})\n"]
+    parts = [
+        HEADER.format(weight=rate_weight),
+        _summary(rows, rate_weight),
+        f"![Cost and curves]({PLOT})\n",
+    ]
     parts += [_group_table(rows, index) for index in _indices(rows)]
     parts += [
-        _cost_table(rows, trade),
+        _cost_table(rows, rate_weight),
         _picture_table(rows),
         _choice_table(rows),
         codec_section(rows),
@@ -63,12 +67,12 @@ def total(rows: Rows, index: int, shape: str, coding: str, field: str = "cost") 
     return sum(row[field] * weight(row) for row in chosen)
 
 
-def bytes_at_equal_error(rows: Rows, index: int, shape: str, coding: str, trade: float) -> float:
+def bytes_at_equal_error(rows: Rows, index: int, shape: str, coding: str, rate_weight: float) -> float:
     """What AC bytes become against scalars of the same coding, in percent: the difference of D + lambda R
     taken as bytes at the slope lambda.
     """
     difference = total(rows, index, shape, coding) - total(rows, index, "1x1", coding)
-    return 100 * difference / (8 * trade * total(rows, index, "1x1", coding, "bytes"))
+    return 100 * difference / (8 * rate_weight * total(rows, index, "1x1", coding, "bytes"))
 
 
 def against_shipped(rows: Rows, row: dict[str, Any]) -> tuple[float, float]:
@@ -89,12 +93,12 @@ def best_shape(rows: Rows, group: str, coding: str) -> str:
     return best if ratios[best] < 0 else "1x1"
 
 
-def _summary(rows: Rows, trade: float) -> str:
+def _summary(rows: Rows, rate_weight: float) -> str:
     sentences = []
     for index in _indices(rows):
-        gains = {c: bytes_at_equal_error(rows, index, "2x2", c, trade) for c in CODINGS}
+        gains = {c: bytes_at_equal_error(rows, index, "2x2", c, rate_weight) for c in CODINGS}
         contexts = total(rows, index, "1x1", "contexts") - total(rows, index, "1x1", "histogram")
-        worth = 100 * contexts / (8 * trade * total(rows, index, "1x1", "histogram", "bytes"))
+        worth = 100 * contexts / (8 * rate_weight * total(rows, index, "1x1", "histogram", "bytes"))
         whole = [against_shipped(rows, row) for row in _pictures(rows, index, "2x2")]
         sentences.append(
             f"At step {step_of(index):.0f}, 2x2 vectors of a thousand centers change the AC bytes at equal "
@@ -124,7 +128,7 @@ def _group_table(rows: Rows, index: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cost_table(rows: Rows, trade: float) -> str:
+def _cost_table(rows: Rows, rate_weight: float) -> str:
     lines = [
         "## All AC bands: bytes, and what they become at equal error\n",
         "The last two columns are D + lambda R in squared steps a coefficient, x 1000.\n",
@@ -140,7 +144,7 @@ def _cost_table(rows: Rows, trade: float) -> str:
                     total(rows, index, shape, coding, field)
                     for field in ("bytes", "table_bytes", "codebook_bytes", "cost", "training_cost")
                 )
-                gain = bytes_at_equal_error(rows, index, shape, coding, trade)
+                gain = bytes_at_equal_error(rows, index, shape, coding, rate_weight)
                 lines.append(
                     f"| {step_of(index):.0f} | {coding} | {shape} | {size:.0f} | {tables + centers:.0f} "
                     f"| {gain:+.1f} % | {1000 * cost / count:.3f} | {1000 * training / count:.3f} |"

@@ -58,10 +58,10 @@ class Group:
     chosen: dict[str, torch.Tensor]
 
 
-def train(vectors: torch.Tensor, rows: torch.Tensor, size: int, trade: float) -> dict[str, VectorCoder]:
+def train(vectors: torch.Tensor, rows: torch.Tensor, size: int, rate_weight: float) -> dict[str, VectorCoder]:
     """The coder with a plain histogram, and from there the one with a table for every context row."""
     plain = torch.zeros_like(rows)
-    histogram = fit(begin(vectors, size, trade, SEED), vectors, plain, ITERATIONS["histogram"])
+    histogram = fit(begin(vectors, size, rate_weight, SEED), vectors, plain, ITERATIONS["histogram"])
     start = with_rows(histogram, histogram.choose(vectors, plain), rows, 2 * CLASSES)
     return {"histogram": histogram, "contexts": fit(start, vectors, rows, ITERATIONS["contexts"])}
 
@@ -70,12 +70,12 @@ def rows_for(coding: str, rows: torch.Tensor) -> torch.Tensor:
     return rows if coding == "contexts" else torch.zeros_like(rows)
 
 
-def learn_group(training: Material, test: Material, size: int, trade: float) -> Group:
+def learn_group(training: Material, test: Material, size: int, rate_weight: float) -> Group:
     """Train on a seeded draw of the training vectors, and choose for all of the test vectors."""
     drawn = torch.randperm(len(training.rows), generator=torch.Generator().manual_seed(SEED))
     drawn = drawn[:TRAINING_VECTORS]
     vectors, rows = training.vectors[drawn], training.rows[drawn]
-    coders = train(vectors, rows, size, trade)
+    coders = train(vectors, rows, size, rate_weight)
     costs, chosen = {}, {}
     for coding, coder in coders.items():
         costs[coding] = coder.cost(vectors, rows_for(coding, rows))
@@ -99,7 +99,7 @@ def group_rows(name: str, group: Group, test: Material) -> list[dict[str, Any]]:
                 "coefficients": test.vectors.numel(),
                 "bytes": size,
                 "squared_error": round(error, 3),
-                "cost": round((error + coder.trade * 8 * size) / test.vectors.numel(), 6),
+                "cost": round((error + coder.rate_weight * 8 * size) / test.vectors.numel(), 6),
                 "training_cost": round(group.training_costs[coding], 6),
                 "table_bytes": len(coder.tables.to_bytes()),
                 "codebook_bytes": 2 * coder.centers.numel(),
@@ -179,7 +179,9 @@ def _dc(model: ImageModel, scene: Scene) -> tuple[torch.Tensor, int]:
     """
     alone = torch.zeros_like(scene.ratios)
     alone[list(DC_BANDS)] = scene.ratios[list(DC_BANDS)]
-    data = encode_tile(model, alone * step_of(scene.index), Setting(scene.index), model.config.trade).payload
+    data = encode_tile(
+        model, alone * step_of(scene.index), Setting(scene.index), model.config.rate_weight
+    ).payload
     points = torch.zeros_like(scene.ratios)
     points[list(DC_BANDS)] = scene.codes[list(DC_BANDS)]  # centroids already
     return points, len(data)
@@ -210,7 +212,9 @@ def measure_unit(
     found, groups = [], []
     for number in range(len(SLICES)):
         material = join([m[number] for m in seen])
-        group = learn_group(join([m[number] for m in learned]), material, SIZES[shape], model.config.trade)
+        group = learn_group(
+            join([m[number] for m in learned]), material, SIZES[shape], model.config.rate_weight
+        )
         found += [{"kind": "group", **unit, **row} for row in group_rows(group_name(number), group, material)]
         groups.append(group)
         advance()
@@ -258,7 +262,7 @@ def main(
     if not any(row["kind"] == "file" for row in rows):
         rows += [{"model": name, **row} for row in inside(model, folder, test)]
         save(rows)
-    write_report(rows, model.config.trade, HERE)
+    write_report(rows, model.config.rate_weight, HERE)
 
 
 def inside(model: ImageModel, folder: Path, test: Sequence[tuple[str, Image.Image]]) -> list[dict[str, Any]]:

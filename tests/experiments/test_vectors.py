@@ -58,7 +58,7 @@ def test_choice_is_the_least_cost(run):
     vectors, rows = laplacian(200, 2)
     coder = run.train(vectors, rows, 32, 0.11)["contexts"]
     lengths = torch.from_numpy(coder.tables.code_lengths())[rows]
-    costs = (vectors[:, None] - coder.centers).square().sum(2) + coder.trade * lengths
+    costs = (vectors[:, None] - coder.centers).square().sum(2) + coder.rate_weight * lengths
     chosen = coder.choose(vectors, rows)
     assert torch.allclose(costs.gather(1, chosen[:, None])[:, 0], costs.amin(1), atol=1e-4)
 
@@ -95,6 +95,6 @@ def test_rows_of_a_unit_make_a_report(run, monkeypatch, tmp_path):
     for shape in run.SIZES:
         rows += run.measure_unit(model, [picture], [("noise", picture)], 16, shape, lambda: None)
     assert len(rows) == 2 + 3 * (2 * len(SLICES) + 1)
-    run.write_report(rows, model.config.trade, tmp_path)
+    run.write_report(rows, model.config.rate_weight, tmp_path)
     assert (tmp_path / "README.md").read_text().count("| luma 1 |") == 2
     assert (tmp_path / "vectors.png").stat().st_size > 0

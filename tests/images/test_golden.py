@@ -18,7 +18,7 @@ from barycode.images.drawing import Drawing
 from barycode.images.model import ImageModel
 from barycode.images.slices import DC_BANDS, SLICES
 from barycode.images.vectors import UNIT
-from books import with_books
+from code_vectors import with_code_vectors
 from scenes import scene
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -43,7 +43,7 @@ def _picture(name: str) -> Image.Image:
 
 def _model(name: str) -> ImageModel:
     model = ImageModel.from_bytes(TINY.read_bytes())
-    return with_books(model) if "vectors" in name else model
+    return with_code_vectors(model) if "vectors" in name else model
 
 
 def _digest(name: str, data: bytes) -> str:

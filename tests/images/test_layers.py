@@ -16,7 +16,7 @@ from barycode.images.registry import find_model
 from barycode.images.steps import step_of
 from scenes import dialog, night, scene, window
 
-TRADE = 0.12
+RATE_WEIGHT = 0.12
 
 
 def tags(data: bytes) -> list[str]:
@@ -51,10 +51,10 @@ def test_no_file_costs_more_than_that_of_the_transform_alone(picture, grey, monk
     model = find_model("photo")
 
     def cost() -> float:
-        data = compress_at(image, 20, model, trade=TRADE, effort=1)
+        data = compress_at(image, 20, model, rate_weight=RATE_WEIGHT, effort=1)
         error = np.asarray(decompress(data)).astype(float) - np.asarray(image)
         size = sum(len(section.payload) for section in unpack(data).sections[1:])
-        return float((error**2).mean() * colour[..., 0].size / step_of(20) ** 2 + TRADE * 8 * size)
+        return float((error**2).mean() * colour[..., 0].size / step_of(20) ** 2 + RATE_WEIGHT * 8 * size)
 
     cheapest = cost()
     monkeypatch.setattr(layers, "may_be_drawn", lambda _: False)

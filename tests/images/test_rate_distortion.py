@@ -17,7 +17,7 @@ def _identity(codes, bands):
 
 def test_the_choice_is_the_best_of_all_codes_near_the_ratio():
     ratio = torch.randn(1, 2, 5, generator=torch.Generator().manual_seed(1)) * 2
-    chooser = Chooser(LENGTHS, _identity, trade=0.1)
+    chooser = Chooser(LENGTHS, _identity, rate_weight=0.1)
     chosen = chooser.choose(ratio, STEP)
     classes = STEP.prediction.classes(0)
     cost = lambda codes: (ratio - codes) ** 2 + 0.1 * code_bits(codes, classes, LENGTHS)  # noqa: E731
@@ -34,7 +34,7 @@ def test_codes_that_are_certain_to_be_zero_are_those_that_all_options_choose(wei
     scale = torch.rand(1, 2, len(places), generator=random) * 40 - 4
     step = Step((3, 4), places, 0, Prediction((scale * 8).floor() / 8, (draw(0.5) * 32).floor() / 32))
     weight = draw(1.0).exp() if weighted else None
-    chooser = Chooser(LENGTHS, _identity, trade=0.1)
+    chooser = Chooser(LENGTHS, _identity, rate_weight=0.1)
     ratio = draw(0.6)
     options = chooser.options(ratio, step)
     expected = (options.weighted(weight) if weighted else options).cheapest(0.1)

@@ -17,7 +17,7 @@ def cost(data: bytes, picture: np.ndarray, model: ImageModel, index: int) -> flo
     """Squared error in steps + lambda bits, as the encoder counts it, but from the file."""
     decoded = np.asarray(decompress(data, model=model), dtype=np.float64)
     step = step_of(index)
-    return ((decoded - picture) ** 2).sum() / (3 * step**2) + model.config.trade * 8 * len(data)
+    return ((decoded - picture) ** 2).sum() / (3 * step**2) + model.config.rate_weight * 8 * len(data)
 
 
 @pytest.mark.parametrize("index", [12, -34])

@@ -65,7 +65,7 @@ def test_the_fitted_offsets_make_a_file_smaller_that_is_not_as_expected(model, a
     moved = encode_tile(model, given, Setting(-20), 1e-6, offsets)
     assert offsets.halves.any()
     assert len(moved.payload) < len(plain.payload)
-    assert torch.equal(moved.codes, plain.codes)  # at a trade of nothing, the nearest codes either way
+    assert torch.equal(moved.codes, plain.codes)  # at a rate_weight of nothing, the nearest codes either way
 
 
 def test_the_direction_is_that_of_the_codes(model):

@@ -15,7 +15,7 @@ from barycode.images.tile import Setting, decode_tile, encode_tile
 from barycode.images.vectors import REACH, UNIT, VectorShape, VectorSlice
 from barycode.images.walk import AC_FAMILIES, Step
 from barycode.rate import SymbolDecoder, SymbolEncoder
-from books import SHAPES, with_books
+from code_vectors import SHAPES, with_code_vectors
 from scenes import scene
 
 SIZES = [(1, 1), (1, 2), (2, 1), (3, 5), (4, 4), (7, 6)]
@@ -24,7 +24,7 @@ SIZES = [(1, 1), (1, 2), (2, 1), (3, 5), (4, 4), (7, 6)]
 def vector_model() -> ImageModel:
     torch.manual_seed(0)
     sizes = {"channels": 4, "depth": 1, "hidden": 8}
-    return with_books(ImageModel(ModelConfig("vectors", **sizes)))
+    return with_code_vectors(ImageModel(ModelConfig("vectors", **sizes)))
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,12 @@ def test_every_place_is_visited_once_and_no_member_of_a_patch_sees_another(size,
 @pytest.mark.parametrize("scale", [5.0, 60.0, 3000.0])
 def test_codes_come_back_exactly(model, size, scale):
     setting = Setting(6)
-    data = encode_tile(model, coefficients(size, scale), setting, model.config.trade).payload
+    data = encode_tile(model, coefficients(size, scale), setting, model.config.rate_weight).payload
     codes = decode_tile(model, data, size, setting)
     assert torch.equal(codes * UNIT, (codes * UNIT).round())
     scalar = [b for i, s in enumerate(SLICES) if i not in {v.index for v in SHAPES} for b in s.bands]
     assert torch.equal(codes[scalar], codes[scalar].round())
-    again = encode_tile(model, coefficients(size, scale), setting, model.config.trade).payload
+    again = encode_tile(model, coefficients(size, scale), setting, model.config.rate_weight).payload
     assert again == data
 
 
@@ -74,17 +74,17 @@ def test_the_choice_is_the_cheapest_center_or_scalars(model):
     mean = torch.rand(1, len(bands), count * 2, generator=generator) * 4 - 2
     step = Step(bands, torch.arange(count * 2), AC_FAMILIES, Prediction(scale, mean), shape.dimension)
     ratio = torch.randn(1, len(bands), count * 2, generator=generator) * 2
-    trade = 0.3
-    codes = model.chooser(trade).choose(ratio, step)
+    rate_weight = 0.3
+    codes = model.chooser(rate_weight).choose(ratio, step)
     classes = step.prediction.classes(step.family)
     rows, lengths = book.rows(step.prediction), torch.from_numpy(book.tables.code_lengths())
-    scalars = model.chooser(trade).options(ratio, Step(*_fields(step)))
-    alone = (scalars.errors + trade * scalars.bits).amin(0).unflatten(-1, (-1, 2)).sum(-1)
-    costs = [alone + trade * lengths[rows, book.escape]]
+    scalars = model.chooser(rate_weight).options(ratio, Step(*_fields(step)))
+    alone = (scalars.errors + rate_weight * scalars.bits).amin(0).unflatten(-1, (-1, 2)).sum(-1)
+    costs = [alone + rate_weight * lengths[rows, book.escape]]
     for number in range(shape.centers):
         points = book.codes(torch.full(rows.shape, number), classes)
         error = ((ratio - points) ** 2).unflatten(-1, (-1, 2)).sum(-1)
-        costs.append(error + trade * lengths[rows, number])
+        costs.append(error + rate_weight * lengths[rows, number])
     symbols = book.symbols(codes, classes)
     assert {book.escape} < set(symbols.unique().tolist())
     chosen = torch.stack(costs).gather(0, torch.where(symbols == book.escape, 0, symbols + 1)[None])[0]

@@ -55,8 +55,8 @@ def test_a_shared_codebook_is_stored_once(shared, books):
     state = {"a": _draw(64, 32), "b": _draw(48, 32, scale=0.01, seed=1)}
     compressed = _coded(state, Vectors(16, 2, shared=shared))
     assert len(unpack(compressed.data).all("VECT")) == books
-    for fate in compressed.report.tensors:  # each in its own units
-        assert fate.sqnr > 7
+    for outcome in compressed.report.tensors:  # each in its own units
+        assert outcome.sqnr > 7
 
 
 def test_not_finite_and_empty_tensors_are_exact():

@@ -188,25 +188,25 @@ def test_rules_are_obeyed_in_order():
     after = decompress(compressed.data)
     assert same(after["conv1.weight"], before["conv1.weight"])
     assert len(after["linear.weight"].unique()) == 4
-    fates = {fate.name: fate for fate in compressed.report.tensors}
-    assert (fates["conv1.weight"].reason, fates["linear.weight"].reason) == ("first", "few")
-    assert fates["conv2.weight"].noise > 0
-    finer = (Rule("conv2.*", Quantize(4), "finer"), *rules)
-    assert explain(before, Step(0.03), rules=finer).report.tensors[4].sqnr > fates["conv2.weight"].sqnr + 10
+    outcomes = {outcome.name: outcome for outcome in compressed.report.tensors}
+    assert (outcomes["conv1.weight"].reason, outcomes["linear.weight"].reason) == ("first", "few")
+    assert outcomes["conv2.weight"].noise > 0
+    finer = explain(before, Step(0.03), rules=(Rule("conv2.*", Quantize(4), "finer"), *rules)).report
+    assert finer.tensors[4].sqnr > outcomes["conv2.weight"].sqnr + 10
 
 
 def test_the_report_adds_up():
     before = network()
     compressed = explain(before, Step(0.02))
     report, after = compressed.report, decompress(compressed.data)
-    assert [fate.name for fate in report.tensors] == list(before)
+    assert [outcome.name for outcome in report.tensors] == list(before)
     assert report.size == len(compressed.data)
     assert report.original_size == sum(tensor.nbytes for tensor in before.values())
-    assert 0 <= 8 * report.size - sum(fate.bits for fate in report.tensors) < 8 * 400
-    for fate in report.tensors:
-        error = (after[fate.name].double() - before[fate.name].double()).abs()
-        assert fate.max_error == error.max()
-        assert fate.noise == pytest.approx(error.square().sum().item())
+    assert 0 <= 8 * report.size - sum(outcome.bits for outcome in report.tensors) < 8 * 400
+    for outcome in report.tensors:
+        error = (after[outcome.name].double() - before[outcome.name].double()).abs()
+        assert outcome.max_error == error.max()
+        assert outcome.noise == pytest.approx(error.square().sum().item())
 
 
 @pytest.mark.parametrize(

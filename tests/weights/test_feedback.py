@@ -12,9 +12,9 @@ from barycode.weights.quantization.trellis import GRIDS, Prices, best_path, grid
 TIME = 8
 
 
-def prices(trade: float = 0.2) -> Prices:
+def prices(rate_weight: float = 0.2) -> Prices:
     bits = np.abs(np.arange(32, dtype=np.float32))[None].repeat(GRIDS, 0) * 1.5 + 0.5
-    return Prices(bits, 0, trade)
+    return Prices(bits, 0, rate_weight)
 
 
 def positive(random: np.random.Generator, size: int) -> np.ndarray:
@@ -26,7 +26,7 @@ def cost(targets, codes, hessian, price: Prices) -> float:
     grids = grids_along(codes)
     errors = (points(codes, grids) - targets).astype(np.float64)
     bits = price.bits[grids, np.minimum(np.abs(codes), price.bits.shape[1] - 1)].sum()
-    return float(np.einsum("tn,ts,sn->", errors, hessian, errors) + price.trade * bits)
+    return float(np.einsum("tn,ts,sn->", errors, hessian, errors) + price.rate_weight * bits)
 
 
 @given(st.integers(1, 12), st.integers(0, 99))

@@ -55,9 +55,9 @@ def test_other_centers_are_a_codebook():
 def test_a_promised_error_is_a_grid_of_twice_that_step(error):
     matrix = torch.randn(60, 40, generator=torch.Generator().manual_seed(8))
     compressed = explain({"m": matrix}, MaxError(error), rules=(Rule("*", Quantize(), "all"),))
-    (fate,) = compressed.report.tensors
-    assert fate.method == "uniform grid"
-    assert 0.8 * error < fate.max_error <= error
+    (outcome,) = compressed.report.tensors
+    assert outcome.method == "uniform grid"
+    assert 0.8 * error < outcome.max_error <= error
     codes = decompress(compressed.data)["m"] / (2 * error)
     assert float((codes - codes.round() * (1 - 2.0**-10)).abs().max()) < 0.02 * float(codes.abs().max())
 

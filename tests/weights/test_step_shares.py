@@ -61,7 +61,7 @@ def test_balance_lowers_the_sum_of_relative_errors():
     outcomes = []
     for balanced in (False, True):
         compressed = explain(state, Step(0.1), rules=(Rule("*", Quantize(balanced=balanced), "all"),))
-        relative = sum(fate.noise / fate.signal for fate in compressed.report.tensors)
+        relative = sum(outcome.noise / outcome.signal for outcome in compressed.report.tensors)
         outcomes.append((compressed.report.size, relative))
     (plain_size, plain), (balanced_size, balanced) = outcomes
     assert balanced < 0.8 * plain

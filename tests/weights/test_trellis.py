@@ -30,7 +30,7 @@ def cost(codes, targets, classes, prices):
         grid = state % 2
         point = 0 if code == 0 else (2 * abs(code) - grid) * (1 if code > 0 else -1)
         bits = prices.bits[grid * 3 + kind, min(abs(code), 7)]
-        total += (target - point) ** 2 + prices.trade * bits
+        total += (target - point) ** 2 + prices.rate_weight * bits
         state = int(NEXT[state, code % 2])
     return total
 

@@ -3,7 +3,8 @@
 The dataclass is the schema. Its annotations say the types (dataclasses, `tuple[X, ...]`, `tuple[X, Y]`, str,
 bool, int, float), and `Annotated[int, Between(1, 512)]` the bounds: of a number, or of the length of a text
 or a tuple. Unknown, missing and repeated keys are refused, and so are numbers that are not finite; only
-fields with a default and `metadata={"optional": True}` may be missing.
+fields with a default and `metadata={"optional": True}` may be missing. `metadata={"key": ...}` is what a
+field is called in the JSON, where that is not its name.
 """
 
 import json
@@ -44,6 +45,13 @@ def from_json(kind: type[T], value: Any, name: str) -> T:
     return result
 
 
+def to_json(value: Any) -> Any:
+    """What `from_json` makes the same dataclass of."""
+    if is_dataclass(value):
+        return {_key(field): to_json(getattr(value, field.name)) for field in fields(value)}
+    return [to_json(each) for each in value] if isinstance(value, tuple) else value
+
+
 def _read(kind: Any, value: Any, name: str) -> Any:
     if get_origin(kind) is Annotated:
         inner, *bounds = get_args(kind)
@@ -56,7 +64,7 @@ def _read(kind: Any, value: Any, name: str) -> Any:
 
 
 def _read_fields(kind: type, value: Any, name: str) -> Any:
-    known = {field.name: field for field in fields(kind)}
+    known = {_key(field): field for field in fields(kind)}
     if not isinstance(value, dict):
         raise _wrong(name, "an object with the keys " + ", ".join(known), value)
     absent = [key for key, field in known.items() if key not in value and not _may_be_missing(field)]
@@ -67,9 +75,19 @@ def _read_fields(kind: type, value: Any, name: str) -> Any:
         )
     hints = get_type_hints(kind, include_extras=True)
     try:
-        return kind(**{key: _read(hints[key], each, f"{name}, {key}") for key, each in value.items()})
+        return kind(
+            **{
+                known[key].name: _read(hints[known[key].name], each, f"{name}, {key}")
+                for key, each in value.items()
+            }
+        )
     except InvalidInputError as error:
         raise CorruptFileError(f"{name} cannot be: {error}") from error
+
+
+def _key(field: Field) -> str:
+    key: str = field.metadata.get("key", field.name)
+    return key
 
 
 def _may_be_missing(field: Field) -> bool:

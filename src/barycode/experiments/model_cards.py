@@ -66,7 +66,7 @@ def _facts(model: ImageModel, content: bytes) -> str:
         *((PARTS[part], f"{count:,} weights") for part, count in weights.items()),
         ("frequency tables", " x ".join(map(str, model.tables.counts.shape)) + " integers"),
         ("step indices of the qualities 1 to 8", ", ".join(map(str, config.qualities))),
-        ("lambda, squared error in steps that a bit is worth", f"{config.trade:g}"),
+        ("lambda, squared error in steps that a bit is worth", f"{config.rate_weight:g}"),
         (
             "steps",
             "the same everywhere" if config.policy.is_uniform else "follow the activity of the picture",

@@ -120,10 +120,10 @@ def compress_at(
     index: int,
     model: ImageModel,
     *,
-    trade: float | None = None,
+    rate_weight: float | None = None,
     effort: int = DEFAULT_EFFORT,
 ) -> bytes:
-    """Compress at an exact step index; `trade` overrides what one bit is worth to the encoder."""
+    """Compress at an exact step index; `rate_weight` overrides what one bit is worth to the encoder."""
     rounds = rounds_of(effort)
     picture = image if isinstance(image, Picture) else read_picture(image)
     height, width = picture.colour.shape[:2]
@@ -136,7 +136,7 @@ def compress_at(
             "The model is not a file yet: expected one as `find_model` gives it; save it and open it first."
         )
     header = Header(picture.mode, width, height, check_index(index), model.fingerprint)
-    weight = model.config.trade if trade is None else trade
+    weight = model.config.rate_weight if rate_weight is None else rate_weight
     layers = LayerEncoder(model, picture.colour, header.setting, weight, rounds).cheapest()
     return pack(KIND, [Section("HEAD", header.to_bytes()), *layers.sections(), *_extras(picture)])
 

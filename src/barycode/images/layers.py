@@ -1,8 +1,8 @@
 """A picture in two layers: a drawing over what the transform codes, where that is cheaper than either alone.
 
-Costs are squared error in steps + trade * bits, as everywhere in the encoder. What the transform makes of
-the whole picture comes first; it says which pixels would be cheaper drawn. The transform is then free to put
-anything below those: they are continued smoothly from their neighbours, and do not count as errors.
+Costs are squared error in steps + rate_weight * bits, as everywhere in the encoder. What the transform makes
+of the whole picture comes first; it says which pixels would be cheaper drawn. The transform is then free to
+put anything below those: they are continued smoothly from their neighbours, and do not count as errors.
 """
 
 from dataclasses import dataclass
@@ -46,12 +46,12 @@ class Layers:
 @dataclass(frozen=True)
 class _Costs:
     """What pixels in place of `colour` uint8 (H, W, 3) cost: squared errors of the mean channel in the steps
-    (h, w) of their blocks, and `trade` for each bit.
+    (h, w) of their blocks, and `rate_weight` for each bit.
     """
 
     colour: np.ndarray
     steps: np.ndarray
-    trade: float
+    rate_weight: float
 
     def errors(self, pixels: np.ndarray) -> np.ndarray:
         """(H, W); row by row, since pictures are large."""
@@ -63,7 +63,7 @@ class _Costs:
         return errors
 
     def of_bytes(self, size: int) -> float:
-        return self.trade * 8 * size
+        return self.rate_weight * 8 * size
 
     def of(self, errors: np.ndarray, size: int) -> float:
         return float(errors.sum(dtype=np.float64)) + self.of_bytes(size)
@@ -80,12 +80,12 @@ class _Tried:
 
 @dataclass(frozen=True)
 class LayerEncoder:
-    """Pixels uint8 (H, W, 3) at one setting; `trade` is what a bit is worth, `rounds` of refinement."""
+    """Pixels uint8 (H, W, 3) at one setting; `rate_weight` is what a bit is worth, `rounds` of refinement."""
 
     model: ImageModel
     colour: np.ndarray
     setting: Setting
-    trade: float
+    rate_weight: float
     rounds: int
 
     def cheapest(self) -> Layers:
@@ -95,7 +95,7 @@ class LayerEncoder:
             return Layers(self._transform(self.colour))
         codes = PictureCodes(*map(blocks, self.colour.shape[:2]))
         plain = Layers(self._transform(self.colour, codes))
-        costs = _Costs(self.colour, self.setting.step().item() * codes.places.copy(), self.trade)
+        costs = _Costs(self.colour, self.setting.step().item() * codes.places.copy(), self.rate_weight)
         tried = [self._tried(costs, plain, codes)]
         if drawn:
             whole = np.ones(self.colour.shape[:2], bool)
@@ -114,7 +114,7 @@ class LayerEncoder:
         payloads, step = [], self.setting.step()
         for tile in watched("codes", code_tiles(*colour.shape[:2])):
             window = window_of(self.model.analysis, colour, tile, free)
-            encoded = refine_tile(self.model, window, self.setting, self.trade, self.rounds)
+            encoded = refine_tile(self.model, window, self.setting, self.rate_weight, self.rounds)
             payloads.append(encoded.payload)
             if codes is not None:
                 codes.put(tile, encoded.codes, self.model.config.policy.measure(encoded.codes[None], step))
@@ -132,7 +132,7 @@ class LayerEncoder:
 
 def _points(costs: _Costs, plain: _Tried) -> Drawing | None:
     """Lone pixels that the transform misses by more than it costs to draw them."""
-    return _promising(costs, plain, plain.errors, plain.errors > costs.trade * POINT_BITS)
+    return _promising(costs, plain, plain.errors, plain.errors > costs.rate_weight * POINT_BITS)
 
 
 def _blocks(costs: _Costs, plain: _Tried, codes: PictureCodes) -> Drawing | None:

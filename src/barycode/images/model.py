@@ -8,7 +8,7 @@ compressed picture carries.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -20,7 +20,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from barycode.container import write_atomic
-from barycode.container.schema import Between, from_json, parse_json
+from barycode.container.schema import Between, from_json, parse_json, to_json
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 from barycode.images.contexts import AcContext, Contexts
 from barycode.images.prediction import LIMIT, ROWS
@@ -50,7 +50,8 @@ class ModelConfig:
     """
 
     name: Annotated[str, Between(1, 80)]
-    trade: Annotated[float, Between(0, 100)] = 0.11  # lambda: squared error in steps that one bit is worth
+    # lambda: squared error in steps that one bit is worth
+    rate_weight: Annotated[float, Between(0, 100)] = field(default=0.11, metadata={"key": "trade"})
     policy: StepPolicy = field(default_factory=StepPolicy)
     # Step indices of the eight qualities: 0.1 to 3 bits per pixel on average.
     qualities: Annotated[tuple[Index, ...], Between(8, 8)] = (50, 32, 12, -8, -34, -58, -82, -106)
@@ -92,7 +93,7 @@ class ImageModel(nn.Module):
         """The code vectors of a family of AC tables."""
         return cast(VectorSlice, self.vectors[str(family - AC_FAMILIES)])
 
-    def chooser(self, trade: float, lengths: Tensor | None = None) -> Chooser:
+    def chooser(self, rate_weight: float, lengths: Tensor | None = None) -> Chooser:
         """The encoder's choice by this model; `lengths` (rows, symbols) in bits, those of its tables unless
         given.
         """
@@ -100,7 +101,7 @@ class ImageModel(nn.Module):
         return Chooser(
             self.code_lengths() if lengths is None else lengths,
             self.decoder.reconstruct,
-            trade,
+            rate_weight,
             {family: self.vectors_of(family) for family in vectors},
         )
 
@@ -129,7 +130,7 @@ class ImageModel(nn.Module):
 
     def to_bytes(self) -> bytes:
         """The model file; a model that is read from it has the hash of these bytes as its identity."""
-        config = asdict(self.config)
+        config = to_json(self.config)
         if not self.config.vectors:
             del config["vectors"]  # a model of scalars is the file that it was before there were vectors
         tensors = {name: t.contiguous() for name, t in _freeze(self).items()}

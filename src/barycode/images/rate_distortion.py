@@ -1,4 +1,4 @@
-"""The encoder's choice of codes: distortion + trade * code length, one place at a time, in coding order.
+"""The encoder's choice of codes: distortion + rate_weight * code length, place by place, in coding order.
 
 The contexts of a code are the codes chosen before it, so the code length that is weighed here is the one
 that is paid. What a code does to the contexts after it is left out; but errors of coarse DC count in their
@@ -44,18 +44,18 @@ def candidates(ratio: Tensor) -> Tensor:
 class Chooser:
     """Chooses codes (B, bands, places) for coefficients given what is predicted of them.
 
-    `lengths` (rows, 2 LIMIT + 1) bits of every table; `trade` is lambda: squared error in steps that one
-    bit is worth; `vectors` gives the code vectors of those families that have any.
+    `lengths` (rows, 2 LIMIT + 1) bits of every table; `rate_weight` is lambda: squared error in steps that
+    one bit is worth; `vectors` gives the code vectors of those families that have any.
     """
 
     def __init__(
         self,
         lengths: Tensor,
         reconstruct: Reconstruct,
-        trade: float,
+        rate_weight: float,
         vectors: Mapping[int, VectorSlice] | None = None,
     ) -> None:
-        self.trade = trade
+        self.rate_weight = rate_weight
         self._lengths = lengths
         self._reconstruct = reconstruct
         self._vectors = vectors or {}
@@ -64,7 +64,7 @@ class Chooser:
         """The codes for coefficients / step, whose squared errors count by `weight` (B, bands, places)."""
         if step.dimension > 1:
             options = self.options(ratio, step)
-            return (options if weight is None else options.weighted(weight)).cheapest(self.trade)
+            return (options if weight is None else options.weighted(weight)).cheapest(self.rate_weight)
         codes = ratio.new_zeros(ratio.numel())
         open_places = (
             ((ratio.abs() > CERTAIN) | (step.prediction.mean.abs() > CERTAIN)).flatten().nonzero()[:, 0]
@@ -75,7 +75,7 @@ class Chooser:
         options = self._scalars(ratio.flatten()[open_places], bands, step.classes.at(open_places))
         if weight is not None:
             options = options.weighted(weight.expand_as(ratio).flatten()[open_places])
-        codes[open_places] = options.cheapest(self.trade)
+        codes[open_places] = options.cheapest(self.rate_weight)
         return codes.view_as(ratio)
 
     def options(self, ratio: Tensor, step: Step) -> "Options":
@@ -90,9 +90,9 @@ class Chooser:
 
     def _or_vectors(self, ratio: Tensor, step: Step, scalars: "Options") -> "Options":
         """Code vectors, or the escape and the scalars that would be chosen."""
-        codes, bits, escape = self._vectors[step.family].options(ratio, step, self.trade)
+        codes, bits, escape = self._vectors[step.family].options(ratio, step, self.rate_weight)
         errors = self._errors(ratio, codes, step.bands)
-        best = (scalars.errors + self.trade * scalars.bits).argmin(0, keepdim=True)
+        best = (scalars.errors + self.rate_weight * scalars.bits).argmin(0, keepdim=True)
         alone = [values.take_along_dim(best, 0) for values in (scalars.codes, scalars.errors, scalars.bits)]
         return Options(
             torch.cat([codes, alone[0]]),
@@ -124,9 +124,9 @@ class Options:
         of_patches = weight.unflatten(-1, (-1, self.dimension)).mean(-1)
         return Options(self.codes, self.errors * of_patches, self.bits)
 
-    def cheapest(self, trade: float) -> Tensor:
-        """The codes (B, bands, n d) of least squared error + trade * bits."""
-        costs = self.of_members(self.errors + trade * self.bits)
+    def cheapest(self, rate_weight: float) -> Tensor:
+        """The codes (B, bands, n d) of least squared error + rate_weight * bits."""
+        costs = self.of_members(self.errors + rate_weight * self.bits)
         best, least = self.codes[0], costs[0]
         for option, cost in zip(
             self.codes[1:], costs[1:], strict=True

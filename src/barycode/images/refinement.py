@@ -1,6 +1,6 @@
 """The encoder looks at what the decoder makes of its codes, and chooses again.
 
-What a tile costs is its squared error in steps + trade * bits. With g the gradient of the error of the
+What a tile costs is its squared error in steps + rate_weight * bits. With g the gradient of the error of the
 decoded pixels with respect to the codes c, the choice of codes is made anew for coefficients that move
 towards c - eta g / 2: for an orthonormal inverse and eta 1 that is where they started from, and what the
 decoder network makes of codes moves them. It is a proximal gradient method (Parikh, Boyd, "Proximal
@@ -46,17 +46,17 @@ def rounds_of(effort: int) -> int:
 
 
 def refine_tile(
-    model: ImageModel, window: Window, setting: Setting, trade: float, rounds: int
+    model: ImageModel, window: Window, setting: Setting, rate_weight: float, rounds: int
 ) -> EncodedTile:
     """The cheapest encoding of a tile among the first choice of codes and `rounds` further ones."""
     coefficients = window.coefficients
-    tile = best = encode_tile(model, coefficients, setting, trade)
+    tile = best = encode_tile(model, coefficients, setting, rate_weight)
     if rounds == 0:
         return best
     offsets = fit_offsets(tile.written, model.code_lengths())
     if not model.config.policy.is_uniform:
         weights = structural_weights(model, window, tile.codes, setting, min(rounds, MOST_PROBES))
-        return encode_tile(model, coefficients, setting, trade, offsets, weights)
+        return encode_tile(model, coefficients, setting, rate_weight, offsets, weights)
     least = torch.inf
 
     def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
@@ -66,14 +66,14 @@ def refine_tile(
 
     for _ in range(rounds):
         errors, moved = proximal_step(model, *_known(model, tile.codes, setting), error_of)
-        cost = errors.item() + trade * 8 * len(tile.payload)
+        cost = errors.item() + rate_weight * 8 * len(tile.payload)
         if cost < least:
             best, least = tile, cost
         coefficients = torch.lerp(coefficients, moved[0], MIXING)
-        tile = encode_tile(model, coefficients, setting, trade, offsets)
+        tile = encode_tile(model, coefficients, setting, rate_weight, offsets)
     with torch.inference_mode():
         _, errors = decoded_errors(model, *_known(model, tile.codes, setting), error_of)
-    return tile if errors.item() + trade * 8 * len(tile.payload) < least else best
+    return tile if errors.item() + rate_weight * 8 * len(tile.payload) < least else best
 
 
 def _known(model: ImageModel, codes: Tensor, setting: Setting) -> tuple[Tensor, Tensor, Tensor]:

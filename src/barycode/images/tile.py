@@ -55,12 +55,14 @@ def encode_tile(
     model: ImageModel,
     coefficients: Tensor,
     setting: Setting,
-    trade: float,
+    rate_weight: float,
     offsets: ScaleOffsets | None = None,
     weights: Tensor | None = None,
 ) -> EncodedTile:
     """Coefficients (192, h, w) to bytes; `weights` (1, 192, h, w) are those of their squared errors."""
-    encoder = _TileEncoder(model, coefficients[None], setting, trade, offsets or ScaleOffsets.none(), weights)
+    encoder = _TileEncoder(
+        model, coefficients[None], setting, rate_weight, offsets or ScaleOffsets.none(), weights
+    )
     size = (coefficients.shape[1], coefficients.shape[2])
     codes = _walk(model, size, setting, encoder.exchange)
     return EncodedTile(encoder.coder.finish(least_size(size)), codes, encoder.written)
@@ -104,7 +106,7 @@ class _TileEncoder:
         model: ImageModel,
         coefficients: Tensor,
         setting: Setting,
-        trade: float,
+        rate_weight: float,
         offsets: ScaleOffsets,
         weights: Tensor | None,
     ) -> None:
@@ -115,7 +117,7 @@ class _TileEncoder:
         self._model = model
         self._setting = setting
         self._ratios = Ratios(model.config.policy, coefficients, setting.step())
-        self._chooser = model.chooser(trade)
+        self._chooser = model.chooser(rate_weight)
         offsets.write(self.coder)
 
     def exchange(self, step: Step) -> Tensor:

@@ -101,9 +101,9 @@ class VectorSlice(nn.Module):
         """The codes (B, bands, n d) of centers (B, bands, n)."""
         return classes.codes(self.points()[symbols].flatten(-2))
 
-    def options(self, ratio: Tensor, step: Step, trade: float) -> tuple[Tensor, Tensor, Tensor]:
+    def options(self, ratio: Tensor, step: Step, rate_weight: float) -> tuple[Tensor, Tensor, Tensor]:
         """Centers worth considering for coefficients / step (B, bands, n d): the cheapest by squared error +
-        trade * bits, and those closest to it.
+        rate_weight * bits, and those closest to it.
 
         Their codes (C, B, bands, n d) and bits (C, B, bands, n), and the bits (B, bands, n) of the escape.
         """
@@ -113,7 +113,7 @@ class VectorSlice(nn.Module):
         points = self.points()
         folded = self._patches(classes.symbols(ratio.detach()))
         best = cheapest(
-            folded.flatten(0, -2), rows.flatten(), points.detach(), trade * lengths[:, : self.escape]
+            folded.flatten(0, -2), rows.flatten(), points.detach(), rate_weight * lengths[:, : self.escape]
         )
         around = _closest(points.detach())[best].T.unflatten(1, rows.shape)
         codes = classes.codes(points[around].flatten(-2))

@@ -25,11 +25,11 @@ class VectorCoder:
 
     centers: Tensor
     tables: FrequencyTables
-    trade: float
+    rate_weight: float
 
     def choose(self, vectors: Tensor, rows: Tensor) -> Tensor:
         """argmin_k ||x - c_k||^2 + lambda L[row, k]: int64 (n,)."""
-        prices = self.trade * torch.from_numpy(self.tables.code_lengths())
+        prices = self.rate_weight * torch.from_numpy(self.tables.code_lengths())
         return cheapest(vectors, rows, self.centers, prices)
 
     def cost(self, vectors: Tensor, rows: Tensor) -> float:
@@ -37,7 +37,7 @@ class VectorCoder:
         indices = self.choose(vectors, rows)
         bits = self.tables.code_lengths()[rows.numpy(), indices.numpy()].sum(dtype=np.float64)
         error = (vectors - self.centers[indices]).double().square().sum()
-        return (float(error) + self.trade * float(bits)) / vectors.numel()
+        return (float(error) + self.rate_weight * float(bits)) / vectors.numel()
 
     def encode(self, indices: Tensor, rows: Tensor) -> bytes:
         """The bytes of the symbols under their rows."""
@@ -89,7 +89,7 @@ def smoothed_tables(counts: np.ndarray) -> FrequencyTables:
     return FrequencyTables.from_counts(counts + PRIOR * around / around.sum(1, keepdims=True))
 
 
-def begin(vectors: Tensor, size: int, trade: float, seed: int) -> VectorCoder:
+def begin(vectors: Tensor, size: int, rate_weight: float, seed: int) -> VectorCoder:
     """A coder with one flat table to `fit`: frequent lattice points for the bulk, k-means for the tails."""
     if vectors.shape[1] == 1:
         centers = torch.arange(size).float()[:, None] - size // 2
@@ -100,7 +100,7 @@ def begin(vectors: Tensor, size: int, trade: float, seed: int) -> VectorCoder:
         frequent = lattice[counts.argsort(descending=True, stable=True)[: size - size // SPREAD]].float()
         spread = kmeans(vectors, size - len(frequent), iterations=5, generator=generator)
         centers = torch.cat([frequent, spread])
-    return VectorCoder(centers, FrequencyTables.from_counts(np.ones((1, size))), trade)
+    return VectorCoder(centers, FrequencyTables.from_counts(np.ones((1, size))), rate_weight)
 
 
 def with_rows(coder: VectorCoder, indices: Tensor, rows: Tensor, count: int) -> VectorCoder:

@@ -15,7 +15,7 @@ def test_refined_codes_decode_to_less_error_at_what_their_bits_are_worth(step):
         [torch.from_numpy(scene(64, 64, seed)).permute(2, 0, 1) for seed in range(3)]
     ).float()
     batch = Batch(pixels, torch.full((3,), step))
-    chooser = model.chooser(model.config.trade, prior_lengths(model))
+    chooser = model.chooser(model.config.rate_weight, prior_lengths(model))
 
     def costs(rounds):
         coded = code_batch(model, batch, chooser, rounds)
@@ -23,9 +23,9 @@ def test_refined_codes_decode_to_less_error_at_what_their_bits_are_worth(step):
             decoded = decode_batch(model, coded).clamp(0, 255)
             errors = ((decoded - pixels) ** 2).sum((1, 2, 3)) / (3 * step**2)
             # The walk over codes that are fixed already: what they cost under the contexts.
-            trace = Trace(model, coded.codes * step, batch.step, Fixed(chooser.trade))
+            trace = Trace(model, coded.codes * step, batch.step, Fixed(chooser.rate_weight))
             assert torch.equal(trace.run(batch.octave), coded.codes)
-        return errors + chooser.trade * trace.context_bits
+        return errors + chooser.rate_weight * trace.context_bits
 
     plain, refined = costs(0), costs(3)
     assert (refined <= plain * 1.0001).all()
@@ -35,8 +35,8 @@ def test_refined_codes_decode_to_less_error_at_what_their_bits_are_worth(step):
 class Fixed:
     """Takes the codes that it is shown."""
 
-    def __init__(self, trade: float) -> None:
-        self.trade = trade
+    def __init__(self, rate_weight: float) -> None:
+        self.rate_weight = rate_weight
 
     def choose(self, ratio, step):
         return ratio.round()

@@ -26,8 +26,8 @@ def _batch(count=2):
     return Batch(pixels, torch.tensor([50.0, 25.0])[:count])
 
 
-def _chooser(model, trade=0.1):
-    return model.chooser(trade, prior_lengths(model))
+def _chooser(model, rate_weight=0.1):
+    return model.chooser(rate_weight, prior_lengths(model))
 
 
 @pytest.mark.parametrize("policy", [None, StepPolicy(exponent=0.5, growth=0.06, chroma=1.3)])

@@ -69,7 +69,7 @@ def test_training_the_decoder_lowers_its_loss(tmp_path):
 
     def loss(model):
         with torch.no_grad():
-            chooser = model.chooser(recipe.trade, prior_lengths(model))
+            chooser = model.chooser(recipe.rate_weight, prior_lengths(model))
             return decoder_loss(model, code_batch(model, batch, chooser), squared_error).item()
 
     torch.manual_seed(recipe.seed)

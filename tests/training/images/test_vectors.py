@@ -22,7 +22,7 @@ train_module = importlib.import_module("barycode.training.images.train")
 
 SMALL = {"channels": 4, "depth": 1, "hidden": 8}
 SHAPES = (VectorShape(0, 1, 2, 24), VectorShape(3, 2, 2, 40))
-TRADE = 0.1
+RATE_WEIGHT = 0.1
 PICTURES = [Image.fromarray(scene(200, 208, seed)) for seed in range(3)]
 
 
@@ -39,7 +39,9 @@ def _plain():
 @pytest.fixture(scope="module")
 def fitted():
     batches = [(_pixels(), index) for index in (0, 16)]
-    return fit_tables(with_vectors(_plain(), SHAPES, batches, TRADE), batches, TRADE, prior_lengths(_plain()))
+    return fit_tables(
+        with_vectors(_plain(), SHAPES, batches, RATE_WEIGHT), batches, RATE_WEIGHT, prior_lengths(_plain())
+    )
 
 
 def _costs(model):
@@ -47,13 +49,13 @@ def _costs(model):
     found = {}
 
     class Listener:
-        trade = TRADE
+        rate_weight = RATE_WEIGHT
 
         def choose(self, ratio, step):
-            options = model.chooser(TRADE, prior_lengths(model)).options(ratio, step)
-            cost = (options.errors + TRADE * options.bits).amin(0).sum().item()
+            options = model.chooser(RATE_WEIGHT, prior_lengths(model)).options(ratio, step)
+            cost = (options.errors + RATE_WEIGHT * options.bits).amin(0).sum().item()
             found[step.family] = found.get(step.family, 0) + cost
-            return options.cheapest(TRADE)
+            return options.cheapest(RATE_WEIGHT)
 
     walk_batch(model, _pixels(), 0, Listener(), lambda step, codes: None)
     return found
@@ -89,7 +91,7 @@ def test_tables_count_centers_and_escapes(fitted):
 def test_a_joint_loss_trains_the_centers(fitted):
     model = ImageModel.from_bytes(fitted.to_bytes()).requires_grad_(True)
     batch = Batch(_pixels(2), torch.tensor([50.0, 40.0]))
-    chooser = model.chooser(TRADE, prior_lengths(model))
+    chooser = model.chooser(RATE_WEIGHT, prior_lengths(model))
     losses = [joint_loss(model, batch, chooser, squared_error, sigma) for sigma in (2.0, 1e4)]
     losses[0].total.backward()
     for shape in SHAPES:

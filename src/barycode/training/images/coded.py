@@ -59,7 +59,7 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
     coded = best
     for number in range(rounds + 1 if rounds else 0):
         errors, moved = proximal_step(model, coded.codes, batch.step, coded.places, error_of)
-        cost = errors + chooser.trade * trace.context_bits
+        cost = errors + chooser.rate_weight * trace.context_bits
         best, least = _cheaper(best, coded, cost < least), torch.minimum(cost, least)
         if number < rounds:
             coefficients = torch.lerp(coefficients, moved, MIXING)

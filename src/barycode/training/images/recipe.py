@@ -63,7 +63,7 @@ class Recipe:
     metric: Metric = "mse"
     start: str = ""
     seed: int = 0
-    trade: float = 0.11
+    rate_weight: float = 0.11
     steps: tuple[float, float] = (4.0, 260.0)
     holdout: int = 50
     policy: StepPolicy = field(default_factory=StepPolicy)

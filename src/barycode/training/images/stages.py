@@ -67,7 +67,7 @@ def contexts_loss(model: ImageModel, batch: Batch, chooser: Chooser) -> Tensor:
         coefficients = model.analysis(mirror_samples(batch.pixels))
     trace = Trace(model, coefficients, batch.step, chooser)
     trace.run(batch.octave)
-    return _context_cost(trace, batch, chooser.trade)
+    return _context_cost(trace, batch, chooser.rate_weight)
 
 
 def decoder_loss(model: ImageModel, coded: CodedBatch, distortion: Distortion) -> Tensor:
@@ -94,21 +94,21 @@ class JointLosses:
 def joint_loss(
     model: ImageModel, batch: Batch, chooser: Chooser, distortion: Distortion, sigma: float
 ) -> JointLosses:
-    """Distortion + trade * rate of the soft codes, for transform and decoder; contexts learn beside it.
+    """Distortion + rate_weight * rate of the soft codes, for transform and decoder; contexts learn beside it.
 
     The decoder sees soft codes, as in the paper: annealing sigma closes the gap to the hard ones.
     """
     coefficients = model.analysis(mirror_samples(batch.pixels))
     trace = Trace(model, coefficients, batch.step, chooser, sigma)
     codes = trace.run(batch.octave)
-    price = batch.step**2 * chooser.trade / (distortion_unit(batch.step) * batch.pixels[0, 0].numel())
+    price = batch.step**2 * chooser.rate_weight / (distortion_unit(batch.step) * batch.pixels[0, 0].numel())
     decoded = decode_batch(model, CodedBatch(batch, trace.soft, trace.places))
     soft = distortion(decoded, batch) + price * trace.rate_bits
     with torch.no_grad():
         decoded = decode_batch(model, CodedBatch(batch, codes, trace.places))
         hard = distortion(decoded, batch) + price * trace.hard_bits
     return JointLosses(
-        soft.mean() + _context_cost(trace, batch, chooser.trade), soft.mean().detach(), hard.mean()
+        soft.mean() + _context_cost(trace, batch, chooser.rate_weight), soft.mean().detach(), hard.mean()
     )
 
 
@@ -144,7 +144,7 @@ def structural_dissimilarity(decoded: Tensor, batch: Batch) -> Tensor:
     return 1000 * (1 - similarity) / batch.step + 0.05 * squared_error(decoded, batch)
 
 
-def _context_cost(trace: Trace, batch: Batch, trade: float) -> Tensor:
+def _context_cost(trace: Trace, batch: Batch, rate_weight: float) -> Tensor:
     """Bits per pixel under the Laplacian of the contexts, and the error of DC at what bits are worth."""
-    bpp = (trace.context_bits + trace.dc_error / trade) / batch.pixels[0, 0].numel()
+    bpp = (trace.context_bits + trace.dc_error / rate_weight) / batch.pixels[0, 0].numel()
     return (bpp * (batch.step / REFERENCE_STEP) ** 0.7).mean()

@@ -37,7 +37,7 @@ def prior_lengths(model: ImageModel) -> Tensor:
 def fit_tables(
     model: ImageModel,
     batches: Iterable[tuple[Tensor, int]],
-    trade: float,
+    rate_weight: float,
     lengths: Tensor,
     engine: Engine | None = None,
 ) -> ImageModel:
@@ -49,7 +49,7 @@ def fit_tables(
     """
     engine = engine or Engine()
     counter = _Counter(model)
-    chooser = model.chooser(trade, lengths)
+    chooser = model.chooser(rate_weight, lengths)
     for pixels, index in islice(batches, engine.rank, None, engine.world):
         walk_batch(model, pixels, index, chooser, counter)
     histogram = engine.total(counter.scalars).view(-1, SYMBOLS).numpy() + PRIOR_STRENGTH * prior(model)

@@ -2,7 +2,7 @@
 
 Soft-to-hard: where `sigma` is given, the choice between the candidates of a code is also made softly,
 
-    phi = softmax(-sigma (squared error + trade * bits)),
+    phi = softmax(-sigma (squared error + rate_weight * bits)),
 
 the soft assignment of the paper with the code length in its exponent, over the candidates instead of all
 centers (the lattice has infinitely many). As sigma grows phi becomes the encoder's own rate-distortion
@@ -26,7 +26,7 @@ from barycode.images.walk import AC_FAMILIES, Step, dead_zone, walk
 class Chooses(Protocol):
     """What a trace asks of a `Chooser`."""
 
-    trade: float
+    rate_weight: float
 
     def choose(self, ratio: Tensor, step: Step) -> Tensor: ...
 
@@ -93,9 +93,9 @@ class Trace:
                 return self._chooser.choose(ratio, step)
         options = self._chooser.options(ratio, step)
         with torch.no_grad():
-            codes = options.cheapest(self._chooser.trade)
+            codes = options.cheapest(self._chooser.rate_weight)
             self.hard_bits = self.hard_bits + options.bits_of(codes).sum((1, 2))
-        phi = torch.softmax(-self._sigma * (options.errors + self._chooser.trade * options.bits), 0)
+        phi = torch.softmax(-self._sigma * (options.errors + self._chooser.rate_weight * options.bits), 0)
         self._soft.append((step, (options.of_members(phi) * options.codes).sum(0)))
         self.rate_bits = self.rate_bits + (phi * options.bits).sum((0, 2, 3))
         return codes

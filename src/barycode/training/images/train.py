@@ -95,7 +95,7 @@ def with_tables(
     model = model.eval().requires_grad_(False)
     lengths = prior_lengths(model)
     for _ in range(2):
-        model = fit_tables(model, _table_batches(pictures, recipe), recipe.trade, lengths, engine)
+        model = fit_tables(model, _table_batches(pictures, recipe), recipe.rate_weight, lengths, engine)
         lengths = model.code_lengths()
     return ImageModel.from_bytes(model.to_bytes())
 
@@ -106,7 +106,9 @@ def _table_batches(pictures: Sequence[Image.Image], recipe: Recipe) -> Iterator[
 
 
 def _start(recipe: Recipe, pictures: Sequence[Image.Image]) -> ImageModel:
-    config = ModelConfig(recipe.name, trade=recipe.trade, policy=recipe.policy, qualities=recipe.qualities)
+    config = ModelConfig(
+        recipe.name, rate_weight=recipe.rate_weight, policy=recipe.policy, qualities=recipe.qualities
+    )
     model = ImageModel(config)
     if recipe.start:
         start = find_model(recipe.start)
@@ -117,7 +119,7 @@ def _start(recipe: Recipe, pictures: Sequence[Image.Image]) -> ImageModel:
             model.vectors_of(family).tables = start.vectors_of(family).tables
     if recipe.vectors:
         model = with_vectors(
-            model, recipe.vectors, _table_batches(pictures, recipe), recipe.trade, recipe.seed
+            model, recipe.vectors, _table_batches(pictures, recipe), recipe.rate_weight, recipe.seed
         )
     return model.requires_grad_(True).train()
 
@@ -162,7 +164,7 @@ class _StageRun:
         for group in self.optimizer.param_groups:
             group["lr"] = self.stage.learning_rate * schedule(self.done, self.stage.steps)
         sigma = self.annealing.value
-        chooser = self.model.chooser(self.recipe.trade, self.lengths)
+        chooser = self.model.chooser(self.recipe.rate_weight, self.lengths)
         losses = self.forward(self._drawn(crops, chooser), chooser, sigma)
         told = {name: self.engine.mean(loss).item() for name, loss in losses.items()}
         if not math.isfinite(told["loss"]):

@@ -22,7 +22,7 @@ def with_vectors(
     model: ImageModel,
     shapes: Sequence[VectorShape],
     batches: Iterable[tuple[Tensor, int]],
-    trade: float,
+    rate_weight: float,
     seed: int = 0,
 ) -> ImageModel:
     """The model with code vectors of these shapes where it had scalars.
@@ -32,17 +32,17 @@ def with_vectors(
     changed = ImageModel(replace(model.config, vectors=tuple(shapes)), model.tables)
     fresh = {name: value for name, value in changed.state_dict().items() if name.startswith("vectors.")}
     changed.load_state_dict(model.state_dict() | fresh)
-    collector = _Collector(changed, trade, seed)
+    collector = _Collector(changed, rate_weight, seed)
     for pixels, index in batches:
         walk_batch(changed, pixels, index, collector, lambda step, codes: None)
     for family, vectors, rows in collector.materials():
-        _fit(changed.vectors_of(family), vectors, rows, trade, seed)
+        _fit(changed.vectors_of(family), vectors, rows, rate_weight, seed)
     return changed
 
 
-def _fit(book: VectorSlice, vectors: Tensor, rows: Tensor, trade: float, seed: int) -> None:
+def _fit(book: VectorSlice, vectors: Tensor, rows: Tensor, rate_weight: float, seed: int) -> None:
     plain = torch.zeros_like(rows)
-    coder = fit(begin(vectors, book.shape.centers, trade, seed), vectors, plain, PLAIN_ITERATIONS)
+    coder = fit(begin(vectors, book.shape.centers, rate_weight, seed), vectors, plain, PLAIN_ITERATIONS)
     coder = with_rows(coder, coder.choose(vectors, plain), rows, ROWS)
     coder = fit(coder, vectors, rows, ITERATIONS)
     with torch.no_grad():
@@ -55,10 +55,10 @@ def _fit(book: VectorSlice, vectors: Tensor, rows: Tensor, trade: float, seed: i
 class _Collector:
     """The model's own choice, which keeps a draw of the vectors that it sees and of their rows."""
 
-    def __init__(self, model: ImageModel, trade: float, seed: int) -> None:
-        self.trade = trade
+    def __init__(self, model: ImageModel, rate_weight: float, seed: int) -> None:
+        self.rate_weight = rate_weight
         self._model = model
-        self._chooser: Chooser = model.chooser(trade)
+        self._chooser: Chooser = model.chooser(rate_weight)
         self._random = torch.Generator().manual_seed(seed)
         self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {
             AC_FAMILIES + shape.index: [] for shape in model.config.vectors

@@ -76,7 +76,7 @@ class Report:
     @property
     def entries(self) -> int:
         """Of all tensors, tied ones counted once."""
-        return sum(fate.entries for fate in self.tensors)
+        return sum(outcome.entries for outcome in self.tensors)
 
     @property
     def bits_per_weight(self) -> float:
@@ -90,7 +90,7 @@ class Report:
 
     @property
     def max_error(self) -> float:
-        return max((fate.max_error for fate in self.tensors), default=0.0)
+        return max((outcome.max_error for outcome in self.tensors), default=0.0)
 
     @property
     def sqnr(self) -> float:

@@ -34,7 +34,7 @@ LIMIT = 31  # codes beyond are escapes
 PRIOR_WEIGHT = 24  # symbols that the prior of a row counts for
 PLAIN = GRIDS  # the third family of rows: codes without a trellis
 FAMILIES = GRIDS + 1
-TRADE = 0.22  # squared steps that a bit is worth on the trellis
+RATE_WEIGHT = 0.22  # squared steps that a bit is worth on the trellis
 FED_TRADE = 0.14  # the same, where later codes make up for the errors of those before
 _QUARTERS = (65536, 77936, 92682, 110218)  # 2**(n/4), 16 bits behind the point
 _ONE = 1 << 16
@@ -97,13 +97,13 @@ class CodeCoder:
         stride = max(targets.size // PILOT, 1)
         some = np.ascontiguousarray(targets[:, ::stride]), np.ascontiguousarray(rows[:, ::stride])
         tables = self._tables.copy()
-        pilot = best_path(*some, _prices(tables, shift, TRADE))
+        pilot = best_path(*some, _prices(tables, shift, RATE_WEIGHT))
         tables.learn_signed((pilot >> shift).ravel(), _rows(some[1], grids_along(pilot)).ravel())
         if matrices:
             lanes = Lanes(matrices, start, targets.shape[1], TIME)
             fed = sweep(targets.T, rows.T, _prices(tables, shift, FED_TRADE), lanes)
             return fed.ravel()[: len(weights)]
-        return _in_sequence(best_path(targets, rows, _prices(tables, shift, TRADE)), len(weights))
+        return _in_sequence(best_path(targets, rows, _prices(tables, shift, RATE_WEIGHT)), len(weights))
 
     def _piece(
         self, exchange: Exchange, classes: NDArray, codes: NDArray | None, on_trellis: bool, shift: int
@@ -145,11 +145,11 @@ def _in_sequence(lanes: NDArray, count: int) -> NDArray:
     return lanes.T.ravel()[:count]
 
 
-def _prices(tables: AdaptiveTables, shift: int, trade: float) -> Prices:
+def _prices(tables: AdaptiveTables, shift: int, rate_weight: float) -> Prices:
     """What codes would cost now, by magnitude: the mean of both signs."""
     lengths = tables.tables.code_lengths()[: GRIDS * CLASSES]
     bits = (lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) * np.float32(0.5) + np.float32(shift)
-    return Prices(bits.astype(np.float32), shift, trade)
+    return Prices(bits.astype(np.float32), shift, rate_weight)
 
 
 def _lanes(count: int) -> int:

@@ -69,7 +69,7 @@ def trained(vectors: Tensor, treatment: Vectors) -> VectorCoder:
     coder = VectorCoder(centers.float(), flat, treatment.price)
     iterations = ITERATIONS if treatment.price else 0
     coder = fit(coder, vectors, torch.zeros(len(vectors), dtype=torch.int64), iterations)
-    return VectorCoder(coder.centers.bfloat16().float(), coder.tables, coder.trade)
+    return VectorCoder(coder.centers.bfloat16().float(), coder.tables, coder.rate_weight)
 
 
 def runs(tensor: Tensor, dimension: int, scale: float) -> Tensor:

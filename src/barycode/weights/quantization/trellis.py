@@ -49,19 +49,19 @@ def grids_along(codes: NDArray) -> NDArray[np.uint8]:
 class Prices:
     """What codes cost: bits (GRIDS * classes, L + 1) of magnitudes less their `shift` low bits, grid by grid.
 
-    `trade` is lambda: the squared steps that one bit is worth.
+    `rate_weight` is lambda: the squared steps that one bit is worth.
     """
 
     bits: NDArray[np.float32]
     shift: int
-    trade: float
+    rate_weight: float
 
     def costs(self, magnitudes: NDArray[np.int32], classes: NDArray, grid: int) -> NDArray[np.float32]:
         """lambda * bits of magnitudes (lanes,) of classes (lanes,) on a grid."""
         columns = self.bits.shape[1]
         places = np.minimum(magnitudes >> self.shift, columns - 1)
         places += classes.astype(np.int32) * columns
-        return (np.float32(self.trade) * self.of_grid(grid)).ravel().take(places)
+        return (np.float32(self.rate_weight) * self.of_grid(grid)).ravel().take(places)
 
     def of_grid(self, grid: int) -> NDArray[np.float32]:
         """The bits (classes, L + 1) of one grid."""
@@ -108,7 +108,7 @@ class _Option:
         self._number = GRIDS * grid + parity
         self._first = np.float32((2 - grid) * parity / 4)  # the point of rank 0
         self._offset = _OFFSETS[self._number]  # of the points of all other ranks
-        bits = prices.of_grid(grid) * np.float32(prices.trade / 16)
+        bits = prices.of_grid(grid) * np.float32(prices.rate_weight / 16)
         self._drop = max(prices.shift - 1, 0)  # low bits of ranks that no price depends on
         if prices.shift:
             near = lower = bits  # of the code below, whose price is the same but for a few

@@ -153,10 +153,10 @@ def hardened_state(model: nn.Module, *, shrink: float = 0.0) -> tuple[dict[str, 
     places = list(quantized_places(model, every_name=True))
     found = _hardened(places, shrink)
     tensors = {quantizer: code.tensor() for quantizer, code in found.items()}
-    marks = {place.mark: place for place in places}
+    by_prefix = {place.prefix: place for place in places}
     state: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
-        place = next((marks[mark] for mark in _prefixes(name) if mark in marks), None)
+        place = next((by_prefix[prefix] for prefix in _prefixes(name) if prefix in by_prefix), None)
         if place is None:
             state[name] = tensor
         else:

@@ -27,7 +27,7 @@ class QuantizedPlace(Place):
     quantizer: SoftToHard
 
     @property
-    def mark(self) -> str:
+    def prefix(self) -> str:
         """What its entries in the state dict begin with."""
         return f"{self.path.removesuffix(self.name)}parametrizations.{self.name}."
 

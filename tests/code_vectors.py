@@ -19,7 +19,7 @@ SHAPES = (
 )
 
 
-def with_books(model: ImageModel, shapes: tuple[VectorShape, ...] = SHAPES) -> ImageModel:
+def with_code_vectors(model: ImageModel, shapes: tuple[VectorShape, ...] = SHAPES) -> ImageModel:
     """Centers of 0, 1 and -1 first, then of halves; probabilities that fall along the symbols."""
     changed = ImageModel(replace(model.config, vectors=shapes), model.tables)
     fresh = {name: value for name, value in changed.state_dict().items() if name.startswith("vectors.")}
