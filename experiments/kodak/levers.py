@@ -67,7 +67,8 @@ def without_choice() -> Codec:
     model = find_model(MODEL)
 
     def encode(image: Image.Image, quality: float) -> bytes:
-        return compress_at(image, step_index(quality, model.config.qualities), model, trade=0.0, effort=0)
+        index = step_index(quality, model.config.qualities)
+        return compress_at(image, index, model, rate_weight=0.0, effort=0)
 
     return replace(
         barycode_codec(MODEL, name="Rounding", effort=0),
