@@ -198,6 +198,14 @@ def test_force_begins_anew(corpus, photos):
     assert (corpus.out / "notes.txt").read_text() == "mine"
 
 
+def test_force_knows_the_shards_of_more_than_a_million(tmp_path):
+    """And leaves what is not of a corpus."""
+    for name in ("shard-1000000.tar", "shard-1000000.json", ".shard-000001.journal", "shard-of-mine.tar"):
+        (tmp_path / name).touch()
+    CorpusFolder(tmp_path, ".tar").begin({}, force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.json", "shard-of-mine.tar"]
+
+
 @pytest.mark.parametrize("name", ["corpus.json", "plan.jsonl", "shard-000000.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]\n", b'{"a": 1}\n', b"\xff\n"])
 def test_a_damaged_folder_is_a_typed_error(name, content, corpus, photos):

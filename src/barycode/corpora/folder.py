@@ -9,6 +9,7 @@ errors.jsonl       what could not be compressed, with the reason
 
 import fcntl
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from barycode.corpora.portions import Portion
 from barycode.corpora.records import Failure, Record
 from barycode.errors import CorruptFileError, InvalidInputError
 
+OF_A_SHARD = re.compile(r"shard-\d{6,}\..*|\.shard-\d{6,}\.journal")
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -63,12 +65,15 @@ class CorpusFolder:
             )
 
     def shard(self, number: int) -> Path:
+        """Where the shard of a portion is, or will be."""
         return self.path / f"shard-{number:06d}{self.suffix}"
 
     def journal(self, number: int) -> Path:
+        """Where a worker notes which sample of a portion it has in hand."""
         return self.path / f".shard-{number:06d}.journal"
 
     def portions(self) -> list[Portion]:
+        """Those that are planned, by their numbers; raises CorruptFileError."""
         file = self.path / "plan.jsonl"
         if not file.exists():
             return []
@@ -78,6 +83,7 @@ class CorpusFolder:
             raise CorruptFileError(f"{file} is not the plan of a corpus ({error}).") from error
 
     def plan(self, portions: Sequence[Portion]) -> None:
+        """Write down all portions, at once or not at all."""
         lines = ((json.dumps(portion.to_json()) + "\n").encode() for portion in portions)
         write_atomic(self.path / "plan.jsonl", lines, force=True)
 
@@ -99,6 +105,7 @@ class CorpusFolder:
         self.journal(record.number).unlink(missing_ok=True)
 
     def write_failures(self, failures: Sequence[Failure]) -> Path:
+        """The file that lists them; there is none where there are none."""
         file = self.path / "errors.jsonl"
         lines = "".join(json.dumps({"file": f.name, "error": f.reason}) + "\n" for f in failures)
         if failures:
@@ -112,11 +119,10 @@ class CorpusFolder:
 
     def _clear(self) -> None:
         """Remove the corpus that is there, the plan last: a run that is killed meanwhile begins anew, too."""
-        digits = "[0-9]" * 6
-        for pattern in (f"shard-{digits}.*", f".shard-{digits}.journal", "errors.jsonl", "plan.jsonl"):
-            for file in self.path.glob(pattern):
-                file.unlink()
-        (self.path / "corpus.json").unlink(missing_ok=True)
+        for file in [file for file in self.path.iterdir() if OF_A_SHARD.fullmatch(file.name)]:
+            file.unlink()
+        for name in ("errors.jsonl", "plan.jsonl", "corpus.json"):
+            (self.path / name).unlink(missing_ok=True)
 
 
 def _read_json(file: Path) -> dict[str, Any]:

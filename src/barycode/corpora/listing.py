@@ -23,6 +23,7 @@ class Listing:
 
     @property
     def all(self) -> dict[str, str]:
+        """Of all three kinds."""
         return {**self.files, **self.tars, **self.tables}
 
 

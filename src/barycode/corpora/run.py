@@ -34,6 +34,7 @@ class CorpusRun:
         return run
 
     def waiting(self) -> list[tuple[int, Portion]]:
+        """Portions that are not done, with their numbers."""
         return [(n, portion) for n, portion in enumerate(self.portions) if n not in self.done]
 
     def go(self, engine: Engine) -> Iterator[Record]:

@@ -35,8 +35,9 @@ def ray_cluster(address: str | None, workers: int | None) -> Iterator[int]:
             options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": LOCAL_STORE}
         try:
             ray.init(address=address or "local", **options)
-        except (ConnectionError, ValueError) as error:
-            raise WorkerError(f"There is no Ray cluster at {address} ({reason(error)}).") from error
+        except Exception as error:  # Ray raises that very class, too
+            missing = f"There is no Ray cluster at {address}" if address else "Ray did not start"
+            raise WorkerError(f"{missing} ({reason(error)}).") from error
     try:
         yield int(ray.cluster_resources().get("CPU", 1))
     finally:
