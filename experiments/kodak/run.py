@@ -48,8 +48,8 @@ smaller at equal quality. A picture is left out where the other curve reaches le
 
 On the sets of 100 pictures every codec runs at every second setting: on Kodak that moves the BD-rates between
 the anchors by 0.3 points, at most 0.9. Encode and decode times in the rows come from a busy machine. There
-our files are those of an earlier encoder, which drew no points (`images/layers.py`; on Kodak no picture has
-any) and did not weigh errors by what they cost in MS-SSIM (`images/curvature.py`).
+the files of the MS-SSIM model are those of an earlier encoder, which did not weigh errors by what they cost
+in MS-SSIM (`images/curvature.py`).
 """
 MORE = """\
 ## Behind the models
