@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from barycode.corpora.products import Encoded
 from barycode.errors import InvalidInputError
 from barycode.training.autoencoders.pictures import split
 from barycode.training.autoencoders.train import Recipe, Run
@@ -15,12 +16,12 @@ from barycode.training.autoencoders.train import Recipe, Run
 @dataclass(frozen=True)
 class Backwards:
     """The bytes of a file backwards; a line in `log` for each time. Files that begin with BAD fail, with KILL
-    kill the worker, with ONCE kill it the first time.
+    kill the worker, with ONCE kill it the first time; of those with TELL a note is told.
     """
 
     log: Path
 
-    def __call__(self, path: Path, name: str) -> bytes:
+    def __call__(self, path: Path, name: str) -> Encoded:
         data = path.read_bytes()
         with self.log.open("a") as log:
             log.write(f"{Path(name).name}\n")
@@ -32,7 +33,7 @@ class Backwards:
         if data.startswith(b"KILL") or (data.startswith(b"ONCE") and first):
             (self.log.parent / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return data[::-1]
+        return Encoded(data[::-1], ["it was told"] if data.startswith(b"TELL") else [])
 
     def calls(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []

@@ -47,6 +47,25 @@ def test_a_folder_becomes_shards_of_what_compress_gives(run, photos, tmp_path):
     assert "was made with other settings" in other.err
 
 
+def test_what_a_single_run_prints_is_in_the_report(run, photos, tmp_path):
+    """A video behind a photo, what is beside a state dict; a small picture grows, which is told as well."""
+    with Image.open(photos / "a.png") as image:
+        image.save(photos / "moving.jpg")
+    with (photos / "moving.jpg").open("ab") as file:
+        file.write(b"\0\0\0\x18ftypmp42" + bytes(50))
+    torch.save({"state_dict": {"w": torch.randn(64, 64)}, "ema": {"w": torch.zeros(2)}}, photos / "net.pt")
+    assert "a video" in run("compress", photos / "moving.jpg", "-o", tmp_path / "x.bary").out
+    alone = run("compress", photos / "net.pt", "-o", tmp_path / "y.bary").err
+    outcome = run("compress", photos, "--engine", "local", "--workers", 1, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    notes = [json.loads(line) for line in (tmp_path / "out" / "notes.jsonl").read_text().splitlines()]
+    told = {(row["file"].rpartition("/")[2], row["note"]) for row in notes}
+    assert ("moving.jpg", "left out: a video") in told
+    assert ("net.pt", "left out: ema.") in told
+    assert "net.pt: left out: ema." in alone
+    assert f"{len(notes)} notes: {tmp_path / 'out' / 'notes.jsonl'}" in outcome.err
+
+
 def test_a_folder_of_checkpoints(run, tmp_path):
     (tmp_path / "nets" / "one").mkdir(parents=True)
     save_file({"w": torch.arange(12.0).reshape(3, 4)}, tmp_path / "nets" / "one" / "model.safetensors")

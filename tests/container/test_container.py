@@ -1,10 +1,13 @@
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from barycode import images, weights
 from barycode.container import KINDS, Section, pack, unpack
 from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 
@@ -73,6 +76,13 @@ def test_a_layout_is_an_order() -> None:
 def test_malformed_tags(tag: str) -> None:
     with pytest.raises(InvalidInputError, match="tag"):
         pack("imag", [Section(tag, b"")])
+
+
+@pytest.mark.parametrize("decompress", [unpack, images.decompress, weights.decompress])
+@pytest.mark.parametrize("wrong", ["photo.bary", None, Path("photo.bary"), [1, 2]])
+def test_a_name_is_no_bytes(decompress: Callable[[Any], object], wrong: object) -> None:
+    with pytest.raises(InvalidInputError, match="Expected the bytes"):
+        decompress(wrong)
 
 
 def test_unknown_kinds() -> None:

@@ -44,6 +44,17 @@ def test_failures_are_collected_and_stop_nothing(engine, corpus, photos):
     assert sum(record.bytes_in for record in run.done.values()) == 3
 
 
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_what_is_not_kept_of_a_file_is_told_whenever_it_was_compressed(engine, corpus, photos):
+    folder = photos(b"a", b"TELL", b"c", b"BAD")
+    corpus.run(folder, engine=engine, size=1)
+    row = {"file": str(folder / "1.png"), "note": "it was told"}
+    assert json.loads((corpus.out / "notes.jsonl").read_text()) == row
+    run = corpus.run(folder, engine=engine)
+    assert json.loads((corpus.out / "notes.jsonl").read_text()) == row
+    assert [(note.name, note.text) for note in run.notes()] == [tuple(row.values())]
+
+
 def test_what_failed_is_taken_again_once_it_has_changed_and_leaves_the_list(corpus, photos):
     folder = photos(b"a", b"BAD", b"c", b"BAD")
     corpus.run(folder)

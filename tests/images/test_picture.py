@@ -1,6 +1,7 @@
 """More than can be kept is refused in a sentence; what can be kept is kept exactly."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -71,6 +72,22 @@ def test_sixteen_bits_of_a_grey_ppm_are_cut_where_that_is_asked_for(largest):
     data = np.array([[0, largest]], ">u2").tobytes()
     image = Image.open(io.BytesIO(b"P5 2 1 %d\n" % largest + data))
     assert read_picture(image, flatten=True).colour[0, :, 0].tolist() == [0, 255]
+
+
+def test_the_transparent_grey_of_sixteen_bits_is_the_one_that_it_was():
+    """Others may have its upper byte."""
+    row = struct.pack(">8H", 0x1234, 0x12FF, *[0xFFFF] * 5, 0x1234)
+    picture = read_picture(grey_png(16, 0, [row], struct.pack(">H", 0x1234)), flatten=True)
+    assert picture.mode == "LA"
+    assert picture.alpha[0].tolist() == [0, *[255] * 6, 0]
+    assert picture.colour[0, :3, 0].tolist() == [0x12, 0x12, 0xFF]
+
+
+def test_a_transparent_colour_of_sixteen_bits_is_refused():
+    """Pillow has cut it to eight by the time that it gives it."""
+    image = grey_png(16, 2, [bytes(48)], struct.pack(">3H", 1, 2, 3))
+    with pytest.raises(InvalidInputError, match="transparent colour of 16 bits"):
+        read_picture(image, flatten=True)
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])

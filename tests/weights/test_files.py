@@ -119,6 +119,7 @@ def test_a_pickle_that_would_run_code_does_not(folder, run):
         ("q.bin.index.json", b'{"weight_map": {"a": "m-1.bin", "b": "m-1.bin"}}', CorruptFileError),
         ("r.bin.index.json", b'{"weight_map": {"a": "r.bin.index.json"}}', UnsupportedFileError),
         ("y.safetensors.index.json", b'{"weight_map": {"a": "../a.safetensors"}}', CorruptFileError),
+        ("0.safetensors.index.json", b'{"weight_map": {}}', CorruptFileError),
         ("z.safetensors.index.json", b'{"weight_map": {"a": "gone.safetensors"}}', BarycodeError),
     ],
 )

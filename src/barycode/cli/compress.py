@@ -260,14 +260,11 @@ def _kind(name: Path, content: Path) -> str:
 
 def _compress_picture(job: Job, source: Path, options: PictureOptions, force: bool) -> str:
     with pictures.open_picture(source, job.source_name) as image:
-        notes = pictures.left_out(image)
-        data = options.compress(image)
+        data, notes = options.compress(image)
         bpp = 8 * len(data) / (image.width * image.height)
     before = source.stat().st_size
     after = len(data)
     streams.write(job, data, force)
-    if options.is_far_below(data):
-        notes.append("as fine as it gets: far below the size asked for")
     if after > before:
         notes.append(GREW)
     told = "".join(f" ({note})" for note in notes)

@@ -16,11 +16,12 @@ import typer
 from barycode.cli import networks, pictures
 from barycode.cli.batch import progress_bar
 from barycode.cli.picture_options import PictureOptions
-from barycode.cli.sizes import shown_size
+from barycode.cli.sizes import GREW, shown_size
 from barycode.cli.text import printable
 from barycode.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from barycode.corpora.products import Encoded
     from barycode.corpora.records import Record
     from barycode.corpora.run import CorpusRun, Engine
     from barycode.corpora.work import Work
@@ -37,9 +38,9 @@ class EngineName(StrEnum):
 
 
 class FileEncoder(Protocol):
-    """A file of a corpus into the bytes of a .bary file."""
+    """A file of a corpus into the bytes of a .bary file, and what is to be told of it."""
 
-    def __call__(self, path: Path, name: str) -> bytes: ...
+    def __call__(self, path: Path, name: str) -> "Encoded": ...
 
     def suffixes(self) -> frozenset[str]:
         """Of the files that are taken from folders."""
@@ -86,11 +87,13 @@ class IndexEncoder:
         open_tokenizer(checkpoint)
         return cls(checkpoint, side)
 
-    def __call__(self, path: Path, name: str) -> bytes:
+    def __call__(self, path: Path, name: str) -> "Encoded":
+        from barycode.corpora.products import Encoded
         from barycode.training.autoencoders.tokenizer import PictureTokenizer
 
         with pictures.open_picture(path, name) as image:
-            return PictureTokenizer(self.checkpoint, self.side)(image)
+            notes = ["transparency left out"] if image.has_transparency_data else []
+            return Encoded(PictureTokenizer(self.checkpoint, self.side)(image), notes)
 
     def suffixes(self) -> frozenset[str]:
         return pictures.suffixes()
@@ -112,15 +115,20 @@ class Encoder:
     keep: tuple[str, ...]
     only_networks: bool
 
-    def __call__(self, path: Path, name: str) -> bytes:
+    def __call__(self, path: Path, name: str) -> "Encoded":
+        from barycode.corpora.products import Encoded
+
+        data, notes = self._compressed(path, name)
+        return Encoded(data, [*notes, GREW] if len(data) > path.stat().st_size else notes)
+
+    def _compressed(self, path: Path, name: str) -> tuple[bytes, list[str]]:
         if path.suffix.lower() in networks.SUFFIXES:
             self.pictures.refuse_network(name)
             with tempfile.TemporaryFile() as file:
-                networks.write_compressed(
-                    file, path, name, networks.NetworkOptions(self.target, self.keep, workers=1)
-                )
+                options = networks.NetworkOptions(self.target, self.keep, workers=1)
+                told = networks.notes_of(*networks.write_compressed(file, path, name, options))
                 file.seek(0)
-                return file.read()
+                return file.read(), told
         with pictures.open_picture(path, name) as image:
             return self.pictures.compress(image)
 
@@ -194,6 +202,8 @@ def _engine(work: "Work", workers: Workers) -> Iterator[tuple["Engine", int]]:
 
 
 def _go(run: "CorpusRun", engine: "Engine", output: Path) -> None:
+    from barycode.corpora.folder import REPORTS
+
     before = len(run.done)
     if before:
         typer.echo(f"{before} of {len(run.portions)} shards are there already", err=True)
@@ -203,12 +213,19 @@ def _go(run: "CorpusRun", engine: "Engine", output: Path) -> None:
             bar.update(task, advance=1, description=_told([*run.done.values()]))
     records = list(run.done.values())
     typer.echo(f"{printable(output)}: {_told(records)} in {sum(r.size > 0 for r in records)} shards")
-    failures = run.failures()
-    for failure in failures[:5]:
-        typer.echo(f"barycode: {printable(failure.name)}: {printable(failure.reason)}", err=True)
+    _tell([(note.name, note.text) for note in run.notes()], "notes", output / REPORTS[1])
+    failures = [(failure.name, failure.reason) for failure in run.failures()]
+    _tell(failures, "failed", output / REPORTS[0])
     if failures:
-        typer.echo(f"barycode: {len(failures)} failed: {printable(output / 'errors.jsonl')}", err=True)
         raise typer.Exit(1)
+
+
+def _tell(found: list[tuple[str, str]], what: str, file: Path) -> None:
+    """The first few, and where all of them are."""
+    for name, text in found[:5]:
+        typer.echo(f"barycode: {printable(name)}: {printable(text)}", err=True)
+    if found:
+        typer.echo(f"barycode: {len(found)} {what}: {printable(file)}", err=True)
 
 
 def _told(records: "list[Record]") -> str:

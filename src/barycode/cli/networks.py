@@ -95,14 +95,19 @@ def compress(job: Job, checkpoint: Path, suffix: str, options: NetworkOptions, f
         streams.write(job, _chunks(file), force)
     error = f"largest error {report.max_error:.3g}" if report.max_error else "lossless"
     grew = f" ({GREW})" if report.size > max(report.original_size, checkpoint.stat().st_size) else ""
-    notes = [f"left out: {some(source.left_out)}."] if source.left_out else []
-    notes += [source.note] if source.note else []
-    for note in (*notes, *report.warnings):
+    for note in notes_of(report, source):
         typer.echo(f"barycode: {printable(job.source_name)}: {printable(note)}", err=True)
     return (
         f"{shown_change(job, report.original_size, report.size)}, {report.ratio:.1f}x, "
         f"{report.bits_per_weight:.3f} bits per weight, {error}{grew}"
     )
+
+
+def notes_of(report: "Report", source: "Source") -> list[str]:
+    """What is to be told of a network that was compressed, each a sentence."""
+    notes = [f"left out: {some(source.left_out)}."] if source.left_out else []
+    notes += [source.note] if source.note else []
+    return [*notes, *report.warnings]
 
 
 def write_compressed(

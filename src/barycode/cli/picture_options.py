@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from barycode.images import Target
 
 
+FAR_BELOW = "as fine as it gets: far below the size asked for"
 FILLED = 0.9  # of a size: an index of the steps is two percent, more of what is small
 
 
@@ -69,7 +70,7 @@ class PictureOptions:
         given |= {"strip": self.strip or None, "flatten": self.flatten or None}
         return [f"--{key}" for key, value in given.items() if value is not None and key != "size"]
 
-    def is_far_below(self, data: bytes) -> bool:
+    def _is_far_below(self, data: bytes) -> bool:
         """Whether a picture that was to come to a size has the finest steps, and is far smaller."""
         if self.wanted.size is None or len(data) > FILLED * self.wanted.size:
             return False
@@ -79,13 +80,16 @@ class PictureOptions:
 
         return read_header(unpack(data)).index == INDEX_RANGE[0]
 
-    def compress(self, image: "Image.Image") -> bytes:
-        """The picture as the bytes of a .bary file."""
-        from barycode.images import compress
+    def compress(self, image: "Image.Image") -> tuple[bytes, list[str]]:
+        """The picture as the bytes of a .bary file, and what is to be told: what its file has that is not in
+        them, a size that is far from filled.
+        """
+        from barycode.images import compress, left_out
         from barycode.images.refinement import DEFAULT_EFFORT
         from barycode.images.registry import DEFAULT
 
-        return compress(
+        notes = left_out(image)
+        data = compress(
             image,
             quality=self.wanted.resolve(),
             effort=DEFAULT_EFFORT if self.effort is None else self.effort,
@@ -93,3 +97,4 @@ class PictureOptions:
             strip=self.strip,
             flatten=self.flatten,
         )
+        return data, notes + ([FAR_BELOW] if self._is_far_below(data) else [])

@@ -77,17 +77,6 @@ def open_picture(path: Path, name: str = "") -> Iterator["Image.Image"]:
         yield image
 
 
-def left_out(image: "Image.Image") -> list[str]:
-    """What of an opened picture's file is not kept."""
-    from barycode.images.source import bits_of
-
-    frames, bits = int(getattr(image, "n_frames", 1)), bits_of(image)
-    return [
-        *([f"the first of {frames} frames"] if frames > 1 else []),
-        *([f"{bits} bits cut to 8"] if bits > 8 else []),
-    ]
-
-
 def written() -> dict[str, str]:
     """The suffixes of what Pillow and its plugins write, and their formats."""
     from PIL import Image

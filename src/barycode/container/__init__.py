@@ -2,7 +2,7 @@
 
 from barycode.container.atomic import write_atomic
 from barycode.container.bounds import least_bytes, require_within
-from barycode.container.container import Container, pack, unpack
+from barycode.container.container import Container, pack, stream_of, unpack
 from barycode.container.deflate import inflate
 from barycode.container.describe import Share, describe
 from barycode.container.fields import ByteReader, ByteWriter
@@ -26,6 +26,7 @@ __all__ = [
     "least_bytes",
     "pack",
     "require_within",
+    "stream_of",
     "unpack",
     "write_atomic",
 ]

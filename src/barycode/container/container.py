@@ -8,7 +8,7 @@ from itertools import groupby
 
 from barycode.container.framing import Section
 from barycode.container.stream import ContainerReader, ContainerWriter
-from barycode.errors import CorruptFileError, UnsupportedFileError
+from barycode.errors import CorruptFileError, InvalidInputError, UnsupportedFileError
 
 SHOWN = 8  # runs of sections in a message
 
@@ -65,8 +65,17 @@ def pack(kind: str, sections: Iterable[Section]) -> bytes:
 
 def unpack(data: bytes) -> Container:
     """The sections of a file, checked. Raises CorruptFileError or, for newer files, UnsupportedFileError."""
-    reader = ContainerReader(BytesIO(data))
+    reader = ContainerReader(stream_of(data))
     return Container(reader.kind, reader.version, tuple(reader))
+
+
+def stream_of(data: bytes) -> BytesIO:
+    """The bytes as a stream; InvalidInputError for anything else, such as a file's name."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise InvalidInputError(
+            f"Expected the bytes of a .bary file, got {type(data).__name__}: read the file first."
+        )
+    return BytesIO(data)
 
 
 def _runs(sections: Iterable[Section]) -> str:

@@ -5,6 +5,7 @@ plan.jsonl         a portion a line; the number of the line is the number of its
 shard-000000.tar   appears whole
 shard-000000.json  its record, which appears after it: the portion is done
 errors.jsonl       what could not be compressed, with the reason
+notes.jsonl        what is to be told of what was compressed: parts of files that are not kept
 """
 
 import fcntl
@@ -19,10 +20,11 @@ from typing import Any
 from barycode.container import write_atomic
 from barycode.container.atomic import remove_leftovers
 from barycode.corpora.portions import Portion
-from barycode.corpora.records import Failure, Record
+from barycode.corpora.records import Failure, Note, Record
 from barycode.errors import CorruptFileError, InvalidInputError
 
 OF_A_SHARD = re.compile(r"shard-\d{6,}\..*|\.shard-\d{6,}\.journal")
+REPORTS = ("errors.jsonl", "notes.jsonl")
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -104,15 +106,17 @@ class CorpusFolder:
         write_atomic(self._record(record.number), json.dumps(record.to_json()).encode(), force=True)
         self.journal(record.number).unlink(missing_ok=True)
 
-    def write_failures(self, failures: Sequence[Failure]) -> Path:
-        """The file that lists them; there is none where there are none."""
-        file = self.path / "errors.jsonl"
-        lines = "".join(json.dumps({"file": f.name, "error": f.reason}) + "\n" for f in failures)
-        if failures:
-            write_atomic(file, lines.encode(), force=True)
+    def write_report(self, failures: Sequence[Failure], notes: Sequence[Note]) -> None:
+        """A line for each; no file where there is none."""
+        self._write_rows(REPORTS[0], [{"file": f.name, "error": f.reason} for f in failures])
+        self._write_rows(REPORTS[1], [{"file": n.name, "note": n.text} for n in notes])
+
+    def _write_rows(self, name: str, rows: Sequence[Mapping[str, str]]) -> None:
+        if rows:
+            lines = "".join(json.dumps(row) + "\n" for row in rows)
+            write_atomic(self.path / name, lines.encode(), force=True)
         else:
-            file.unlink(missing_ok=True)
-        return file
+            (self.path / name).unlink(missing_ok=True)
 
     def _record(self, number: int) -> Path:
         return self.path / f"shard-{number:06d}.json"
@@ -121,7 +125,7 @@ class CorpusFolder:
         """Remove the corpus that is there, the plan last: a run that is killed meanwhile begins anew, too."""
         for file in [file for file in self.path.iterdir() if OF_A_SHARD.fullmatch(file.name)]:
             file.unlink()
-        for name in ("errors.jsonl", "plan.jsonl", "corpus.json"):
+        for name in (*REPORTS, "plan.jsonl", "corpus.json"):
             (self.path / name).unlink(missing_ok=True)
 
 

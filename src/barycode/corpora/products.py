@@ -2,17 +2,25 @@
 
 import io
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from barycode.container import EXTENSION
 from barycode.corpora.samples import Part, Sample
 from barycode.corpora.tally import Tally
 from barycode.errors import InvalidInputError
 
-Encode = Callable[[Path, str], bytes]  # a file and what messages call it -> a .bary file
+
+class Encoded(NamedTuple):
+    """A .bary file, and what is to be told about it: each note in a few words."""
+
+    data: bytes
+    notes: Sequence[str] = ()
+
+
+Encode = Callable[[Path, str], Encoded]  # of a file, and what messages call it
 
 
 class Product(Protocol):
@@ -55,9 +63,10 @@ class CompressedFiles:
         if isinstance(part.content, bytes) and part.kind not in self.suffixes:
             return part.suffix, part.read()
         with part.file() as path:
-            data = self.encode(path, sample.name)
-        tally.compressed(part.size, len(data))
-        return part.suffix.rpartition(".")[0] + EXTENSION, data
+            encoded = self.encode(path, sample.name)
+        tally.compressed(part.size, len(encoded.data))
+        tally.tell(sample, encoded.notes)
+        return part.suffix.rpartition(".")[0] + EXTENSION, encoded.data
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -14,6 +14,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What is to be told of a sample that is in its shard: what its file had that is not kept."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Record:
     """number: of the portion and its shard. samples: in the shard. bytes_in, bytes_out: of what was
     compressed, before and after. size: of the shard in bytes; 0 for none. seconds: of one worker.
@@ -26,10 +34,12 @@ class Record:
     size: int
     seconds: float
     failures: tuple[Failure, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Record":
-        return cls(**{**value, "failures": tuple(Failure(**failure) for failure in value["failures"])})
+        failures = tuple(Failure(**failure) for failure in value["failures"])
+        return cls(**{**value, "failures": failures, "notes": tuple(Note(**n) for n in value["notes"])})

@@ -7,7 +7,7 @@ from barycode.corpora.folder import CorpusFolder
 from barycode.corpora.listing import Listing
 from barycode.corpora.plan import Cut, plan
 from barycode.corpora.portions import Portion
-from barycode.corpora.records import Failure, Record
+from barycode.corpora.records import Failure, Note, Record
 
 Engine = Callable[[Sequence[tuple[int, Portion]]], Iterator[Record]]
 
@@ -38,14 +38,14 @@ class CorpusRun:
         return [(n, portion) for n, portion in enumerate(self.portions) if n not in self.done]
 
     def go(self, engine: Engine) -> Iterator[Record]:
-        """Do what is left; each record when its shard is there. Ends with the list of failures on disk."""
+        """Do what is left; each record when its shard is there. Ends with what is to be told on disk."""
         try:
             waiting = self.waiting()
             for record in engine(waiting) if waiting else ():
                 self.done[record.number] = record
                 yield record
         finally:
-            self.folder.write_failures(self.failures())
+            self.folder.write_report(self.failures(), self.notes())
 
     def failures(self) -> list[Failure]:
         """What is in no shard so far: a file that failed and came through later is not among them."""
@@ -55,6 +55,10 @@ class CorpusRun:
                 found.pop(path, None)
             found.update((failure.name, failure) for failure in self.done[number].failures)
         return list(found.values())
+
+    def notes(self) -> list[Note]:
+        """Of all that is in a shard."""
+        return [note for number in sorted(self.done) for note in self.done[number].notes]
 
     def _look(self) -> None:
         for number in range(len(self.portions)):

@@ -1,11 +1,11 @@
 """What is counted while a shard is written."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from barycode.corpora.journal import MOST_DEATHS, Journal
-from barycode.corpora.records import Failure
+from barycode.corpora.records import Failure, Note
 from barycode.corpora.samples import Sample
 from barycode.errors import BarycodeError
 
@@ -13,7 +13,7 @@ from barycode.errors import BarycodeError
 @dataclass
 class Tally:
     """Samples of `source`, a file or the first of several, that came through; their bytes before and after;
-    failures.
+    failures; notes of what came through.
     """
 
     source: str
@@ -22,6 +22,7 @@ class Tally:
     bytes_in: int = 0
     bytes_out: int = 0
     failures: list[Failure] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def each(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The samples, without those that kill their workers; an end that comes too early is a failure."""
@@ -41,17 +42,21 @@ class Tally:
     @contextmanager
     def attempt(self, sample: Sample) -> Iterator[None]:
         """Within: whatever is raised is a failure of this sample."""
-        before = self.bytes_in, self.bytes_out
+        before, told = (self.bytes_in, self.bytes_out), len(self.notes)
         try:
             yield
             self.samples += 1
         except Exception as error:
             self.bytes_in, self.bytes_out = before
+            del self.notes[told:]
             self.failures.append(Failure(sample.name, reason(error)))
 
     def compressed(self, before: int, after: int) -> None:
         self.bytes_in += before
         self.bytes_out += after
+
+    def tell(self, sample: Sample, notes: Sequence[str]) -> None:
+        self.notes += [Note(sample.name, note) for note in notes]
 
 
 def reason(error: BaseException) -> str:

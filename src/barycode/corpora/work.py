@@ -40,6 +40,7 @@ class Work:
             shard.stat().st_size if tally.samples else 0,
             round(time.perf_counter() - begun, 3),
             tuple(tally.failures),
+            tuple(tally.notes),
         )
         self.folder.commit(record)
         return record

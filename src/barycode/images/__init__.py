@@ -1,6 +1,7 @@
 """The picture codec. Importing it also teaches Pillow to open and save `.bary` files."""
 
 from barycode.images.codec import compress, decompress
+from barycode.images.left_out import left_out
 from barycode.images.model import ImageModel, ModelConfig
 from barycode.images.pillow_plugin import register
 from barycode.images.quality import DEFAULT_QUALITY
@@ -18,6 +19,7 @@ __all__ = [
     "Target",
     "compress",
     "decompress",
+    "left_out",
     "shipped_models",
 ]
 

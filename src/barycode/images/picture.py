@@ -61,8 +61,8 @@ def read_picture(image: Image.Image | np.ndarray, **explicit: Unpack[Explicit]) 
             f"The picture is {image.width} x {image.height}: expected at least one pixel."
         )
     metadata = metadata_of(image, explicit)
-    if explicit.get("flatten") and (image.mode.startswith("I;16") or (image.mode == "I" and bits <= 16)):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if explicit.get("flatten") and bits > 8:
+        image = _cut_to_bytes(image, bits)
     plain = _convert(image, bits)
     colour = np.asarray(plain.convert("RGB"))
     alpha = np.asarray(plain.getchannel("A")) if "A" in plain.mode else None
@@ -107,9 +107,9 @@ def _convert(image: Image.Image, bits: int) -> Image.Image:
         image, transparency = image.copy(), None
         del image.info["transparency"]
     if image.mode in ("1", "L") and isinstance(transparency, int):
-        return _without_grey(
-            image.convert("L"), transparency * (255 // (2**bits - 1) if image.mode == "L" and bits < 8 else 1)
-        )
+        plain = image.convert("L")
+        scale = 255 // (2**bits - 1) if image.mode == "L" and bits < 8 else 1
+        return _without(plain, np.asarray(plain) == transparency * scale)
     if image.mode in MODES:
         return image.convert("RGBA") if image.mode == "RGB" and transparency is not None else image
     if image.mode in ("P", "PA") and (transparency is not None or image.mode == "PA"):
@@ -122,11 +122,27 @@ def _convert(image: Image.Image, bits: int) -> Image.Image:
     )
 
 
-def _without_grey(image: Image.Image, grey: int) -> Image.Image:
-    """A grey picture whose one grey is transparent."""
-    alpha = np.where(np.asarray(image) == grey, 0, 255).astype(np.uint8)
+def _cut_to_bytes(image: Image.Image, bits: int) -> Image.Image:
+    """Of samples of up to 16 bits the upper eight. InvalidInputError where a colour is transparent: Pillow
+    has cut it already, and others may look like it now.
+    """
+    transparency = image.info.get("transparency")
+    if image.mode.startswith("I;16") or (image.mode == "I" and bits <= 16):
+        samples = np.asarray(image)
+        image = Image.fromarray((samples >> 8).astype(np.uint8))
+        return image if transparency is None else _without(image, samples == transparency)
+    if image.mode == "RGB" and transparency is not None:
+        raise InvalidInputError(
+            f"The picture has a transparent colour of {bits} bits, which 8 do not tell from others: convert "
+            "it to RGBA first."
+        )
+    return image
+
+
+def _without(image: Image.Image, transparent: np.ndarray) -> Image.Image:
+    """A grey picture that is transparent there (H, W), and opaque elsewhere."""
     whole = image.convert("LA")
-    whole.putalpha(Image.fromarray(alpha))
+    whole.putalpha(Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8)))
     return whole
 
 

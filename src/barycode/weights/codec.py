@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from torch import Tensor
 
+from barycode.container import stream_of
 from barycode.errors import InvalidInputError
 from barycode.plain_torch import plain_torch
 from barycode.weights.allocation.measure import chosen_tables, measure
@@ -143,7 +144,7 @@ def decompress(
     tensors may have, None any number. Raises LimitError beyond it, InvalidInputError for another base,
     CorruptFileError for damaged files, UnsupportedFileError for files of another kind.
     """
-    reader = NetworkReader(BytesIO(data), limit)
+    reader = NetworkReader(stream_of(data), limit)
     return with_base(reader, None if base is None else StateDict(base)).state_dict()
 
 

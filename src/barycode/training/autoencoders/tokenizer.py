@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from barycode.errors import CorruptFileError, InvalidInputError, MissingDataError
+from barycode.images.source import check_representable
 from barycode.plain_torch import plain_torch
 from barycode.training.autoencoders.codes import pack_codes
 from barycode.training.autoencoders.network import Autoencoder
@@ -69,6 +70,7 @@ class PictureTokenizer:
     @plain_torch()
     @torch.no_grad()
     def __call__(self, picture: Image.Image) -> bytes:
+        check_representable(picture)
         model = _opened(self.checkpoint)
         if self.side is not None and self.side % model.factor:
             raise InvalidInputError(f"A side of {self.side} pixels is no multiple of {model.factor}.")

@@ -133,6 +133,8 @@ def _sharded(index: Path) -> Source:
         raise CorruptFileError(
             f"{index} is not the index of a sharded checkpoint (no weight_map)."
         ) from error
+    if not places:
+        raise CorruptFileError(f"{index} names no tensors: the checkpoint is not complete.")
     if not all(isinstance(file, str) and Path(file).name == file for file in files):
         raise CorruptFileError(f"{index} names shards outside its folder.")
     source = Joined({file: _shard(index.parent / file) for file in files})

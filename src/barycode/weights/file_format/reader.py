@@ -17,7 +17,7 @@ from barycode.weights.entropy_coding.symbol_stream import Reading
 from barycode.weights.file_format.blocks import Block, parts_of
 from barycode.weights.file_format.codebooks import book_from_bytes, vectors_from_bytes
 from barycode.weights.file_format.directory import Directory, Entry
-from barycode.weights.file_format.index import TAG, TAGS, read_index
+from barycode.weights.file_format.index import TAG, read_index
 from barycode.weights.file_format.items import Item, read_item
 from barycode.weights.file_format.methods import Centers, CodeVectors
 from barycode.weights.file_format.part import PartCoder, grouped
@@ -113,7 +113,7 @@ class NetworkReader:
         waiting = parts_of(self.directory.entries)
         indexed, parts = False, 0
         for section in self._sections:
-            if indexed and section.tag in TAGS:
+            if indexed:
                 raise CorruptFileError("Sections follow the index: the file is damaged.")
             if section.tag == TAG:
                 indexed = read_index(section.payload) == self._seen
