@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from coding import blob, coded, frame, plane, riff, uniform, varint, webp
 
@@ -121,6 +122,22 @@ def directory(
     return zlib.compress(plain + varint(len(text)) + text, 9)
 
 
+def indices() -> Iterator[tuple[Any, ...]]:
+    """Of a file of two parts, which is sound with one index at its end."""
+    count = 2**12  # tensors of a part, without entries
+    names = b"\0".join(b"%d" % number for number in range(count + 1))
+    parts = (varint(count) + bytes(count) + varint(0), varint(1) + b"\0" + varint(0))
+    sections = [("HEAD", directory([(0,)] * (count + 1), names=names)), *(("PART", part) for part in parts)]
+    told = varint(3) + b"".join(
+        bytes([kind]) + varint(len(payload)) for kind, (_, payload) in zip((0, 3, 3), sections, strict=True)
+    )
+    index = ("INDX", told + struct.pack("<I", len(told) + 4))
+    yield "indexed", file("w", *sections, index), "", "none"
+    yield "indexed-twice", file("w", *sections, index, index), "Sections follow the index"
+    yield "indexed-in-the-middle", file("w", *sections[:2], index, sections[2]), "not that of the file"
+    yield "not-indexed", file("w", *sections), "have an index"
+
+
 def networks() -> Iterator[Attack]:
     """Directories that claim what cannot be, and files that do not hold what they claim."""
     one = directory([(2, 2)])
@@ -132,6 +149,7 @@ def networks() -> Iterator[Attack]:
         return file("w", ("HEAD", head), *(("PART", part) for part in parts))
 
     for name, data, sentence, *error in (
+        *indices(),
         ("no-directory", file("w"), "directory"),
         ("part-first", file("w", ("PART", b"\1\0\0")), "directory"),
         ("nothing-but-a-directory", network(one), "ends before"),
