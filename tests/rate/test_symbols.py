@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from barycode.errors import CorruptFileError, InvalidInputError
-from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder, symbols
+from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder, range_coder, symbols
 
 TABLES = FrequencyTables.from_counts(np.random.default_rng(0).exponential(1, (40, 11)) ** 4)
 signed = st.integers(-30, 30) | st.integers(-(2**30), 2**30)
@@ -62,7 +62,7 @@ def test_both_ways_of_asking_the_coder_give_the_same_bytes(
     values, rows = rng.integers(0, 11, count), rng.integers(0, 40, count)
     data = []
     for threshold in (0, 10**9):
-        monkeypatch.setattr(symbols, "SCATTERED", threshold)
+        monkeypatch.setattr(range_coder, "SCATTERED", threshold)
         data.append(encode(values, rows))
         assert np.array_equal(SymbolDecoder(data[-1]).decode(TABLES, rows), values)
     assert data[0] == data[1]

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barycode import machine_code
 from barycode.simplex import compiled, solve_convex_program
 from barycode.simplex.centered_codebook import GRAM_SIZE, CenteredCodebook
 from barycode.simplex.compiled import systems
@@ -133,8 +134,8 @@ def test_where_no_place_can_be_written_to_nothing_is_kept(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(systems, "njit", njit)
-    assert systems.compiled(abs) is abs
+    monkeypatch.setattr(machine_code, "njit", njit)
+    assert machine_code.compiled(abs) is abs
 
 
 def test_large_codebooks_and_other_devices_are_left_to_torch(monkeypatch):

@@ -6,12 +6,13 @@ count from the end, and takes several numbers at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from barycode import machine_code
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -20,13 +21,7 @@ PANEL = 4  # rows of a factor that are worked at together
 SUMS = {"reassoc", "contract", "nsz"}  # sums in any order; infinities and NaN stay
 
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """The function in machine code, made at its first call and kept where numba keeps it."""
-    options: Any = {"nogil": True, "error_model": "numpy", "fastmath": SUMS}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # no place can be written to
-        return njit(**options)(function)
+compiled = partial(machine_code.compiled, fastmath=SUMS)
 
 
 class Book(NamedTuple):

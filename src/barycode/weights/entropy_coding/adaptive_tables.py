@@ -1,5 +1,8 @@
 """Frequency tables that learn from what has been coded: integer counts, the same on both sides."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +32,12 @@ class AdaptiveTables:
         if self._tables is None:
             self._tables = FrequencyTables(apportion(self._counts))
         return self._tables
+
+    @contextmanager
+    def learning(self) -> Iterator[NDArray[np.int64]]:
+        """The counts, for a loop that adds INCREMENT to those of what it codes."""
+        self._tables = None
+        yield self._counts
 
     def learn(self, symbols: NDArray, rows: NDArray) -> None:
         """Count symbols (n,) in 0 ... A - 1 under rows (n,)."""

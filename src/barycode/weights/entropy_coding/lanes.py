@@ -7,11 +7,14 @@ carry other data, so that lanes cost nothing.
 """
 
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from barycode.errors import CorruptFileError
+from barycode.weights import compiled
 
 PRECISION = 13
 TOTAL = 2**PRECISION
@@ -19,7 +22,7 @@ ALPHABET = 256
 LANES = 2048
 LEAST_STEPS = 16  # symbols of a lane, so that states are little beside them
 WORD_BITS = 16
-_FLOOR = 1 << WORD_BITS
+FLOOR = 1 << WORD_BITS
 
 
 def lanes_for(count: int) -> int:
@@ -65,8 +68,10 @@ def encode(
     tables; `carried` are (lanes,).
     """
     packed = tables.starts << 16 | tables.frequencies
+    if compiled.applies(len(places)):
+        return _encode_compiled(places, packed, carried)
     lanes, count = len(carried), len(places)
-    states = carried.astype(np.int64) + _FLOOR
+    states = carried.astype(np.int64) + FLOOR
     words: list[NDArray[np.uint16]] = []
     for start in reversed(range(0, count, lanes)):
         coded = packed.take(places[start : start + lanes])
@@ -91,6 +96,9 @@ def decode(
     lanes, count = len(states), len(rows)
     own = states.astype(np.int64)
     symbols, taken = np.empty(count, np.uint8), 0
+    if compiled.applies(count):
+        taken = _loops().decode(own, words, rows, slots, symbols)
+        return symbols, _carried(own, taken == len(words))
     for start in range(0, count, lanes):
         of_rows = rows[start : start + lanes].astype(np.int64)
         of_rows <<= PRECISION
@@ -101,14 +109,32 @@ def decode(
         live >>= PRECISION
         live *= told >> 8 & 0x3FFF
         live += told >> 22
-        small = np.flatnonzero(live < _FLOOR)
+        small = np.flatnonzero(live < FLOOR)
         if taken + len(small) > len(words):
             raise CorruptFileError("The coded symbols end too early: the file is damaged.")
         live[small] = live[small] << WORD_BITS | words[taken : taken + len(small)]
         taken += len(small)
-    if taken != len(words) or (own >> WORD_BITS != 1).any():
+    return symbols, _carried(own, taken == len(words))
+
+
+def _carried(states: NDArray[np.int64], complete: bool) -> NDArray[np.uint16]:
+    """What the states carried, if they and the words are those of an encoder."""
+    if not complete or (states >> WORD_BITS != 1).any():
         raise CorruptFileError("No encoder writes these coded symbols: the file is damaged.")
-    return symbols, own.astype(np.uint16)
+    return states.astype(np.uint16)
+
+
+def _encode_compiled(
+    places: NDArray[np.int64], packed: NDArray[np.int64], carried: NDArray[np.uint16]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+    states = carried.astype(np.uint64) + np.uint64(FLOOR)
+    words = np.empty(len(places), np.uint16)
+    used = _loops().encode(places, packed.ravel(), states, words)
+    return states.astype(np.uint32), words[used:].copy()
+
+
+def _loops() -> ModuleType:
+    return import_module("barycode.weights.compiled.lanes")
 
 
 def _slots(frequencies: NDArray[np.int64]) -> NDArray[np.int64]:

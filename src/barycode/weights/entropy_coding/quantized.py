@@ -1,7 +1,6 @@
 """Signed codes under classes of magnitude: the entropy coder of every lossy or hardened tensor.
 
-A piece of a sequence is cut into lanes that run side by side: a call of the coder takes one code from every
-lane, and the tables learn between calls. On the trellis, the grid of a code is part of its context.
+A piece of a sequence is cut into lanes that run side by side (`code_lanes`).
 """
 
 from collections.abc import Sequence
@@ -11,29 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from barycode.weights.entropy_coding.adaptive_tables import INCREMENT, AdaptiveTables
+from barycode.weights.entropy_coding.code_lanes import (
+    CLASSES,
+    FAMILIES,
+    TIME,
+    CodeLanes,
+    in_lanes,
+    rows_of,
+)
 from barycode.weights.entropy_coding.symbol_stream import Exchange
 from barycode.weights.quantization.curvature import Matrix
 from barycode.weights.quantization.feedback import Lanes, sweep
 from barycode.weights.quantization.trellis import (
     GRIDS,
     Prices,
-    advance,
     best_path,
-    grid_of,
     grids_along,
-    points,
 )
 
 PIECE = 2**20  # codes that run together
-TIME = 64  # codes in a lane
-TURNED = 256  # lanes
 PILOT = 2**16  # codes that are chosen first, to learn what codes cost
-CLASSES = 40
 ZERO_CLASS = 16  # the class of a mean magnitude of one code
 LIMIT = 31  # codes beyond are escapes
 PRIOR_WEIGHT = 24  # symbols that the prior of a row counts for
-PLAIN = GRIDS  # the third family of rows: codes without a trellis
-FAMILIES = GRIDS + 1
 RATE_WEIGHT = 0.22  # squared steps that a bit is worth on the trellis
 FED_TRADE = 0.14  # the same, where later codes make up for the errors of those before
 _QUARTERS = (65536, 77936, 92682, 110218)  # 2**(n/4), 16 bits behind the point
@@ -93,56 +92,26 @@ class CodeCoder:
         start: int,
     ) -> NDArray[np.int32]:
         """The codes of the best path, at prices that a pilot on some lanes has learned."""
-        targets, rows = _in_lanes(weights), _in_lanes(classes)
+        targets, rows = in_lanes(weights), in_lanes(classes)
         stride = max(targets.size // PILOT, 1)
         some = np.ascontiguousarray(targets[:, ::stride]), np.ascontiguousarray(rows[:, ::stride])
         tables = self._tables.copy()
         pilot = best_path(*some, _prices(tables, shift, RATE_WEIGHT))
-        tables.learn_signed((pilot >> shift).ravel(), _rows(some[1], grids_along(pilot)).ravel())
+        tables.learn_signed((pilot >> shift).ravel(), rows_of(some[1], grids_along(pilot)).ravel())
         if matrices:
             lanes = Lanes(matrices, start, targets.shape[1], TIME)
             fed = sweep(targets.T, rows.T, _prices(tables, shift, FED_TRADE), lanes)
             return fed.ravel()[: len(weights)]
-        return _in_sequence(best_path(targets, rows, _prices(tables, shift, RATE_WEIGHT)), len(weights))
+        return best_path(targets, rows, _prices(tables, shift, RATE_WEIGHT)).T.ravel()[: len(weights)]
 
     def _piece(
         self, exchange: Exchange, classes: NDArray, codes: NDArray | None, on_trellis: bool, shift: int
     ) -> NDArray[np.int32]:
         count = len(classes)
         low = exchange.uniform(count, shift, None if codes is None else codes & 2**shift - 1)
-        low, rows = _in_lanes(low.astype(np.int32)), _in_lanes(classes)
-        source = None if codes is None else _in_lanes(codes >> shift)
-        result, states = np.empty(rows.shape, np.int32), np.zeros(rows.shape[1], np.uint8)
-        for time in range(min(TIME, count)):
-            live = slice(_lanes(count - time))  # the last lane may end before the others
-            grids = grid_of(states[live]) if on_trellis else np.full_like(states[live], PLAIN)
-            contexts = _rows(rows[time, live], grids)
-            own = None if source is None else source[time, live]
-            high = exchange.signed(self._tables.tables, contexts, own)
-            self._tables.learn_signed(high, contexts)
-            taken = (high << shift) + low[time, live] if shift else high
-            result[time, live] = points(taken, grids) if on_trellis else taken
-            states = advance(states[live], taken) if on_trellis else states
-        return _in_sequence(result, count)
-
-
-def _rows(classes: NDArray[np.uint8], families: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return classes + families * np.uint8(CLASSES)
-
-
-def _in_lanes(sequence: NDArray) -> NDArray:
-    """A sequence (n,) as (TIME, lanes), zeros behind it."""
-    padding = (0, TIME * _lanes(len(sequence)) - len(sequence))
-    rows = np.pad(sequence, padding).reshape(-1, TIME)
-    lanes = np.empty((TIME, len(rows)), sequence.dtype)
-    for start in range(0, len(rows), TURNED):  # what is turned together stays in the cache
-        lanes[:, start : start + TURNED] = rows[start : start + TURNED].T
-    return lanes
-
-
-def _in_sequence(lanes: NDArray, count: int) -> NDArray:
-    """The first `count` entries of lanes (TIME, n), lane by lane."""
-    return lanes.T.ravel()[:count]
+        lanes = CodeLanes(in_lanes(classes), in_lanes(low.astype(np.int32)), shift, on_trellis, count)
+        high = None if codes is None else in_lanes(codes >> shift)
+        return lanes.in_sequence(exchange.lanes(self._tables, lanes, high, None))
 
 
 def _prices(tables: AdaptiveTables, shift: int, rate_weight: float) -> Prices:
@@ -150,8 +119,3 @@ def _prices(tables: AdaptiveTables, shift: int, rate_weight: float) -> Prices:
     lengths = tables.tables.code_lengths()[: GRIDS * CLASSES]
     bits = (lengths[:, LIMIT:] + lengths[:, LIMIT::-1]) * np.float32(0.5) + np.float32(shift)
     return Prices(bits.astype(np.float32), shift, rate_weight)
-
-
-def _lanes(count: int) -> int:
-    """Lanes of a piece: runs of TIME codes, the last of them may be shorter."""
-    return -(-count // TIME)

@@ -3,14 +3,19 @@
 Whoever walks hands over the symbols it has, or None where it reads them; it gets the symbols back either way.
 """
 
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
+from barycode.weights import compiled
+from barycode.weights.entropy_coding.adaptive_tables import AdaptiveTables
+from barycode.weights.entropy_coding.code_lanes import CodeLanes, walk
 
 Integers = NDArray[np.int32]
+Costs = NDArray[np.float32]
 
 
 class Exchange(Protocol):
@@ -21,6 +26,12 @@ class Exchange(Protocol):
     def signed(self, tables: FrequencyTables, rows: NDArray, values: Integers | None) -> Integers: ...
 
     def uniform(self, count: int, bits: int, values: NDArray | None) -> NDArray[np.int64]: ...
+
+    def lanes(
+        self, tables: AdaptiveTables, lanes: CodeLanes, high: Integers | None, bits: Costs | None
+    ) -> Integers:
+        """Codes or points (TIME, lanes) from their high bits; the tables learn, `bits` are told the costs."""
+        ...
 
 
 class Writing:
@@ -44,6 +55,15 @@ class Writing:
         self._encoder.encode_uniform(values, bits)
         return values.astype(np.int64)
 
+    def lanes(
+        self, tables: AdaptiveTables, lanes: CodeLanes, high: Integers | None, bits: Costs | None
+    ) -> Integers:
+        return walk(self, tables, lanes, high, bits)
+
+    def finish(self) -> bytes:
+        """The bytes of everything so far."""
+        return self._encoder.finish()
+
 
 class Reading:
     """Ignores what it is given and reads from a SymbolDecoder."""
@@ -59,3 +79,26 @@ class Reading:
 
     def uniform(self, count: int, bits: int, values: NDArray | None) -> NDArray[np.int64]:
         return self._decoder.decode_uniform(count, bits)
+
+    def lanes(
+        self, tables: AdaptiveTables, lanes: CodeLanes, high: Integers | None, bits: Costs | None
+    ) -> Integers:
+        return walk(self, tables, lanes, None, bits)
+
+    def finish(self) -> None:
+        """Raise CorruptFileError unless the data end here as an encoder ends them."""
+        self._decoder.finish()
+
+
+def writing(entries: int) -> Writing:
+    """For a part of so many entries."""
+    if compiled.applies(entries):
+        return cast(Writing, import_module("barycode.weights.compiled.codes").CompiledWriting())
+    return Writing(SymbolEncoder())
+
+
+def reading(data: bytes, entries: int) -> Reading:
+    """For a part of so many entries."""
+    if compiled.applies(entries):
+        return cast(Reading, import_module("barycode.weights.compiled.codes").CompiledReading(data))
+    return Reading(SymbolDecoder(data))

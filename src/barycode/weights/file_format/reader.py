@@ -11,9 +11,8 @@ from torch import Tensor
 
 from barycode.container import ByteReader, ContainerReader, Section, require_within
 from barycode.errors import CorruptFileError, UnsupportedFileError
-from barycode.rate import SymbolDecoder
 from barycode.weights.entropy_coding.symbol_costs import Metered
-from barycode.weights.entropy_coding.symbol_stream import Reading
+from barycode.weights.entropy_coding.symbol_stream import reading
 from barycode.weights.file_format.blocks import Block, parts_of
 from barycode.weights.file_format.codebooks import book_from_bytes, vectors_from_bytes
 from barycode.weights.file_format.directory import Directory, Entry
@@ -201,9 +200,8 @@ def open_part(payload: bytes, blocks: Sequence[Block], books: Sequence[Tensor]) 
 
 def decode_part(part: OpenedPart, metered: bool = False) -> tuple[list[NDArray], list[float]]:
     """What `PartCoder` gives for the items, and their bits if they are metered."""
-    decoder = SymbolDecoder(part.data)
-    exchange = Reading(decoder)
+    exchange = reading(part.data, sum(item.entry.size for item in part.items))
     coder = PartCoder(exchange, Metered(exchange) if metered else None, part.groups)
     results = coder.code(part.items, None)
-    decoder.finish()
+    exchange.finish()
     return results, coder.costs()

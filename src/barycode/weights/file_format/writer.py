@@ -9,13 +9,12 @@ from torch import Tensor
 
 from barycode.container import ByteWriter, ContainerWriter, Section
 from barycode.errors import InvalidInputError
-from barycode.rate import SymbolEncoder
 from barycode.rate.entropy_constrained import VectorCoder
 from barycode.weights.allocation.measure import Measurement
 from barycode.weights.allocation.report import TensorReport, compared
 from barycode.weights.checkpoints.sources import Source
 from barycode.weights.entropy_coding.symbol_costs import Metered
-from barycode.weights.entropy_coding.symbol_stream import Writing
+from barycode.weights.entropy_coding.symbol_stream import writing
 from barycode.weights.file_format.blocks import Block, parts_of
 from barycode.weights.file_format.codebooks import Codebooks, book_section
 from barycode.weights.file_format.directory import Directory, Entry
@@ -191,14 +190,13 @@ def _encode_part(
     books: Sequence[PlainTensor],
     curvatures: Mapping[int, Curvature],
 ) -> tuple[bytes, list[TensorReport]]:
-    writer, encoder = ByteWriter(), SymbolEncoder()
+    writer, exchange = ByteWriter(), writing(sum(each.source.size for each in prepared))
     writer.varint(len(prepared))
     for each in prepared:
         write_item(writer, each.item)
-    exchange = Writing(encoder)
     coder = PartCoder(exchange, Metered(exchange))
     results = coder.code([each.item for each in prepared], [each.source for each in prepared], curvatures)
-    writer.blob(encoder.finish())
+    writer.blob(exchange.finish())
     for group in coder.groups:
         writer.blob(group)
     entries = sum(each.item.entry.size for each in prepared)

@@ -7,9 +7,13 @@ Fischer 1990). Zero is on both, so that it stays cheap. Eight states; lanes run 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from barycode.weights import compiled
 
 STATES = 8
 # NEXT[state, parity of the code]; even states stand on grid 0, odd ones on grid 1.
@@ -74,8 +78,11 @@ def best_path(targets: NDArray[np.float32], classes: NDArray, prices: Prices) ->
 
     targets: weights in steps, float32 (time, lanes); classes: integers of that shape. Returns codes likewise.
     """
+    options = [OptionPrices(grid, parity, prices) for grid in range(GRIDS) for parity in (0, 1)]
+    if compiled.applies(targets.size):
+        loops = import_module("barycode.weights.compiled.trellis")
+        return cast("NDArray[np.int32]", loops.best_codes(targets, classes, options))
     codes = np.empty(targets.shape, np.int32)
-    options = [_Option(grid, parity, prices) for grid in range(GRIDS) for parity in (0, 1)]
     for start in range(0, targets.shape[1], TOGETHER):
         lanes = slice(start, start + TOGETHER)
         codes[:, lanes] = _best_magnitudes(np.abs(targets[:, lanes]), classes[:, lanes], options)
@@ -91,14 +98,14 @@ def _predecessors() -> NDArray[np.int64]:
 
 
 PREDECESSORS = _predecessors()
-_OPTION = GRIDS * (PREDECESSORS[..., 0] & 1) + PREDECESSORS[..., 1]  # of each: 2 * grid + parity
+OPTION = GRIDS * (PREDECESSORS[..., 0] & 1) + PREDECESSORS[..., 1]  # of each: 2 * grid + parity
 
 
-_OFFSETS = np.array([0, 0.5, -0.25, 0.25], np.float32)  # of the points of each option from its ranks
-_ROUNDING = np.float32(0.5) - _OFFSETS
+OFFSETS = np.array([0, 0.5, -0.25, 0.25], np.float32)  # of the points of each option from its ranks
+ROUNDING = np.float32(0.5) - OFFSETS
 
 
-class _Option:
+class OptionPrices:
     """The codes of one grid and parity: their points are four steps apart, so the nearest is a rounding away.
 
     Sizes, points and costs are in units of four steps and their square. A code is 2 * rank + parity.
@@ -106,10 +113,10 @@ class _Option:
 
     def __init__(self, grid: int, parity: int, prices: Prices) -> None:
         self._number = GRIDS * grid + parity
-        self._first = np.float32((2 - grid) * parity / 4)  # the point of rank 0
-        self._offset = _OFFSETS[self._number]  # of the points of all other ranks
+        self.first = np.float32((2 - grid) * parity / 4)  # the point of rank 0
+        self._offset = OFFSETS[self._number]  # of the points of all other ranks
         bits = prices.of_grid(grid) * np.float32(prices.rate_weight / 16)
-        self._drop = max(prices.shift - 1, 0)  # low bits of ranks that no price depends on
+        self.drop = max(prices.shift - 1, 0)  # low bits of ranks that no price depends on
         if prices.shift:
             near = lower = bits  # of the code below, whose price is the same but for a few
         else:
@@ -117,32 +124,32 @@ class _Option:
             near = np.concatenate([even, bits[:, -1:], bits[:, -1:]], 1)
             lower = np.concatenate([even[:, :1], even, bits[:, -1:]], 1)
         self.columns = near.shape[1]
-        self._near, self._lower = near.ravel(), lower.ravel()
+        self.near, self.lower = near.ravel(), lower.ravel()
 
     def costs(
         self, sizes: NDArray[np.float32], rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The least cost of a code for sizes (lanes,), and whether the code below the nearest has it."""
-        ranks = np.floor(sizes + _ROUNDING[self._number])
+        ranks = np.floor(sizes + ROUNDING[self._number])
         places = ranks.astype(np.int64)
-        if self._drop:
-            places >>= self._drop
+        if self.drop:
+            places >>= self.drop
         np.minimum(places, self.columns - 1, out=places)
         places += rows
-        near = np.maximum(ranks + self._offset, self._first)
+        near = np.maximum(ranks + self._offset, self.first)
         near -= sizes
         near *= near
-        near += self._near.take(places)
+        near += self.near.take(places)
         ranks += self._offset - np.float32(1)
-        lower = np.maximum(ranks, self._first, out=ranks)
+        lower = np.maximum(ranks, self.first, out=ranks)
         lower -= sizes
         lower *= lower
-        lower += self._lower.take(places)
+        lower += self.lower.take(places)
         return np.minimum(near, lower), lower < near
 
 
 def _best_magnitudes(
-    sizes: NDArray[np.float32], classes: NDArray, options: Sequence[_Option]
+    sizes: NDArray[np.float32], classes: NDArray, options: Sequence[OptionPrices]
 ) -> NDArray[np.int32]:
     time, lanes = sizes.shape
     quarters = sizes * np.float32(0.25)
@@ -166,8 +173,8 @@ def _extend(
     """Costs (STATES, lanes) of the best paths one code longer; `origins` is told if by the second way."""
     longer = np.empty_like(total)
     for state, ((one, _), (other, _)) in enumerate(PREDECESSORS.tolist()):
-        first = total[one] + costs[_OPTION[state, 0]]
-        second = total[other] + costs[_OPTION[state, 1]]
+        first = total[one] + costs[OPTION[state, 0]]
+        second = total[other] + costs[OPTION[state, 1]]
         np.less(second, first, out=origins[state])
         np.minimum(first, second, out=longer[state])
     return longer
@@ -185,8 +192,8 @@ def _trace_back(
     state = total.argmin(0)
     for t in reversed(range(len(codes))):
         way = state * 2 + origins[t].ravel().take(state * count + lanes)
-        taken = _OPTION.ravel().take(way)
-        ranks = np.floor(quarters[t] + _ROUNDING.take(taken)).astype(np.int32)
+        taken = OPTION.ravel().take(way)
+        ranks = np.floor(quarters[t] + ROUNDING.take(taken)).astype(np.int32)
         ranks -= lower[t].ravel().take(taken * count + lanes)
         codes[t] = 2 * ranks + (taken & 1)
         state = PREDECESSORS[..., 0].ravel().take(way)
