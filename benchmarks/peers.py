@@ -21,6 +21,7 @@ ENVIRONMENTS = {
         "numpy==2.4.6",
         "faiss-cpu==1.15.1",
         "vector-quantize-pytorch==1.32.0",
+        "scikit-learn==1.9.1",
         "proxsuite==0.8.0",
         "cvxpylayers==1.2.0",
         "diffcp==1.1.9",

@@ -21,6 +21,7 @@ HEADER = """\
 
     python benchmarks/peers.py
     .venv-peers/bin/python benchmarks/assignment.py --output benchmarks/results/assignment.json
+    .venv-peers/bin/python benchmarks/kmeans.py --threads 2 --output benchmarks/results/kmeans.json
     .venv-peers/bin/python benchmarks/convex_program.py --output benchmarks/results/convex_program.json
     .venv-peers-qpth/bin/python benchmarks/convex_program.py --output benchmarks/results/qpth.json
     .venv-peers/bin/python benchmarks/quantizer_layers.py --output benchmarks/results/quantizer_layers.json
@@ -46,6 +47,7 @@ def main() -> None:
         ("qpth", _program),
         ("quantizer_layers", _layers),
         ("assignment", _assignment),
+        ("kmeans", _kmeans),
         ("pictures", _pictures),
         ("start_up", _start_up),
         ("weights_memory", _weights_memory),
@@ -223,6 +225,27 @@ def _assignment(content: Row) -> str:
             "## Nearest code vectors\n",
             f"{_settings(content)}. Time over Barycode's:\n",
             _table(["N, d, K", "Barycode, ms", *names], rows),
+        ]
+    )
+
+
+def _kmeans(content: Row) -> str:
+    names = list(content["rows"][0]["time_over_barycode"])
+    rows = [
+        [str(_sizes(row)), f"{row['barycode_seconds'][0]:.1f}"]
+        + [_ratio(row["time_over_barycode"][name]) for name in names]
+        + [f"{row['squared_error'][name]:.3g}" for name in ("barycode", *names)]
+        for row in content["rows"]
+    ]
+    header = ["N, d, K", "Barycode, s", *names, "its error", *(f"that of {name}" for name in names)]
+    return "\n".join(
+        [
+            "## k-means\n",
+            f"{content['rows'][0]['iterations']} iterations on a mixture of K / 4 Gaussians; "
+            f"{_settings(content)}. Time over Barycode's, whose start is part of it, and the mean squared "
+            "error of a component. Barycode starts by k-means||, scikit-learn by k-means++ up to K = 2,048; "
+            "the others start at random vectors:\n",
+            _table(header, rows),
         ]
     )
 

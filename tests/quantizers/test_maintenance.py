@@ -9,8 +9,12 @@ from barycode.quantizers import (
     CodebookHealth,
     CodebookMaintenance,
     EmaUpdate,
+    ExactProgram,
     ProductQuantizer,
+    ProjectedQuantizer,
     ResidualQuantizer,
+    SoftConvexQuantizer,
+    SparseCode,
     VectorQuantizer,
     revive,
 )
@@ -57,6 +61,50 @@ def test_vectors_are_checked_once(kind: str, monkeypatch: pytest.MonkeyPatch):
         quantizer(torch.randn(64, 4))
         maintenance.step()
     assert sum(seen) == 3
+
+
+@pytest.mark.parametrize("code", [SparseCode(), SparseCode(2, 3), None], ids=str)
+@pytest.mark.parametrize("kind", ["alone", "product", "projected"])
+@pytest.mark.parametrize("update", [EmaUpdate(), None], ids=["ema", "gradient"])
+def test_convex_programs_are_solved_once(
+    kind: str, update: EmaUpdate | None, code: SparseCode | None, monkeypatch: pytest.MonkeyPatch
+):
+    convex = partial(SoftConvexQuantizer, code=code)
+    made = {
+        "alone": convex,
+        "product": partial(ProductQuantizer, quantizer=convex),
+        "projected": partial(ProjectedQuantizer, codebook_dim=2, quantizer=convex),
+    }[kind](8, 4)
+    maintenance = CodebookMaintenance(made, start=None, update=update)
+    z = torch.randn(64, 4)
+    with torch.no_grad():
+        expected = made.statistics(z)
+    solve, solved = ExactProgram.combine, []
+    monkeypatch.setattr(ExactProgram, "combine", lambda *given: solved.append(1) or solve(*given))
+    monkeypatch.setattr(ExactProgram, "__call__", lambda *given: pytest.fail("solved again"))
+    before = [codebook.vectors.clone() for codebook in made.codebooks]
+    made(z)
+    maintenance.step()
+    assert len(solved) == len(made.codebooks)
+    for codebook, entry, old in zip(made.codebooks, expected, before, strict=True):
+        if update is None:
+            assert torch.equal(codebook.vectors, old)
+            continue
+        means = entry.sums / entry.counts.clamp_min(1e-30)[:, None]
+        wanted = torch.where(entry.counts[:, None] > 0, means, old)
+        torch.testing.assert_close(codebook.vectors, wanted.float(), atol=1e-4, rtol=1e-4)
+
+
+def test_a_corner_that_carries_weight_is_not_dead():
+    torch.manual_seed(0)
+    square = torch.tensor([[-9.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [9.0, 9.0], [0.0, 0.0]])
+    scq = SoftConvexQuantizer(5, 2, code=None)
+    scq.codebook.load(square)
+    maintenance = CodebookMaintenance(scq, start=None, update=None, patience=1)
+    z = torch.randn(200, 2)  # nearest to the middle
+    scq(z)
+    maintenance.step()
+    assert torch.equal(scq.codebook.vectors, square)
 
 
 def test_a_step_is_the_moving_average_of_the_forward_pass():

@@ -25,9 +25,8 @@ def main(folder: Path, deadline: float, methods: list[str]) -> None:
     engine = Engine.from_environment()
     for method in methods:
         run = Run(recipe(method), made_pictures(), folder, engine)
-        for care in run.cares:
-            if hasattr(care, "every"):
-                care.every = 2  # so that codes are revived
+        if run.maintenance is not None:
+            run.maintenance.patience = 1  # so that codes are revived
         run.loop.run(deadline)
         torch.save(run.model.state_dict(), folder / f"{method}-{engine.rank}-of-{engine.world}.pt")
 

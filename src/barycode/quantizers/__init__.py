@@ -41,6 +41,7 @@ from barycode.quantizers.scalar.binary_spherical import BinarySphericalQuantizer
 from barycode.quantizers.scalar.finite_scalar import FiniteScalarQuantizer
 from barycode.quantizers.scalar.lookup_free import LookupFreeQuantizer
 from barycode.quantizers.scalar.residual_finite_scalar import ResidualFiniteScalarQuantizer
+from barycode.quantizers.scalar.residual_lookup_free import ResidualLookupFreeQuantizer
 from barycode.quantizers.soft.gumbel import GumbelQuantizer
 from barycode.quantizers.soft.schedules import (
     ExponentialSchedule,
@@ -86,6 +87,7 @@ __all__ = [
     "QuantizerHealth",
     "RelaxedProgram",
     "ResidualFiniteScalarQuantizer",
+    "ResidualLookupFreeQuantizer",
     "ResidualQuantizer",
     "ResidualSearch",
     "Schedule",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import revive
 from barycode.quantizers.codebook.initialization import kmeans
-from barycode.quantizers.codebook.ranks import gather, share
+from barycode.quantizers.codebook.ranks import gather, share, total
 from barycode.quantizers.codebook.statistics import CodebookStatistics, sync
 from barycode.quantizers.codebook.updates import EmaUpdate
 from barycode.quantizers.core.arguments import whole
@@ -56,7 +57,8 @@ class CodebookMaintenance:
         self._waiting: list[Tensor] = []  # vectors for the start
         self._vectors = torch.empty(0, quantizer.dim)  # of the last pass
         self._statistics: tuple[CodebookStatistics, ...] = ()  # since the last step
-        self._chosen: list[Tensor] = []  # counts of each codebook since it was last searched for dead codes
+        self._seen: list[Tensor] = []  # of each codebook since the last step: choices (K,), then vectors
+        self._chosen: list[Tensor] = []  # the same of all ranks since it was last searched for dead codes
         if update is not None:
             for codebook in quantizer.codebooks:
                 codebook.requires_grad_(False)
@@ -68,14 +70,13 @@ class CodebookMaintenance:
         """Move the codebooks by what was seen since the last step; after the optimizer's own step."""
         if self._start is not None or not self.quantizer.codebooks:
             return
-        statistics = sync(self._statistics or self._nothing())
-        self._statistics = ()
-        counts = [entry.counts for entry in statistics]
-        if not any(entry.any() for entry in counts):
+        seen = [total(entry) for entry in self._seen or self._nothing_seen()]
+        if not any(entry.any() for entry in seen):
             return
         if self.update is not None:
-            self.update(self.quantizer, statistics)
-        self._chosen = [a + b for a, b in zip(self._chosen, counts, strict=True)] if self._chosen else counts
+            self.update(self.quantizer, sync(self._statistics or self._nothing()))
+        self._chosen = _sums(self._chosen, seen)
+        self._seen, self._statistics = [], ()
         self._revive(optimizer)
 
     def state_dict(self) -> dict[str, Any]:
@@ -108,21 +109,27 @@ class CodebookMaintenance:
         self._vectors = z.to(compute_dtype(z)).reshape(-1, quantizer.dim)
         indices = result.indices.reshape(len(self._vectors), *result.indices.shape[z.ndim - 1 :])
         with torch.autocast(z.device.type, enabled=False):
-            seen = quantizer.gather_statistics(self._vectors, indices)  # the forward pass checked them
-        before = self._statistics
-        self._statistics = tuple(a + b for a, b in zip(before, seen, strict=True)) if before else seen
+            chosen = quantizer.choices(indices, result.weights)
+            self._seen = _sums(self._seen, [_with_vectors(entry, len(indices)) for entry in chosen])
+            if self.update is not None:  # the forward pass checked the vectors
+                found = quantizer.gather_statistics(self._vectors, indices, result.weights)
+                self._statistics = tuple(_sums(self._statistics, found))
 
     def _revive(self, optimizer: torch.optim.Optimizer | None) -> None:
-        due = [float(counts.sum()) >= self.patience * len(counts) for counts in self._chosen]
+        due = [float(entry[-1]) >= self.patience * (len(entry) - 1) for entry in self._chosen]
         if not self.patience or not any(due):
             return
         vectors = gather(self._vectors)
         coded = self.quantizer.assigned(vectors, self.quantizer.encode(vectors))
         for i, (codebook, candidates, _) in enumerate(coded):
             if due[i]:
-                revive(codebook, self._chosen[i] == 0, candidates, optimizer=optimizer)
+                revive(codebook, self._chosen[i][:-1] == 0, candidates, optimizer=optimizer)
                 self._chosen[i] = torch.zeros_like(self._chosen[i])
         share(self.quantizer.codebooks)
+
+    def _nothing_seen(self) -> list[Tensor]:
+        """What a rank that saw no vector has seen."""
+        return [codebook.counts.new_zeros(codebook.size + 1) for codebook in self.quantizer.codebooks]
 
     def _nothing(self) -> tuple[CodebookStatistics, ...]:
         """The statistics of a rank that saw no vector."""
@@ -130,3 +137,16 @@ class CodebookMaintenance:
             CodebookStatistics(torch.zeros_like(codebook.counts), torch.zeros_like(codebook.vectors).double())
             for codebook in self.quantizer.codebooks
         )
+
+
+def _with_vectors(choices: Tensor, vectors: int) -> Tensor:
+    """The choices (K,), and behind them of how many vectors: none of a stage that was left out."""
+    return torch.cat([choices, choices.new_full((1,), vectors) * choices.any()])
+
+
+Entry = TypeVar("Entry", Tensor, CodebookStatistics)
+
+
+def _sums(before: Sequence[Entry], seen: Sequence[Entry]) -> list[Entry]:
+    """One by one; before anything was seen what is seen now."""
+    return [a + b for a, b in zip(before, seen, strict=True)] if before else list(seen)

@@ -36,6 +36,15 @@ def share(codebooks: Iterable[Codebook]) -> None:
             dist.broadcast(codebook.counts, 0)
 
 
+def total(values: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
+    """The sum over all ranks of the group; a rank alone keeps what it has. Every rank must call it."""
+    if not _distributed():
+        return values
+    summed = values.clone()
+    dist.all_reduce(summed, group=group)
+    return summed
+
+
 def agreed(number: int, device: torch.device) -> int:
     """Rank 0's number on every rank."""
     if not _distributed():

@@ -10,6 +10,8 @@ import torch.distributed as dist
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from barycode.quantizers.codebook.ranks import total
+
 
 @dataclass(frozen=True)
 class CodebookStatistics:
@@ -43,15 +45,6 @@ def sync(
 
     Every rank must call it, once for each update. Shapes are the same on every rank, whatever its batch was.
     """
-    if not (dist.is_available() and dist.is_initialized()):
-        return tuple(statistics)
     return tuple(
-        CodebookStatistics(_sum_over_ranks(entry.counts, group), _sum_over_ranks(entry.sums, group))
-        for entry in statistics
+        CodebookStatistics(total(entry.counts, group), total(entry.sums, group)) for entry in statistics
     )
-
-
-def _sum_over_ranks(values: Tensor, group: dist.ProcessGroup | None) -> Tensor:
-    total = values.clone()
-    dist.all_reduce(total, group=group)
-    return total

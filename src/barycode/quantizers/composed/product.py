@@ -13,7 +13,7 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.core.arguments import whole
-from barycode.quantizers.core.assignment import ProductAssignment
+from barycode.quantizers.core.assignment import Assignment, ProductAssignment
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer, made_quantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
@@ -78,12 +78,24 @@ class ProductQuantizer(Quantizer):
         return tuple(entry for (group, part), found in parts for entry in group.assigned(part, found))
 
     def gather_statistics(
-        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts groups"]
+        self,
+        z: Float[Tensor, "*batch d"],
+        indices: Int64[Tensor, "*batch_parts groups"],
+        weights: Assignment | None = None,
     ) -> tuple[CodebookStatistics, ...]:
-        parts = zip(self._slices(z), indices.unbind(-1), strict=True)
+        known = weights.parts if isinstance(weights, ProductAssignment) else [None] * len(self.groups)
+        parts = zip(self._slices(z), indices.unbind(-1), known, strict=True)
         return tuple(
-            entry for (group, part), found in parts for entry in group.gather_statistics(part, found)
+            entry
+            for (group, part), found, own in parts
+            for entry in group.gather_statistics(part, found, own)
         )
+
+    def choices(
+        self, indices: Int64[Tensor, "*batch_parts groups"], weights: Assignment
+    ) -> tuple[Float[Tensor, " k"], ...]:
+        parts = zip(self._groups_of(indices), cast(ProductAssignment, weights).parts, strict=True)
+        return tuple(entry for (group, found), own in parts for entry in group.choices(found, own))
 
     def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         for group, part in self._slices(z):

@@ -12,7 +12,9 @@ from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
+from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.core.arguments import whole
+from barycode.quantizers.core.assignment import Assignment
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer, made_quantizer
 from barycode.quantizers.nearest.vector import VectorQuantizer
@@ -70,6 +72,19 @@ class ProjectedQuantizer(Quantizer):
         self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"]
     ) -> tuple[Assigned, ...]:
         return self.quantizer.assigned(_apply(self.down, z).detach(), indices)
+
+    def gather_statistics(
+        self,
+        z: Float[Tensor, "*batch d"],
+        indices: Int64[Tensor, "*batch_parts"],
+        weights: Assignment | None = None,
+    ) -> tuple[CodebookStatistics, ...]:
+        return self.quantizer.gather_statistics(_apply(self.down, z).detach(), indices, weights)
+
+    def choices(
+        self, indices: Int64[Tensor, "*batch_parts"], weights: Assignment
+    ) -> tuple[Float[Tensor, " k"], ...]:
+        return self.quantizer.choices(indices, weights)
 
     @torch.no_grad()
     def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:

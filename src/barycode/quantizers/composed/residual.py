@@ -14,7 +14,7 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.composed.residual_search import GreedySearch, ResidualSearch
 from barycode.quantizers.composed.stage_dropout import StageDropout
-from barycode.quantizers.core.arguments import first_stages, kind_of, whole
+from barycode.quantizers.core.arguments import first_stages, kind_of, stage_indices, whole
 from barycode.quantizers.core.assignment import ProductAssignment
 from barycode.quantizers.core.estimators import Estimator, checked_estimator, straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -155,12 +155,7 @@ class ResidualQuantizer(Quantizer):
 
     def _stages_of(self, indices: Tensor) -> Iterator[tuple[VectorQuantizer, Tensor]]:
         """Each stage that the indices name, and its part of them."""
-        if indices.ndim == 0 or not 1 <= indices.shape[-1] <= self.stage_count:
-            raise InvalidInputError(
-                f"The indices have shape {tuple(indices.shape)}, "
-                f"expected (..., {self.stage_count}), or those of the first stages."
-            )
-        return zip(self._stages(), indices.unbind(-1), strict=False)
+        return zip(self._stages(), stage_indices(indices, self.stage_count), strict=False)
 
     def _stages(self) -> list[VectorQuantizer]:
         stages = [cast(VectorQuantizer, stage) for stage in self.stages]

@@ -96,8 +96,17 @@ class SoftConvexQuantizer(SingleCodebook):
     def decode_indices(self, indices: Int64[Tensor, "*batch_votes"]) -> Float[Tensor, "*batch d"]:
         return (self.code or VERTEX).decode(indices, self.codebook.vectors)
 
+    def choices(
+        self, indices: Int64[Tensor, "*batch_votes"], weights: Assignment
+    ) -> tuple[Float[Tensor, " k"], ...]:
+        """The votes; without a code p itself, since corners of a hull are nearest to few vectors."""
+        return (weights.total().double(),) if self.code is None else super().choices(indices, weights)
+
     def gather_statistics(
-        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_votes"]
+        self,
+        z: Float[Tensor, "*batch d"],
+        indices: Int64[Tensor, "*batch_votes"],
+        weights: Assignment | None = None,
     ) -> tuple[CodebookStatistics, ...]:
         """Each vector wants its error z - p C gone, and asks c_k for c_k + z - p C with the weight p_k.
 
@@ -105,19 +114,21 @@ class SoftConvexQuantizer(SingleCodebook):
         ||e - sum p_k m_k||^2 <= sum p_k ||e - m_k||^2 (Jensen). At the vertices it is the step of k-means.
         """
         vectors = self.codebook.vectors.detach().double()
-        weights = self._weights_to_move_by(z, indices)
+        point = self._weights_to_move_by(z, indices, weights)
         counts, asked = torch.zeros_like(vectors[:, 0]), torch.zeros_like(vectors)
-        places = weights.indices.reshape(-1, weights.indices.shape[-1])
-        parts = (z.reshape(-1, self.dim), places, weights.values.reshape(places.shape))
+        places = point.indices.reshape(-1, point.indices.shape[-1])
+        parts = (z.reshape(-1, self.dim), places, point.values.detach().reshape(places.shape))
         for block, chosen, values in zip(*(part.split(STATISTICS_ROWS) for part in parts), strict=True):
             p = scatter(values.double(), chosen, self.codebook_size)
             counts += p.sum(0)
             asked += p.T @ (block.double() - p @ vectors)
         return (CodebookStatistics(counts, counts[:, None] * vectors + asked),)
 
-    def _weights_to_move_by(self, z: Tensor, indices: Tensor) -> SparseAssignment:
+    def _weights_to_move_by(self, z: Tensor, indices: Tensor, known: Assignment | None) -> SparseAssignment:
         if self.code is not None and self.hardness == 1:
             return self.code.weights(indices, self.codebook_size, z.dtype)
+        if isinstance(known, LazyAssignment):
+            return known.point
         return self._mixed(_shaped(self.program(*self._flat(z)), z), indices)
 
     def _anneal(self, z: Tensor, indices: Tensor) -> Quantized:

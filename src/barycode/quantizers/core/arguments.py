@@ -25,6 +25,16 @@ def first_stages(stages: object, available: int) -> int:
     return count
 
 
+def stage_indices(indices: Tensor, available: int) -> tuple[Tensor, ...]:
+    """Of indices (..., stages), those of each of the first stages; InvalidInputError for another shape."""
+    if indices.ndim == 0 or not 1 <= indices.shape[-1] <= available:
+        raise InvalidInputError(
+            f"The indices have shape {tuple(indices.shape)}, "
+            f"expected (..., {available}), or those of the first stages."
+        )
+    return tuple(indices.unbind(-1))
+
+
 def positive(name: str, value: object) -> float:
     """The finite number `value` > 0; InvalidInputError for anything else."""
     if not _is_finite(value) or float(value) <= 0:  # type: ignore[arg-type]

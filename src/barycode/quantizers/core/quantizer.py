@@ -16,6 +16,7 @@ from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
 from barycode.quantizers.codebook.statistics import CodebookStatistics
 from barycode.quantizers.core.arguments import kind_of, whole
+from barycode.quantizers.core.assignment import Assignment
 from barycode.quantizers.core.bypass import quantization_is_off
 from barycode.quantizers.core.quantized import Quantized
 from barycode.simplex.nearest import compute_dtype, nearest
@@ -69,9 +70,12 @@ class Quantizer(nn.Module, ABC):
         """Each codebook, the vectors it has to code, and their indices in it; without gradient."""
 
     def gather_statistics(
-        self, z: Float[Tensor, "*batch d"], indices: Int64[Tensor, "*batch_parts"]
+        self,
+        z: Float[Tensor, "*batch d"],
+        indices: Int64[Tensor, "*batch_parts"],
+        weights: Assignment | None = None,
     ) -> tuple[CodebookStatistics, ...]:
-        """Counts and sums for each codebook."""
+        """Counts and sums for each codebook; `weights` that a forward pass returned save a second solve."""
         return tuple(
             CodebookStatistics.gather(vectors, part, codebook.size)
             for codebook, vectors, part in self.assigned(z, indices)
@@ -145,6 +149,18 @@ class Quantizer(nn.Module, ABC):
     def parts(self, indices: Int64[Tensor, "*batch_parts"]) -> tuple[Int64[Tensor, "*batch"], ...]:
         """The indices into each codebook, in the order of `codebooks`; of fewer stages, fewer."""
         return (indices,)
+
+    def choices(
+        self, indices: Int64[Tensor, "*batch_parts"], weights: Assignment
+    ) -> tuple[Float[Tensor, " k"], ...]:
+        """How often a result chose each code vector of each codebook: 0 for those that may move away."""
+        sizes = [codebook.size for codebook in self.codebooks]
+        counts = [
+            torch.bincount(part.flatten(), minlength=size)
+            for part, size in zip(self.parts(indices), sizes, strict=False)
+        ]
+        unused = [indices.new_zeros(size) for size in sizes[len(counts) :]]  # of later stages
+        return tuple(count.double() for count in [*counts, *unused])
 
     def extra_repr(self) -> str:
         settings = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
-from barycode.quantizers.core.arguments import first_stages, whole
+from barycode.quantizers.core.arguments import first_stages, stage_indices, whole
 from barycode.quantizers.core.assignment import OneHotAssignment, ProductAssignment
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import Assigned, Initialization, Quantizer
@@ -76,11 +76,7 @@ class ResidualFiniteScalarQuantizer(Quantizer):
         return self._digits(self._bounded(z), self.stage_count)
 
     def decode_indices(self, indices: Int64[Tensor, "*batch stages"]) -> Float[Tensor, "*batch d"]:
-        if indices.ndim == 0 or not 1 <= indices.shape[-1] <= self.stage_count:
-            raise InvalidInputError(
-                f"The indices have shape {tuple(indices.shape)}, "
-                f"expected (..., {self.stage_count}), or those of the first stages."
-            )
+        stage_indices(indices, self.stage_count)
         levels, places = self._levels(indices), self._places(indices)
         digits = indices.unsqueeze(-1) // places % levels
         points = (2 * digits - levels + 1) / (levels - 1).clamp_min(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from barycode.errors import InvalidInputError
 from barycode.quantizers import (
     AffineVectorQuantizer,
+    CodebookMaintenance,
+    EmaUpdate,
     ExponentialSchedule,
     FiniteScalarQuantizer,
     GumbelQuantizer,
@@ -19,6 +21,7 @@ from barycode.quantizers import (
     ProductQuantizer,
     Quantizer,
     ResidualQuantizer,
+    Schedule,
     SoftConvexQuantizer,
     SparseCode,
     StochasticQuantizer,
@@ -29,7 +32,7 @@ from barycode.quantizers import (
 )
 from barycode.quantizers.convex.programs import ConvexProgram, ExactProgram, RelaxedProgram, SplittingProgram
 from barycode.quantizers.core.quantizer import Initialization
-from barycode.training.autoencoders.care import Alternation, Annealing, Care, MovingAverage, Revival
+from barycode.training.autoencoders.alternation import Alternation
 
 DIM = 64
 PIXELS_A_VECTOR = 4 * 4 * 3  # values of a picture behind one latent vector
@@ -37,6 +40,7 @@ LAMBDA = 0.3  # a tenth of the mean square of latents, which start as blocks of 
 USAGE = 0.01  # of the usage loss, beside a squared error in units of the pictures' variance
 SPARSE_RATE = 10.0
 HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
+REVIVAL = 50  # steps
 
 
 def near_zero(vectors: Tensor, codebook_size: int) -> Tensor:
@@ -49,15 +53,20 @@ class Method:
     """A quantizer and how its codebook is started and kept.
 
     build: (K, d) -> quantizer; None for the plain autoencoder. start: its first codebook from latents.
-    care: steps -> the habits of a run of so many steps. log_likelihood: reconstruct by (1/2) log MSE, as
-    SQ-VAE must, instead of MSE / variance. codebook_rate: the learning rate of what the quantizer learns by
-    gradient, as a multiple of the network's. dim: channels of the latents; 0 for one a digit of K in base 8.
+    update: what moves the codebook; None for the gradient. revival: code vectors that nothing chose in so
+    many steps move onto latents; 0 for never. schedule: steps -> what `anneal_to` follows. alternation: what
+    fits the codebook before each step. log_likelihood: reconstruct by (1/2) log MSE, as SQ-VAE must, instead
+    of MSE / variance. codebook_rate: the learning rate of what the quantizer learns by gradient, as a
+    multiple of the network's. dim: channels of the latents; 0 for one a digit of K in base 8.
     """
 
     title: str
     build: Callable[[int, int], Quantizer] | None
     start: Initialization | None = None
-    care: Callable[[int], Sequence[Care]] = lambda steps: ()
+    update: EmaUpdate | None = None
+    revival: int = 0
+    schedule: Callable[[int], Schedule | None] = lambda steps: None
+    alternation: Callable[[Quantizer], Alternation] | None = None
     log_likelihood: bool = False
     codebook_rate: float = 1.0
     dim: int = DIM
@@ -65,6 +74,17 @@ class Method:
     def latent_dim(self, codebook_size: int) -> int:
         """d for a codebook of so many vectors."""
         return self.dim or scalar_dim(codebook_size)
+
+    def maintenance(self, quantizer: Quantizer | None, vectors: int) -> CodebookMaintenance | None:
+        """What keeps the codebook, where a step has so many vectors; None if nothing does."""
+        if quantizer is None or not (self.update or self.revival):
+            return None
+        patience = self.revival * vectors // quantizer.codebook_size  # vectors a code
+        return CodebookMaintenance(quantizer, start=None, update=self.update, patience=patience)
+
+    def alternation_of(self, quantizer: Quantizer | None) -> Alternation | None:
+        """What fits the codebook before a step; None if nothing does."""
+        return self.alternation(quantizer) if quantizer is not None and self.alternation else None
 
 
 def scalar_dim(codebook_size: int) -> int:
@@ -91,7 +111,7 @@ def hard_convex(support: int, levels: int) -> Method:
         return quantizer
 
     title = f"SCQ hard throughout, {support} of K, {levels} votes"
-    return Method("VQ by SCQ's gradient" if levels == 1 else title, build, kmeans, _revived)
+    return Method("VQ by SCQ's gradient" if levels == 1 else title, build, kmeans, EmaUpdate(), REVIVAL)
 
 
 def sparse(support: int, levels: int) -> Method:
@@ -100,50 +120,44 @@ def sparse(support: int, levels: int) -> Method:
         f"SCQ annealed, {support} of K, {levels} votes",
         partial(SoftConvexQuantizer, program=ExactProgram(LAMBDA), code=SparseCode(support, levels)),
         kmeans,
-        lambda steps: (Annealing(LinearSchedule(1e-3, 1.0, max(1, int(HARD_SHARE * steps)))), Revival()),
+        revival=REVIVAL,
+        schedule=lambda steps: LinearSchedule(1e-3, 1.0, max(1, int(HARD_SHARE * steps))),
         codebook_rate=SPARSE_RATE,
     )
 
 
-def _averaged(steps: int) -> Sequence[Care]:
-    return (MovingAverage(),)
-
-
-def _revived(steps: int) -> Sequence[Care]:
-    return (MovingAverage(), Revival())
-
-
-def _alternated(steps: int) -> Sequence[Care]:
-    return (Alternation(learning_rate=50.0), Revival())
-
-
-def _cooled(steps: int) -> Sequence[Care]:
+def cooled(steps: int) -> Schedule:
     """Temperature 1 to 1/16, reached after four fifths of the steps."""
-    return (Annealing(ExponentialSchedule(1.0, 16 ** (-1 / max(1, 0.8 * steps)), stop=1 / 16)),)
+    return ExponentialSchedule(1.0, 16 ** (-1 / max(1, 0.8 * steps)), stop=1 / 16)
 
+
+averaged = partial(Method, update=EmaUpdate())
+revived = partial(averaged, start=kmeans, revival=REVIVAL)
 
 METHODS = {
     "none": Method("no quantization", None),
     "vq": Method("VQ-VAE", VectorQuantizer, near_zero),
-    "vq-ema": Method("VQ-VAE, EMA", VectorQuantizer, near_zero, _averaged),
-    "vq-revive": Method("VQ-VAE, EMA, k-means, replacement", VectorQuantizer, kmeans, _revived),
+    "vq-ema": averaged("VQ-VAE, EMA", VectorQuantizer, near_zero),
+    "vq-revive": revived("VQ-VAE, EMA, k-means, replacement", VectorQuantizer),
     "vq-affine": Method(
-        "VQ-VAE, affine + alternated", partial(AffineVectorQuantizer, rate=0.3), kmeans, _alternated
+        "VQ-VAE, affine + alternated",
+        partial(AffineVectorQuantizer, rate=0.3),
+        kmeans,
+        revival=REVIVAL,
+        alternation=partial(Alternation, learning_rate=50.0),
     ),
-    "rotation": Method(
-        "VQ-VAE, rotation trick", partial(VectorQuantizer, estimator=rotation_trick), kmeans, _revived
-    ),
-    "gumbel": Method("Gumbel", GumbelQuantizer, kmeans, _cooled),
+    "rotation": revived("VQ-VAE, rotation trick", partial(VectorQuantizer, estimator=rotation_trick)),
+    "gumbel": Method("Gumbel", GumbelQuantizer, kmeans, schedule=cooled),
     "sq-vae": Method(
         "SQ-VAE",
         partial(StochasticQuantizer, loss_weight=1 / PIXELS_A_VECTOR),
         kmeans,
-        _cooled,
+        schedule=cooled,
         log_likelihood=True,
     ),
-    "residual-2": Method("residual, 2 stages", partial(ResidualQuantizer, stages=2), kmeans, _revived),
-    "residual-4": Method("residual, 4 stages", partial(ResidualQuantizer, stages=4), kmeans, _revived),
-    "product-2": Method("product, 2 groups", partial(ProductQuantizer, groups=2), kmeans, _revived),
+    "residual-2": revived("residual, 2 stages", partial(ResidualQuantizer, stages=2)),
+    "residual-4": revived("residual, 4 stages", partial(ResidualQuantizer, stages=4)),
+    "product-2": revived("product, 2 groups", partial(ProductQuantizer, groups=2)),
     "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
     # The relaxation removes a few hundredths of VQ's error, so it needs code vectors amid the latents.
     "scq-relaxed": convex("SCQ relaxed (continuous)", RelaxedProgram(LAMBDA), kmeans),

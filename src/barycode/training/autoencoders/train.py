@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from barycode.errors import InvalidInputError
 from barycode.training.autoencoders.adversarial import Adversary
-from barycode.training.autoencoders.care import Step
 from barycode.training.autoencoders.loop import Loop
 from barycode.training.autoencoders.methods import Method, find_method
 from barycode.training.autoencoders.network import Autoencoder, Reconstruction
@@ -72,10 +71,9 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.method: Method = find_method(recipe.method)
         self.model = build(recipe)
-        self.cares = list(self.method.care(recipe.steps))
-        if self.model.quantizer is not None:
-            for care in self.cares:
-                care.attach(self.model.quantizer)
+        self.maintenance = self.method.maintenance(self.model.quantizer, self._vectors_a_step())
+        self.alternation = self.method.alternation_of(self.model.quantizer)
+        self.schedule = self.method.schedule(recipe.steps)
         self.optimizer = optimizer(self.model, recipe.learning_rate, self.method.codebook_rate)
         self.adversary = None if recipe.adversary_from is None else Adversary()
         self.batches = Batches(pictures.train, recipe.batch, recipe.seed)
@@ -90,7 +88,7 @@ class Run:
         self.model.train()
         pictures = self.engine.share(self.batches.draw())
         with self.engine.noise(self.recipe.seed, self.batches.drawn):
-            self._before(pictures)
+            self._fit_codebook(pictures)
             output = self.forward(pictures)
         error = functional.mse_loss(output.pictures, pictures)
         loss = self._loss(error, output)
@@ -104,7 +102,7 @@ class Run:
         self.optimizer.step()
         if adversary is not None:
             adversary.learn(pictures, output.pictures)
-        self._after(output)
+        self._keep_codebook()
         return self.engine.mean(error).item()
 
     def validate(self) -> dict[str, float]:
@@ -116,7 +114,7 @@ class Run:
             "recipe": self.recipe.row(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "care": [care.state_dict() for care in self.cares],
+            "kept": {name: part.state_dict() for name, part in self._kept()},
             "batches": self.batches.state_dict(),
             "adversary": None if self.adversary is None else self.adversary.state_dict(),
         }
@@ -124,8 +122,8 @@ class Run:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for care, saved in zip(self.cares, state["care"], strict=True):
-            care.load_state_dict(saved)
+        for name, part in self._kept():
+            part.load_state_dict(state["kept"][name])
         self.batches.load_state_dict(state["batches"])
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])
@@ -146,23 +144,28 @@ class Run:
             distortion = error / self.variance
         return distortion if output.quantized is None else distortion + output.quantized.loss
 
-    def _before(self, pictures: Tensor) -> None:
-        """Let the habits act on latents, where any of them wants to."""
-        acting = [care for care in self.cares if care.needs_latents]
-        if not acting or self.model.quantizer is None:
-            return
-        with torch.no_grad():
-            latents = self.model.latents(pictures).movedim(1, -1)
-        for care in acting:
-            care.before(self.model.quantizer, latents)
+    def _fit_codebook(self, pictures: Tensor) -> None:
+        """Let the codebook take steps of its own, where it does."""
+        if self.alternation is not None:
+            with torch.no_grad():
+                latents = self.model.latents(pictures).movedim(1, -1)
+            self.alternation.fit(latents)
 
-    def _after(self, output: Reconstruction) -> None:
-        if self.model.quantizer is None or output.quantized is None:
-            return
-        latents = output.latents.detach().movedim(1, -1)
-        step = Step(self.batches.drawn, latents, output.quantized, self.optimizer)
-        for care in self.cares:
-            care.after(self.model.quantizer, step)
+    def _keep_codebook(self) -> None:
+        """What happens to the codebook after a step of the network."""
+        if self.maintenance is not None:
+            self.maintenance.step(self.optimizer)
+        if self.schedule is not None:
+            self.model.quantizer.anneal_to(self.schedule.step())  # type: ignore[union-attr, operator]
+
+    def _kept(self) -> list[tuple[str, Any]]:
+        """What of the codebook's upkeep there is, by name."""
+        names = ("maintenance", "alternation", "schedule")
+        return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
+
+    def _vectors_a_step(self) -> int:
+        height, width = (side // self.model.factor for side in self.pictures.train.shape[1:3])
+        return self.recipe.batch * height * width
 
     @torch.no_grad()
     def _start(self) -> None:
