@@ -46,7 +46,7 @@ from barycode.weights.quantization import lossless_level
 TESTS = Path(__file__).parents[1] / "tests"
 TINY = TESTS / "images" / "golden" / "tiny.safetensors"
 sys.path.append(str(TESTS))
-from books import with_books  # noqa: E402 (what tests have for models of code vectors)
+from code_vectors import with_code_vectors  # noqa: E402 (what tests have for models of code vectors)
 
 SCRATCH = Path(tempfile.mkdtemp(prefix="barycode-fuzz-"))
 _SQUARE = np.full((8, 8, 3), 200, np.uint8)
@@ -67,7 +67,7 @@ def _models() -> dict[str, ImageModel]:
     """The shipped models, a small one, and that one with code vectors."""
     tiny = ImageModel.from_bytes(TINY.read_bytes())
     shipped = {name: find_model(name) for name in shipped_models()}
-    return shipped | {"tiny": tiny, "vectors": with_books(tiny)}
+    return shipped | {"tiny": tiny, "vectors": with_code_vectors(tiny)}
 
 
 def _pictures() -> list[bytes]:
