@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "attacks"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
-# Of processor time, and as many more for each megabyte of the attack: ten times what a quiet machine takes, since what
-# this catches takes minutes.
+# Of processor time, and as many more for each megabyte of the attack: ten times what a quiet machine takes,
+# since what this catches takes minutes.
 SECONDS = 10.0
 MEMORY = 64 * 2**20
 FACTOR = 40  # of memory, a byte of the attack
