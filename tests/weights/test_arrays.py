@@ -122,7 +122,8 @@ def test_onnx_initialisers_and_constants(tmp_path, run):
                 onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(array))
                 for name, array in constants.items()
             ),
-            onnx.helper.make_node("Constant", [], ["of another kind"], value_ints=[1, 2]),
+            onnx.helper.make_node("Constant", [], ["whole"], value_ints=[1, 2]),
+            onnx.helper.make_node("Constant", [], ["broken"], value_float=0.5),
             onnx.helper.make_node("Relu", ["x"], ["y"]),
         ],
         "net",
@@ -135,11 +136,59 @@ def test_onnx_initialisers_and_constants(tmp_path, run):
     assert outcome.code == 0, outcome.err
     assert "initialisers and constants only" in outcome.err
     after = weights.load(tmp_path / "net.bary")
-    assert list(after) == [*inside, *constants]
-    assert all(np.array_equal(after[name].numpy(), a) for name, a in (inside | constants).items())
+    numbers = {"whole": np.array([1, 2]), "broken": np.array(0.5, np.float32)}
+    assert list(after) == [*inside, *constants, *numbers]
+    assert all(np.array_equal(after[name].numpy(), a) for name, a in (inside | constants | numbers).items())
     (tmp_path / "bad.onnx").write_bytes(b"\xff" * 50)
     with pytest.raises(CorruptFileError, match="ONNX"):
         open_source(tmp_path / "bad.onnx")
+
+
+def test_onnx_weights_in_branches_bodies_and_functions(tmp_path, run):
+    """As in silero-vad's model, whose graph has one constant of its own."""
+    onnx = pytest.importorskip("onnx")
+    h = onnx.helper
+    arrays = {
+        name: np.random.default_rng(i).normal(size=(9, 7)).astype(np.float32) for i, name in enumerate("abcd")
+    }
+    y = h.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [9, 7])
+
+    def branch(array, nodes=()):
+        tensors = [onnx.numpy_helper.from_array(array, "w")]
+        return h.make_graph([*nodes, h.make_node("Identity", ["w"], ["y"])], "branch", [], [y], tensors)
+
+    inner = h.make_node("If", ["x"], ["z"], then_branch=branch(arrays["a"]), else_branch=branch(arrays["b"]))
+    outer = h.make_node(
+        "If", ["x"], ["y"], "outer", then_branch=branch(arrays["c"], [inner]), else_branch=branch(arrays["c"])
+    )
+    x = h.make_tensor_value_info("x", onnx.TensorProto.BOOL, [])
+    constant = h.make_node("Constant", [], ["k"], value=onnx.numpy_helper.from_array(arrays["d"]))
+    words = h.make_node("Constant", [], ["words"], value_strings=["of no numbers"])
+    function = h.make_function("own", "f", [], ["k"], [constant], [h.make_opsetid("", 18)])
+    model = h.make_model(h.make_graph([outer, words], "net", [x], [y]), functions=[function])
+    onnx.save(model, tmp_path / "net.onnx")
+    assert "would lose it (words)" in run("compress", tmp_path / "net.onnx", "--lossless").err
+    outcome = run("compress", tmp_path / "net.onnx")
+    assert outcome.code == 0, outcome.err
+    assert "left out: words." in outcome.err
+    after = weights.load(tmp_path / "net.bary")
+    then = "graph/outer/then_branch"
+    names = {"w": "c", "k": "d", f"{then}/w": "c"}  # nodes have their attributes in alphabetical order
+    names |= {f"{then}/If 0/then_branch/w": "a", f"{then}/If 0/else_branch/w": "b"}
+    assert after.keys() == names.keys()
+    for name, which in names.items():
+        assert np.abs(after[name].numpy() - arrays[which]).max() < 0.2
+
+
+def test_a_program_is_no_state_dict(tmp_path, run):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the format, which models still come in
+        torch.jit.save(torch.jit.trace(torch.nn.Linear(3, 2), torch.zeros(1, 3)), tmp_path / "net.pt")
+    outcome = run("compress", tmp_path / "net.pt")
+    assert outcome.code == 1
+    assert "is a TorchScript program" in outcome.err
+    (tmp_path / "net.pt").rename(tmp_path / "net.jit")
+    assert ".jit" in run("compress", tmp_path / "net.jit").err
 
 
 def test_onnx_models_without_tensors_are_no_networks(tmp_path, run):

@@ -29,6 +29,7 @@ WRITTEN = PYTORCH | {".safetensors", ".npz"}
 FOREIGN = frozenset(
     {
         ".ggml",
+        ".jit",
         ".npy",
         ".h5",
         ".hdf5",

@@ -131,9 +131,10 @@ def test_a_faulty_recipe_is_one_typed_error(tmp_path, text):
         read_recipe(path)
 
 
-def test_pictures_that_are_too_small_are_named(tmp_path):
-    with pytest.raises(InvalidInputError, match="32 x 32"):
-        train_model(_recipe(), [Image.new("RGB", (16, 16))] * 3, tmp_path)
+def test_pictures_that_are_too_small_for_the_tables_are_refused_before_any_step(tmp_path):
+    with pytest.raises(InvalidInputError, match="at least 192 x 192"):
+        train_model(_recipe(), [Image.new("RGB", (191, 400))] * 3, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_train_writes_model_and_recipe(tmp_path):

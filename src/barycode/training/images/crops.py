@@ -10,19 +10,24 @@ from torch import Tensor
 from barycode.errors import InvalidInputError
 
 
+def require_large(pictures: Sequence[Image.Image], size: int) -> None:
+    """Raise InvalidInputError unless a picture is as large as a crop."""
+    if not any(min(picture.size) >= size for picture in pictures):
+        raise InvalidInputError(
+            f"None of the {len(pictures)} pictures is at least {size} x {size} pixels: "
+            "add larger ones, or train with smaller crops."
+        )
+
+
 class Crops:
     """Draws batches (B, 3, size, size) of float pixels; a picture's chance grows with its area. Mirrored
     and turned at random.
     """
 
     def __init__(self, pictures: Sequence[Image.Image], size: int, seed: int) -> None:
+        require_large(pictures, size)
         arrays = [np.asarray(p.convert("RGB")).transpose(2, 0, 1) for p in pictures]
         self._pictures = [torch.from_numpy(a.copy()) for a in arrays if min(a.shape[1:]) >= size]
-        if not self._pictures:
-            raise InvalidInputError(
-                f"None of the {len(pictures)} pictures is at least {size} x {size} pixels: "
-                "add larger ones, or train with smaller crops."
-            )
         areas = np.array([p[0].numel() for p in self._pictures], float)
         self._chances = areas / areas.sum()
         self._size = size

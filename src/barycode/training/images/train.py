@@ -23,7 +23,7 @@ from barycode.quantizers.soft.schedules import ExponentialSchedule, GapControlle
 from barycode.training.checkpoints import Checkpoints
 from barycode.training.engine import Engine
 from barycode.training.images.coded import Batch, CodedBatch, code_batch
-from barycode.training.images.crops import Crops
+from barycode.training.images.crops import Crops, require_large
 from barycode.training.images.recipe import Recipe, Stage
 from barycode.training.images.replay import Replay
 from barycode.training.images.stages import StageLoss, trained_parts
@@ -79,6 +79,8 @@ def train_model(
         engine.share(torch.empty(stage.batch))  # what cannot be shared is refused now, not after hours
     torch.manual_seed(recipe.seed)
     parts = split(pictures, recipe)
+    largest = max([TABLE_CROP, *(stage.crop for stage in recipe.stages)])
+    require_large(parts.train, largest)  # now, not after the stages before
     model = engine.once(lambda: _start(recipe, parts.train))
     for number, stage in enumerate(recipe.stages):
         _StageRun(recipe, stage, model, folder / f"stage-{number}", engine).run(parts.train)

@@ -3,7 +3,8 @@
 import importlib
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +22,12 @@ from barycode.weights.file_format.reader import Tensors
 GGUF_TYPES = (
     "gguf.types"  # in the metadata: the types of tensors that are stored as the bytes of their blocks
 )
+_NUMBERS = {  # attributes of ONNX Constant nodes that are not tensors, and their types
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 _MEMBER = ".npy"
 _HEADERS = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
 
@@ -90,9 +97,11 @@ def _npy_reader(path: Path, member: zipfile.ZipInfo) -> Callable[[], NDArray]:
 
 
 def onnx_source(path: Path) -> Source:
-    """The initialisers and constants of an ONNX model's graph, those in files beside it included.
+    """The initialisers and constants of an ONNX model's graphs, those in files beside it included.
 
     Some exporters (Paddle's) have weights as the values of Constant nodes: these by what the nodes put out.
+    Others (of what was scripted) have them in the branches and bodies of nodes, or in functions: a name that
+    was there before gets the place that it is at in front.
     """
     onnx = _package("onnx", path)
     try:
@@ -101,29 +110,64 @@ def onnx_source(path: Path) -> Source:
         raise CorruptFileError(f"{path} is not a readable ONNX model: {_line(error)}") from error
     if not model.HasField("graph"):  # an empty file, for one
         raise CorruptFileError(f"{path} is no ONNX model: it has no graph.")
-    entries, readers = [], {}
-    for name, tensor in _onnx_tensors(model.graph):
-        kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-        entries.append(Entry(name, tuple(tensor.dims), torch_type(kind, name, path)))
-        readers[name] = lambda tensor=tensor: onnx.numpy_helper.to_array(tensor)
+    entries: list[Entry] = []
+    readers: dict[str, Callable[[], NDArray]] = {}
+    left_out = []
+    for place, part in _onnx_parts(model):
+        outside = set(readers)
+        for name, tensor in _onnx_constants(onnx, part):
+            unique = f"{place}/{name}" if name in outside else name
+            if tensor is None:
+                left_out.append(unique)
+                continue
+            kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+            entries.append(Entry(unique, tuple(tensor.dims), torch_type(kind, unique, path)))
+            readers[unique] = partial(onnx.numpy_helper.to_array, tensor)
     if not entries:
         raise InvalidInputError(
             f"{path} has neither initialisers nor constants: there is nothing to compress."
         )
-    sparse = tuple(tensor.values.name for tensor in model.graph.sparse_initializer)
     note = "of an ONNX model the initialisers and constants only: keep its graph"
-    return ArraySource(tuple(entries), readers, note=note, left_out=sparse)
+    return ArraySource(tuple(entries), readers, note=note, left_out=tuple(left_out))
 
 
-def _onnx_tensors(graph: Any) -> list[tuple[str, Any]]:
-    constants = [
-        (node.output[0], attribute.t)
-        for node in graph.node
-        if node.op_type == "Constant" and node.output
-        for attribute in node.attribute
-        if attribute.name == "value"
-    ]
-    return [(tensor.name, tensor) for tensor in graph.initializer] + constants
+def _onnx_parts(model: Any) -> Iterator[tuple[str, Any]]:
+    """All graphs and functions of a model with their places, outer ones first."""
+    waiting = [("graph", model.graph)]
+    waiting += [(f"function {function.name}", function) for function in model.functions]
+    for number, training in enumerate(model.training_info):
+        waiting += [(f"training {number}", part) for part in (training.initialization, training.algorithm)]
+    while waiting:
+        place, part = waiting.pop(0)
+        yield place, part
+        for number, node in enumerate(part.node):
+            where = f"{place}/{node.name or f'{node.op_type} {number}'}"
+            for attribute in node.attribute:
+                inner = [attribute.g] if attribute.HasField("g") else []
+                waiting += [(f"{where}/{attribute.name}", graph) for graph in [*inner, *attribute.graphs]]
+
+
+def _onnx_constants(onnx: Any, part: Any) -> Iterator[tuple[str, Any]]:
+    """The names of what a graph or a function holds: each with its TensorProto, or with None where that is no
+    tensor of numbers.
+    """
+    for tensor in getattr(part, "initializer", ()):  # functions have none
+        yield tensor.name, tensor
+    for sparse in getattr(part, "sparse_initializer", ()):
+        yield sparse.values.name, None
+    for node in part.node:
+        if node.op_type == "Constant" and node.output:
+            for attribute in node.attribute:
+                yield node.output[0], _onnx_value(onnx, attribute)
+
+
+def _onnx_value(onnx: Any, attribute: Any) -> Any:
+    """The value of a Constant node as a TensorProto, or None."""
+    value = onnx.helper.get_attribute_value(attribute)
+    if attribute.name == "value":
+        return value
+    kind = _NUMBERS.get(attribute.name)
+    return None if kind is None else onnx.numpy_helper.from_array(np.asarray(value, kind))
 
 
 def gguf_source(path: Path) -> Source:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zipfile
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -171,16 +172,25 @@ def _torch_file(path: Path, key: str | None = None) -> Source:
 def _unpickled(path: Path) -> Any:
     """What a PyTorch file holds: mapped into memory or, where it is of the old kind, read."""
     try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"PK"
+        zipped = zipfile.is_zipfile(path)
+        if zipped and _is_program(path):
+            raise UnsupportedFileError(
+                f"{path} is a TorchScript program: save torch.jit.load(path).state_dict(), and that."
+            )
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except FileNotFoundError:
+    except (FileNotFoundError, UnsupportedFileError):
         raise
     except Exception as error:  # PyTorch raises whatever its unpickler meets
         raise UnsupportedFileError(
             f"{path} does not load as plain tensors (weights_only=True): save model.state_dict(), "
             "and nothing that would have to run code."
         ) from error
+
+
+def _is_program(path: Path) -> bool:
+    """Whether an archive holds code beside its tensors."""
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def state_dict_of(content: Any, path: Path) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
