@@ -61,7 +61,7 @@ def read_picture(image: Image.Image | np.ndarray, **explicit: Unpack[Explicit]) 
             f"The picture is {image.width} x {image.height}: expected at least one pixel."
         )
     metadata = metadata_of(image, explicit)
-    if explicit.get("flatten") and bits > 8:
+    if explicit.get("flatten") and (bits > 8 or image.mode.startswith("I;16")):
         image = _cut_to_bytes(image, bits)
     plain = _convert(image, bits)
     colour = np.asarray(plain.convert("RGB"))
