@@ -1,4 +1,4 @@
-"""The range coder in machine code: the same bytes as `barycode.rate.range_coder`, several times as quick.
+"""The range coder in machine code: the same bytes as `barycode.rate.range_coder`.
 
 An encoder is (lower, range), modulo 2^64, and the words before; what is carried out of lower goes into them.
 A decoder needs (point - lower, range) alone, and at the end knows from the data what lower was.
