@@ -9,18 +9,16 @@ others start at random vectors, as vector-quantize-pytorch does; scikit-learn by
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from barycode.benchmarks.timing import quartiles, ratios, report, save, take_turns
+from barycode.benchmarks.shape_table import measure_shapes
+from barycode.benchmarks.timing import quartiles, ratios, take_turns
 from barycode.quantizers import kmeans, nearest
 
 SHAPES = [(32_768, 64, 1024), (65_536, 64, 8192)]
@@ -90,23 +88,8 @@ def measure(shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure every shape, print the rows and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--output", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    rows = []
-    for shape in SHAPES:
-        rows.append(measure(shape, arguments.rounds))
-        print(json.dumps(rows[-1]), flush=True)
-        if arguments.output:
-            packages = ("vector-quantize-pytorch", "scikit-learn", "faiss-cpu")
-            save(arguments.output, report(rows, packages, rounds=arguments.rounds))
-
-
 if __name__ == "__main__":
-    main()
+    torch.manual_seed(0)
+    measure_shapes(
+        __doc__, SHAPES, measure, ("vector-quantize-pytorch", "scikit-learn", "faiss-cpu"), rounds=3
+    )

@@ -134,7 +134,7 @@ def test_where_no_place_can_be_written_to_nothing_is_kept(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(machine_code, "njit", njit)
+    monkeypatch.setattr("numba.njit", njit)
     assert machine_code.compiled(abs) is abs
 
 

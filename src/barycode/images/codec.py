@@ -177,7 +177,8 @@ def _decode_pixels(container: Container, header: Header, model: str | Path | Ima
             return drawing.pixels
     chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
     codes = read_codes(container, header, chosen)
-    give_back()
+    if len(header.tiles()) > 1:
+        give_back()
     pixels = paint(chosen, codes, header.setting, (header.height, header.width))
     return pixels if drawing is None else drawing.over(pixels)
 

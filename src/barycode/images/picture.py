@@ -61,7 +61,7 @@ def read_picture(image: Image.Image | np.ndarray, **explicit: Unpack[Explicit]) 
             f"The picture is {image.width} x {image.height}: expected at least one pixel."
         )
     metadata = metadata_of(image, explicit)
-    if explicit.get("flatten") and (bits > 8 or image.mode.startswith("I;16")):
+    if explicit.get("flatten"):
         image = _cut_to_bytes(image, bits)
     plain = _convert(image, bits)
     colour = np.asarray(plain.convert("RGB"))
@@ -123,15 +123,15 @@ def _convert(image: Image.Image, bits: int) -> Image.Image:
 
 
 def _cut_to_bytes(image: Image.Image, bits: int) -> Image.Image:
-    """Of samples of up to 16 bits the upper eight. InvalidInputError where a colour is transparent: Pillow
+    """Of samples of 9 to 16 bits the upper eight. InvalidInputError where a colour is transparent: Pillow
     has cut it already, and others may look like it now.
     """
     transparency = image.info.get("transparency")
-    if image.mode.startswith("I;16") or (image.mode == "I" and bits <= 16):
+    if image.mode.startswith("I;16") or (image.mode == "I" and 8 < bits <= 16):
         samples = np.asarray(image)
         image = Image.fromarray((samples >> 8).astype(np.uint8))
         return image if transparency is None else _without(image, samples == transparency)
-    if image.mode == "RGB" and transparency is not None:
+    if bits > 8 and image.mode == "RGB" and transparency is not None:
         raise InvalidInputError(
             f"The picture has a transparent colour of {bits} bits, which 8 do not tell from others: convert "
             "it to RGBA first."

@@ -64,16 +64,18 @@ def refine_tile(
         squares = window.inside(seen - window.pixels.clone()) ** 2
         return (squares * window.inside(weight * window.counted)).sum()[None] / squares.shape[1]
 
+    def cost_of(tile: EncodedTile, errors: Tensor) -> float:
+        return errors.item() + rate_weight * 8 * len(tile.payload)
+
     for _ in range(rounds):
         errors, moved = proximal_step(model, *_known(model, tile.codes, setting), error_of)
-        cost = errors.item() + rate_weight * 8 * len(tile.payload)
-        if cost < least:
+        if (cost := cost_of(tile, errors)) < least:
             best, least = tile, cost
         coefficients = torch.lerp(coefficients, moved[0], MIXING)
         tile = encode_tile(model, coefficients, setting, rate_weight, offsets)
     with torch.inference_mode():
         _, errors = decoded_errors(model, *_known(model, tile.codes, setting), error_of)
-    return tile if errors.item() + rate_weight * 8 * len(tile.payload) < least else best
+    return tile if cost_of(tile, errors) < least else best
 
 
 def _known(model: ImageModel, codes: Tensor, setting: Setting) -> tuple[Tensor, Tensor, Tensor]:

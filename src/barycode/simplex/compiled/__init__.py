@@ -7,16 +7,15 @@ order of sums, for codebooks on a CPU that are small enough to have their inner 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from barycode.machine_code import INSTALLED
 from barycode.simplex.active_set import Optimum, Program
 from barycode.simplex.centered_codebook import CenteredCodebook
 
-INSTALLED = find_spec("numba") is not None
 MANY = 2  # times d code vectors, from which on d equations are fewer operations than one for each of them
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from barycode.images.model import ImageModel
 from barycode.images.rate_distortion import Chooser
-from barycode.images.refinement import MIXING, proximal_step
+from barycode.images.refinement import MIXING, decoded_errors, proximal_step
 from barycode.images.steps import CLASSES_AN_OCTAVE, REFERENCE_STEP
 from barycode.images.transform import mirror_samples
 from barycode.training.images.trace import Trace
@@ -55,17 +55,20 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
     def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
         return ((decoded - batch.pixels) ** 2 * weight).sum((1, 2, 3)) / decoded.shape[1]
 
+    if not rounds:
+        return best
     least = torch.full_like(batch.step, torch.inf)
     coded = best
-    for number in range(rounds + 1 if rounds else 0):
+    for _ in range(rounds):
         errors, moved = proximal_step(model, coded.codes, batch.step, coded.places, error_of)
         cost = errors + chooser.rate_weight * trace.context_bits
         best, least = _cheaper(best, coded, cost < least), torch.minimum(cost, least)
-        if number < rounds:
-            coefficients = torch.lerp(coefficients, moved, MIXING)
-            with torch.no_grad():
-                coded, trace = _choose(model, coefficients, batch, chooser)
-    return best
+        coefficients = torch.lerp(coefficients, moved, MIXING)
+        with torch.no_grad():
+            coded, trace = _choose(model, coefficients, batch, chooser)
+    with torch.no_grad():
+        _, errors = decoded_errors(model, coded.codes, batch.step, coded.places, error_of)
+    return _cheaper(best, coded, errors + chooser.rate_weight * trace.context_bits < least)
 
 
 def decode_batch(model: ImageModel, coded: CodedBatch) -> Tensor:

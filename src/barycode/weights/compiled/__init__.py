@@ -4,9 +4,8 @@ All that is here has its like in `entropy_coding` and `quantization`; what is sm
 has to be imported and the loops compiled once.
 """
 
-from importlib.util import find_spec
+from barycode.machine_code import INSTALLED
 
-INSTALLED = find_spec("numba") is not None
 MANY = 2**19  # entries from which on it is worth it
 
 

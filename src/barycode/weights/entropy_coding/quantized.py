@@ -34,7 +34,7 @@ ZERO_CLASS = 16  # the class of a mean magnitude of one code
 LIMIT = 31  # codes beyond are escapes
 PRIOR_WEIGHT = 24  # symbols that the prior of a row counts for
 RATE_WEIGHT = 0.22  # squared steps that a bit is worth on the trellis
-FED_TRADE = 0.14  # the same, where later codes make up for the errors of those before
+FED_RATE_WEIGHT = 0.14  # the same, where later codes make up for the errors of those before
 _QUARTERS = (65536, 77936, 92682, 110218)  # 2**(n/4), 16 bits behind the point
 _ONE = 1 << 16
 
@@ -100,7 +100,7 @@ class CodeCoder:
         tables.learn_signed((pilot >> shift).ravel(), rows_of(some[1], grids_along(pilot)).ravel())
         if matrices:
             lanes = Lanes(matrices, start, targets.shape[1], TIME)
-            fed = sweep(targets.T, rows.T, _prices(tables, shift, FED_TRADE), lanes)
+            fed = sweep(targets.T, rows.T, _prices(tables, shift, FED_RATE_WEIGHT), lanes)
             return fed.ravel()[: len(weights)]
         return best_path(targets, rows, _prices(tables, shift, RATE_WEIGHT)).T.ravel()[: len(weights)]
 
