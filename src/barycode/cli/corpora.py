@@ -1,7 +1,6 @@
 """`barycode compress --engine`: a corpus into shards, with processes of this machine or on a Ray cluster."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from barycode.cli.picture_options import PictureOptions
 from barycode.cli.sizes import GREW, shown_size
 from barycode.cli.text import printable
 from barycode.errors import InvalidInputError
+from barycode.processors import usable_processors
 
 if TYPE_CHECKING:
     from barycode.corpora.products import Encoded
@@ -192,7 +192,7 @@ def _engine(work: "Work", workers: Workers) -> Iterator[tuple["Engine", int]]:
     if workers.engine == EngineName.local:
         from barycode.corpora.engines.processes import run_processes
 
-        count = workers.count or len(os.sched_getaffinity(0))
+        count = workers.count or usable_processors()
         yield partial(run_processes, work, workers=count), count
         return
     from barycode.corpora.engines.ray_data import ray_cluster, run_on_ray

@@ -8,14 +8,21 @@ from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
+from barycode.processors import usable_processors
+
 PACKAGES = (
     "torch",
     "numpy",
     "safetensors",
     "Pillow",
     "constriction",
+    "zstandard",
     "typer",
     "rich",
+    "numba",
+    "lightning-fabric",
+    "ray",
+    "pyarrow",
     "pytorch-msssim",
     "pillow-heif",
 )
@@ -39,14 +46,10 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "Barycode", __version__
     yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
     yield "Platform", f"{platform.system()} {platform.release()} {platform.machine()}, {sys.byteorder} endian"
-    yield "Processors", f"{_usable_processors()} usable of {os.cpu_count()}"
+    yield "Processors", f"{usable_processors()} usable of {os.cpu_count()}"
     for package in PACKAGES:
         yield package, _version_of(package)
     yield from _torch_facts()
-
-
-def _usable_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version_of(package: str) -> str:

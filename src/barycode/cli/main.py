@@ -9,6 +9,7 @@ import typer
 
 from barycode import __version__
 from barycode.cli import bench, compress, decompress, env, evaluate, info, train
+from barycode.cli.completion import mend_zsh
 from barycode.cli.program import run_program, show_tracebacks
 
 app = typer.Typer(
@@ -74,6 +75,7 @@ app.add_typer(train.app, name="train")
 
 def run() -> NoReturn:
     """Run the command line: exit 0, 1 with a one-line error, or 2 for wrong usage."""
+    mend_zsh()
     run_program(app, "barycode")
 
 

@@ -4,7 +4,6 @@ What a job gives depends on the job alone, so a file has the same bytes for any 
 """
 
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,6 +13,7 @@ from typing import TypeVar
 import torch
 
 from barycode.errors import InvalidInputError
+from barycode.processors import usable_processors
 
 WAITING = 2  # jobs a worker that may be ahead of the results
 WORTH = 8  # jobs for which a process is worth its start
@@ -68,14 +68,9 @@ class Workers:
 IN_PROCESS = Workers()
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def worthwhile(jobs: int) -> int:
     """How many workers so many jobs are worth."""
-    return max(min(cores(), jobs // WORTH), 1)
+    return max(min(usable_processors(), jobs // WORTH), 1)
 
 
 def _one_thread() -> None:
