@@ -143,7 +143,7 @@ def networks() -> Iterator[Attack]:
     one = directory([(2, 2)])
     empty = varint(1) + b"\0" + varint(0)  # a part of a tensor without entries
     sound = ("HEAD", directory([(0,)])), ("PART", empty)
-    book = b"\0" + varint(1) + struct.pack("<2f", 0, 1)
+    codebook = b"\0" + varint(1) + struct.pack("<2f", 0, 1)
 
     def network(head: bytes, *parts: bytes) -> bytes:
         return file("w", ("HEAD", head), *(("PART", part) for part in parts))
@@ -174,8 +174,12 @@ def networks() -> Iterator[Attack]:
         ("metadata-not-json", network(directory([], metadata=b"{")), "etadata"),
         ("metadata-deep", network(directory([], metadata=b"[" * 10**5)), "etadata"),
         ("no-tensors-in-a-part", network(one, b"\0\0"), "claims 0 tensors"),
-        ("codebook-behind-the-tensors", file("w", *sound, ("BOOK", book)), "codebook is not used"),
-        ("codebook-that-nothing-uses", file("w", sound[0], ("BOOK", book), sound[1]), "codebook is not used"),
+        ("codebook-behind-the-tensors", file("w", *sound, ("BOOK", codebook)), "codebook is not used"),
+        (
+            "codebook-that-nothing-uses",
+            file("w", sound[0], ("BOOK", codebook), sound[1]),
+            "codebook is not used",
+        ),
     ):
         yield Attack(f"network-{name}", "network", data, sentence, *error)
 

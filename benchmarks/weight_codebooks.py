@@ -42,8 +42,8 @@ def coded(state: dict[str, Tensor], treatment: Treatment, step: float) -> tuple[
     """Bytes of the file, and SQNR in dB of the tensors that the treatment is for."""
     rules = (*DEFAULT_RULES[:2], Rule("*", treatment, "matrices"))
     compressed = explain(state, Step(step), rules=rules)
-    fates = [fate for fate in compressed.report.tensors if fate.reason == "matrices"]
-    noise, signal = sum(fate.noise for fate in fates), sum(fate.signal for fate in fates)
+    reports = [report for report in compressed.report.tensors if report.reason == "matrices"]
+    noise, signal = sum(report.noise for report in reports), sum(report.signal for report in reports)
     return len(compressed.data), 10 * math.log10(signal / noise)
 
 

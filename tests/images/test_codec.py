@@ -160,10 +160,10 @@ def test_large_pictures_tell_how_far_they_are(tiny, monkeypatch):
     told = []
     with listening(lambda *what: told.append(what)):
         decompress(compress(scene(80, 120), model=tiny, effort=0), model=tiny)
-    encoding, decoding, painting = [("codes", n, 6) for n in range(7)], told[7:14], told[14:]
+    encoding, decoding, pixels = [("codes", n, 6) for n in range(7)], told[7:14], told[14:]
     assert told[:7] == encoding == decoding
-    assert painting[0][:2] == ("pixels", 0)
-    assert painting[-1][1] == painting[-1][2] > 0
+    assert pixels[0][:2] == ("pixels", 0)
+    assert pixels[-1][1] == pixels[-1][2] > 0
 
 
 def test_pixels_do_not_depend_on_the_size_of_the_halo_beyond_what_the_network_sees(tiny, monkeypatch):

@@ -53,7 +53,7 @@ def wheel(sdist, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["wheel", "sdist"])
 def programs(request, tmp_path_factory):
-    """The programs of an environment in which one of them was installed; its dependencies are those of this one."""
+    """The programs of an environment that one of them was installed into; the rest comes from this one."""
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=False)
     site = sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)})
@@ -62,7 +62,9 @@ def programs(request, tmp_path_factory):
     bin_ = home / ("Scripts" if os.name == "nt" else "bin")
     pip = [sys.executable, "-m", "pip", "--python", bin_ / "python", "install", "--quiet", "--no-deps"]
     package = request.getfixturevalue(request.param)
-    call(*pip, "--no-index", "--no-compile", "--no-build-isolation", "--ignore-installed", package, where=home)
+    call(
+        *pip, "--no-index", "--no-compile", "--no-build-isolation", "--ignore-installed", package, where=home
+    )
     return bin_
 
 

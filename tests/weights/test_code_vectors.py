@@ -50,11 +50,11 @@ def test_a_price_saves_bits_and_costs_error():
     assert priced.noise + 0.3 * priced.bits < free.noise + 0.3 * free.bits
 
 
-@pytest.mark.parametrize(("shared", "books"), [(True, 1), (False, 2)])
-def test_a_shared_codebook_is_stored_once(shared, books):
+@pytest.mark.parametrize(("shared", "codebooks"), [(True, 1), (False, 2)])
+def test_a_shared_codebook_is_stored_once(shared, codebooks):
     state = {"a": _draw(64, 32), "b": _draw(48, 32, scale=0.01, seed=1)}
     compressed = _coded(state, Vectors(16, 2, shared=shared))
-    assert len(unpack(compressed.data).all("VECT")) == books
+    assert len(unpack(compressed.data).all("VECT")) == codebooks
     for outcome in compressed.report.tensors:  # each in its own units
         assert outcome.sqnr > 7
 

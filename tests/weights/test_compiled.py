@@ -13,7 +13,7 @@ from barycode.weights import Lossless, MaxError, Step, compiled, compress, decom
 from barycode.weights.entropy_coding.code_lanes import CLASSES, FAMILIES, TIME
 from barycode.weights.entropy_coding.lanes import LaneTables, decode, encode, lanes_for
 from barycode.weights.entropy_coding.quantized import LIMIT, RATE_WEIGHT, ZERO_CLASS, CodeCoder
-from barycode.weights.entropy_coding.symbol_costs import Metered
+from barycode.weights.entropy_coding.symbol_costs import CostRecorder
 from barycode.weights.entropy_coding.symbol_stream import reading, writing
 from barycode.weights.quantization.trellis import GRIDS, Prices, best_path
 
@@ -62,9 +62,9 @@ def test_codes_are_the_same_bytes_and_cost_the_same(seed, count, size, shift, on
 
     def written():
         exchange = writing(count)
-        meter = Metered(exchange)
-        codes = CodeCoder().code(meter, classes, source, on_trellis, shift)
-        return codes, exchange.finish(), meter.take()
+        recorder = CostRecorder(exchange)
+        codes = CodeCoder().code(recorder, classes, source, on_trellis, shift)
+        return codes, exchange.finish(), recorder.take()
 
     (codes, data, bits), (again, same, costs) = both(written)
     assert data == same
@@ -73,10 +73,10 @@ def test_codes_are_the_same_bytes_and_cost_the_same(seed, count, size, shift, on
 
     def read():
         exchange = reading(data, count)
-        meter = Metered(exchange)
-        found = CodeCoder().code(meter, classes, None, on_trellis, shift)
+        recorder = CostRecorder(exchange)
+        found = CodeCoder().code(recorder, classes, None, on_trellis, shift)
         exchange.finish()
-        return found, meter.take()
+        return found, recorder.take()
 
     for found, told in both(read):
         assert np.array_equal(found, codes)

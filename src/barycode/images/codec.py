@@ -21,7 +21,7 @@ from barycode.images.layers import LayerEncoder
 from barycode.images.model import FINGERPRINT_BYTES, ImageModel
 from barycode.images.picture import MODES, Picture, pack_alpha, read_picture, unpack_alpha
 from barycode.images.quality import DEFAULT_QUALITY, step_index
-from barycode.images.reconstruction import PictureCodes, paint
+from barycode.images.reconstruction import PictureCodes, reconstruct
 from barycode.images.refinement import DEFAULT_EFFORT, rounds_of
 from barycode.images.registry import DEFAULT, find_model, model_of
 from barycode.images.steps import INDEX_RANGE, check_index
@@ -179,7 +179,7 @@ def _decode_pixels(container: Container, header: Header, model: str | Path | Ima
     codes = read_codes(container, header, chosen)
     if len(header.tiles()) > 1:
         give_back()
-    pixels = paint(chosen, codes, header.setting, (header.height, header.width))
+    pixels = reconstruct(chosen, codes, header.setting, (header.height, header.width))
     return pixels if drawing is None else drawing.over(pixels)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from barycode.container import Section
 from barycode.images.drawing import Drawing, drawings, is_drawing, may_be_drawn
 from barycode.images.model import ImageModel
-from barycode.images.reconstruction import PictureCodes, paint
+from barycode.images.reconstruction import PictureCodes, reconstruct
 from barycode.images.refinement import refine_tile
 from barycode.images.tile import Setting
 from barycode.images.tiling import blocks, code_tiles
@@ -123,7 +123,7 @@ class LayerEncoder:
     def _tried(self, costs: _Costs, layers: Layers, codes: PictureCodes | None = None) -> _Tried:
         pixels = self.colour
         if codes is not None:
-            pixels = paint(self.model, codes, self.setting, pixels.shape[:2])
+            pixels = reconstruct(self.model, codes, self.setting, pixels.shape[:2])
         if layers.drawing is not None:
             pixels = layers.drawing.over(pixels)
         errors = costs.errors(pixels)

@@ -40,7 +40,7 @@ class PictureCodes:
 
 
 @dataclass(frozen=True)
-class _Painter:
+class _Reconstruction:
     """What the threads share: the codes and the picture's step (1,)."""
 
     model: ImageModel
@@ -55,19 +55,21 @@ class _Painter:
         codes = torch.from_numpy(self.codes.bands[(slice(None), *window)]).float()
         codes[list(DC_BANDS)] = torch.from_numpy(self.codes.dc[(slice(None), *window)])
         places = torch.from_numpy(self.codes.places[window])[None, None]
-        painted = self.model.decode(codes[None], self.model.steps_of(self.step, places), self.step)[0]
+        decoded = self.model.decode(codes[None], self.model.steps_of(self.step, places), self.step)[0]
         rows = slice((tile.top - around.top) * BLOCK, (tile.bottom - around.top) * BLOCK)
         columns = slice((tile.left - around.left) * BLOCK, (tile.right - around.left) * BLOCK)
-        return painted[:, rows, columns].round_().clamp_(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
+        return decoded[:, rows, columns].round_().clamp_(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
 
 
-def paint(model: ImageModel, codes: PictureCodes, setting: Setting, size: tuple[int, int]) -> np.ndarray:
+def reconstruct(
+    model: ImageModel, codes: PictureCodes, setting: Setting, size: tuple[int, int]
+) -> np.ndarray:
     """What the codes of a picture of `size` (height, width) decode to: uint8 (height, width, 3). Each tile is
     one thread's work, so the result does not depend on their number.
     """
     height, width = codes.size
     pixels = np.empty((height * BLOCK, width * BLOCK, 3), np.uint8)
-    painter = _Painter(model, codes, setting.step())
+    reconstruction = _Reconstruction(model, codes, setting.step())
 
     def one(tile: Tile) -> None:
         before = torch.get_num_threads()
@@ -77,7 +79,7 @@ def paint(model: ImageModel, codes: PictureCodes, setting: Setting, size: tuple[
                 slice(tile.top * BLOCK, tile.bottom * BLOCK),
                 slice(tile.left * BLOCK, tile.right * BLOCK),
             )
-            pixels[rows, columns] = painter.pixels(tile)
+            pixels[rows, columns] = reconstruction.pixels(tile)
         finally:
             torch.set_num_threads(before)
 

@@ -57,7 +57,7 @@ class CodebookMaintenance:
         self._waiting: list[Tensor] = []  # vectors for the start
         self._vectors = torch.empty(0, quantizer.dim)  # of the last pass
         self._statistics: tuple[CodebookStatistics, ...] = ()  # since the last step
-        self._seen: list[Tensor] = []  # of each codebook since the last step: choices (K,), then vectors
+        self._seen: list[Tensor] = []  # of each codebook since the last step: its usage (K,), then vectors
         self._chosen: list[Tensor] = []  # the same of all ranks since it was last searched for dead codes
         if update is not None:
             for codebook in quantizer.codebooks:
@@ -109,7 +109,7 @@ class CodebookMaintenance:
         self._vectors = z.to(compute_dtype(z)).reshape(-1, quantizer.dim)
         indices = result.indices.reshape(len(self._vectors), *result.indices.shape[z.ndim - 1 :])
         with torch.autocast(z.device.type, enabled=False):
-            chosen = quantizer.choices(indices, result.weights)
+            chosen = quantizer.usage(indices, result.weights)
             self._seen = _sums(self._seen, [_with_vectors(entry, len(indices)) for entry in chosen])
             if self.update is not None:  # the forward pass checked the vectors
                 found = quantizer.gather_statistics(self._vectors, indices, result.weights)
@@ -139,9 +139,9 @@ class CodebookMaintenance:
         )
 
 
-def _with_vectors(choices: Tensor, vectors: int) -> Tensor:
-    """The choices (K,), and behind them of how many vectors: none of a stage that was left out."""
-    return torch.cat([choices, choices.new_full((1,), vectors) * choices.any()])
+def _with_vectors(usage: Tensor, vectors: int) -> Tensor:
+    """The usage (K,), and behind them of how many vectors: none of a stage that was left out."""
+    return torch.cat([usage, usage.new_full((1,), vectors) * usage.any()])
 
 
 Entry = TypeVar("Entry", Tensor, CodebookStatistics)

@@ -91,11 +91,11 @@ class ProductQuantizer(Quantizer):
             for entry in group.gather_statistics(part, found, own)
         )
 
-    def choices(
+    def usage(
         self, indices: Int64[Tensor, "*batch_parts groups"], weights: Assignment
     ) -> tuple[Float[Tensor, " k"], ...]:
         parts = zip(self._groups_of(indices), cast(ProductAssignment, weights).parts, strict=True)
-        return tuple(entry for (group, found), own in parts for entry in group.choices(found, own))
+        return tuple(entry for (group, found), own in parts for entry in group.usage(found, own))
 
     def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
         for group, part in self._slices(z):

@@ -81,10 +81,10 @@ class ProjectedQuantizer(Quantizer):
     ) -> tuple[CodebookStatistics, ...]:
         return self.quantizer.gather_statistics(_apply(self.down, z).detach(), indices, weights)
 
-    def choices(
+    def usage(
         self, indices: Int64[Tensor, "*batch_parts"], weights: Assignment
     ) -> tuple[Float[Tensor, " k"], ...]:
-        return self.quantizer.choices(indices, weights)
+        return self.quantizer.usage(indices, weights)
 
     @torch.no_grad()
     def initialize_from(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:

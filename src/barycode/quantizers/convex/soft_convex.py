@@ -96,11 +96,11 @@ class SoftConvexQuantizer(SingleCodebook):
     def decode_indices(self, indices: Int64[Tensor, "*batch_votes"]) -> Float[Tensor, "*batch d"]:
         return (self.code or VERTEX).decode(indices, self.codebook.vectors)
 
-    def choices(
+    def usage(
         self, indices: Int64[Tensor, "*batch_votes"], weights: Assignment
     ) -> tuple[Float[Tensor, " k"], ...]:
         """The votes; without a code p itself, since corners of a hull are nearest to few vectors."""
-        return (weights.total().double(),) if self.code is None else super().choices(indices, weights)
+        return (weights.total().double(),) if self.code is None else super().usage(indices, weights)
 
     def gather_statistics(
         self,

@@ -150,7 +150,7 @@ class Quantizer(nn.Module, ABC):
         """The indices into each codebook, in the order of `codebooks`; of fewer stages, fewer."""
         return (indices,)
 
-    def choices(
+    def usage(
         self, indices: Int64[Tensor, "*batch_parts"], weights: Assignment
     ) -> tuple[Float[Tensor, " k"], ...]:
         """How often a result chose each code vector of each codebook: 0 for those that may move away."""

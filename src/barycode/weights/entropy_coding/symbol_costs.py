@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from barycode.weights.entropy_coding.symbol_stream import Costs, Exchange, Integers
 
 
-class Metered:
+class CostRecorder:
     """An exchange that keeps the bits of every symbol until they are taken."""
 
     def __init__(self, exchange: Exchange) -> None:

@@ -22,18 +22,18 @@ class Codebooks:
     """Codebooks in the order in which they were first used."""
 
     def __init__(self) -> None:
-        self.books: list[Tensor] = []
+        self.tensors: list[Tensor] = []
         self._places: dict[bytes, int] = {}
 
     def place_of(self, centers: Tensor) -> int:
         """The number of a codebook of sorted centers (K,) or code vectors (K, d), new or known."""
-        place = self._places.setdefault(book_section(centers).payload, len(self.books))
-        if place == len(self.books):
-            self.books.append(centers.detach().cpu())
+        place = self._places.setdefault(codebook_section(centers).payload, len(self.tensors))
+        if place == len(self.tensors):
+            self.tensors.append(centers.detach().cpu())
         return place
 
     def origin(self, place: int) -> int:
-        return origin(self.books[place])
+        return origin(self.tensors[place])
 
 
 def origin(centers: Tensor) -> int:
@@ -41,9 +41,13 @@ def origin(centers: Tensor) -> int:
     return int(centers.double().abs().argmin())
 
 
-def book_section(book: Tensor) -> Section:
+def codebook_section(codebook: Tensor) -> Section:
     """BOOK for centers (K,), VECT for code vectors (K, d)."""
-    return Section("BOOK", book_to_bytes(book)) if book.ndim == 1 else Section("VECT", vectors_to_bytes(book))
+    return (
+        Section("BOOK", centers_to_bytes(codebook))
+        if codebook.ndim == 1
+        else Section("VECT", vectors_to_bytes(codebook))
+    )
 
 
 def vectors_to_bytes(vectors: Tensor) -> bytes:
@@ -69,7 +73,7 @@ def vectors_from_bytes(data: bytes) -> Tensor:
     return vectors
 
 
-def book_to_bytes(centers: Tensor) -> bytes:
+def centers_to_bytes(centers: Tensor) -> bytes:
     """The number of the dtype, K less one, the centers as they are."""
     writer = ByteWriter()
     writer.u8(dtype_code(centers.dtype, "a codebook"))
@@ -78,7 +82,7 @@ def book_to_bytes(centers: Tensor) -> bytes:
     return writer.finish()
 
 
-def book_from_bytes(data: bytes) -> Tensor:
+def centers_from_bytes(data: bytes) -> Tensor:
     """Sorted, finite centers; CorruptFileError for anything else."""
     reader = ByteReader(data, "A codebook")
     code, count = reader.u8(), reader.varint() + 1

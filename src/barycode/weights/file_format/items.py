@@ -53,7 +53,7 @@ def write_item(writer: ByteWriter, item: Item) -> None:
     write_method(writer, item.method)
 
 
-def read_item(reader: ByteReader, number: int, entry: Entry, books: Sequence[Tensor]) -> Item:
+def read_item(reader: ByteReader, number: int, entry: Entry, codebooks: Sequence[Tensor]) -> Item:
     """What `write_item` wrote of a tensor; `number` is the byte that comes next, read already."""
     aside = read_aside(reader, entry) if number == WITH_ASIDE else None
     method = read_method(reader, reader.u8() if aside is not None else number)
@@ -69,7 +69,7 @@ def read_item(reader: ByteReader, number: int, entry: Entry, books: Sequence[Ten
         )
     if aside is not None and not quantized:
         raise CorruptFileError(f"The exact tensor {entry.name!r} has entries aside: the file is damaged.")
-    if isinstance(method, Centers | CodeVectors) and not _fits(method, entry, books):
+    if isinstance(method, Centers | CodeVectors) and not _fits(method, entry, codebooks):
         raise CorruptFileError(f"The tensor {entry.name!r} has no codebook of its kind: damaged file.")
     return Item(entry, method, aside)
 
@@ -82,10 +82,10 @@ def _splits(method: Fields | Planes | Integers, entry: Entry) -> bool:
     return has_fields(FLOATS.get(real_dtype(entry.dtype)))
 
 
-def _fits(method: Centers | CodeVectors, entry: Entry, books: Sequence[Tensor]) -> bool:
-    if method.book >= len(books):
+def _fits(method: Centers | CodeVectors, entry: Entry, codebooks: Sequence[Tensor]) -> bool:
+    if method.codebook >= len(codebooks):
         return False
-    book = books[method.book]
+    codebook = codebooks[method.codebook]
     if isinstance(method, Centers):
-        return book.ndim == 1 and book.dtype == entry.dtype
-    return tuple(book.shape) == (method.size, method.dimension)
+        return codebook.ndim == 1 and codebook.dtype == entry.dtype
+    return tuple(codebook.shape) == (method.size, method.dimension)

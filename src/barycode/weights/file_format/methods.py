@@ -75,9 +75,9 @@ class Leveled(Trellis):
 
 @dataclass(frozen=True)
 class Centers:
-    """Codes are ranks in codebook number `book` of the file, less the rank of the center nearest to zero."""
+    """Codes are ranks in a codebook, by its number in the file, less the rank of the center nearest to zero."""
 
-    book: int
+    codebook: int
     shift: int = 0
     words = "codebook"
 
@@ -91,10 +91,10 @@ class TableCenters(Centers):
 
 @dataclass(frozen=True)
 class CodeVectors:
-    """Indices of code vectors: runs of `dimension` entries are code vectors of book `book` times `step`."""
+    """Indices of code vectors: runs of `dimension` entries are code vectors of a codebook times `step`."""
 
     step: float
-    book: int
+    codebook: int
     size: int
     dimension: int
     words = "code vectors"
@@ -113,11 +113,11 @@ def write_method(writer: ByteWriter, method: Method) -> None:
     """Its number, then its parameters."""
     writer.u8(_NUMBERS.index(type(method)))
     if isinstance(method, Centers):
-        writer.varint(method.book)
+        writer.varint(method.codebook)
         writer.u8(method.shift)
     elif isinstance(method, CodeVectors):
         writer.raw(_STEP.pack(method.step))
-        for number in (method.book, method.size, method.dimension):
+        for number in (method.codebook, method.size, method.dimension):
             writer.varint(number)
     elif not isinstance(method, Exact):
         writer.raw(_STEP.pack(method.step))
@@ -143,10 +143,10 @@ def read_method(reader: ByteReader, number: int) -> Method:
 
 
 def _code_vectors(step: float, reader: ByteReader) -> CodeVectors:
-    book, size, dimension = (reader.varint() for _ in range(3))
+    codebook, size, dimension = (reader.varint() for _ in range(3))
     if not (1 < size <= MAX_CENTERS and 0 < dimension <= MAX_DIMENSION):
         raise CorruptFileError(f"A tensor has {size} code vectors of {dimension} entries: damaged file.")
-    return CodeVectors(step, book, size, dimension)
+    return CodeVectors(step, codebook, size, dimension)
 
 
 def _shift(reader: ByteReader) -> int:

@@ -24,7 +24,7 @@ from barycode.weights.entropy_coding.integer_fields import (
 )
 from barycode.weights.entropy_coding.lossless import Bits, FloatCoder, IntegerCoder, code_learning
 from barycode.weights.entropy_coding.quantized import CLASSES, PIECE, ZERO_CLASS, CodeCoder
-from barycode.weights.entropy_coding.symbol_costs import Metered
+from barycode.weights.entropy_coding.symbol_costs import CostRecorder
 from barycode.weights.entropy_coding.symbol_stream import Exchange
 from barycode.weights.file_format.items import Item
 from barycode.weights.file_format.methods import (
@@ -49,11 +49,11 @@ class PartCoder:
     """
 
     def __init__(
-        self, exchange: Exchange, meter: Metered | None = None, groups: Sequence[bytes] = ()
+        self, exchange: Exchange, recorder: CostRecorder | None = None, groups: Sequence[bytes] = ()
     ) -> None:
         self.groups = list(groups)  # those written, or those that are still to be read
-        self._exchange = exchange if meter is None else meter
-        self._meter = meter
+        self._exchange = exchange if recorder is None else recorder
+        self._recorder = recorder
         self._bits: list[float] = []  # of each item so far
         self._floats: dict[torch.dtype, FloatCoder] = {}
         self._group_scales: dict[torch.dtype, FloatScales] = {}
@@ -96,14 +96,14 @@ class PartCoder:
         return [results[i] for i in range(len(items))]
 
     def costs(self) -> list[float]:
-        """The bits of every item, where there is a meter; else those of the groups alone."""
+        """The bits of every item, where there is a recorder; else those of the groups alone."""
         return self._bits
 
     def _charge(self, members: Sequence[int], sizes: Sequence[int]) -> None:
         """Share the bits spent since the last time among items: all to one, or by the codes of a sequence."""
-        if self._meter is None:
+        if self._recorder is None:
             return
-        spent = self._meter.take()
+        spent = self._recorder.take()
         ends = np.cumsum(sizes)
         parts = [spent] if len(members) == 1 else np.split(_by_code(spent, int(ends[-1])), ends[:-1])
         for member, part in zip(members, parts, strict=True):
@@ -129,7 +129,7 @@ class PartCoder:
             data = self._beside(None if joined is None else pack_floats(joined, classes, FLOATS[dtype]))
             bits = joined if joined is not None else unpack_floats(data, classes, FLOATS[dtype])
         sizes = [grid.size for grid in grids]
-        told = 0.0 if self._meter is None else float(self._meter.take().sum())
+        told = 0.0 if self._recorder is None else float(self._recorder.take().sum())
         for i, size in zip(members, sizes, strict=True):
             self._bits[i] += (told + 8 * len(data)) * size / sum(sizes)
         return dict(zip(members, np.split(bits, np.cumsum(sizes)[:-1]), strict=True))
@@ -168,7 +168,9 @@ class PartCoder:
     def _runs(self, item: Item, indices: NDArray | None) -> NDArray[np.int32]:
         method = item.method
         assert isinstance(method, CodeVectors)
-        tables = self._indices.setdefault((method.book, method.size), AdaptiveTables(flat(1, method.size)))
+        tables = self._indices.setdefault(
+            (method.codebook, method.size), AdaptiveTables(flat(1, method.size))
+        )
         rows = np.zeros(-(-item.entry.size // method.dimension), np.int64)
         return code_learning(self._exchange, tables, rows, indices)
 

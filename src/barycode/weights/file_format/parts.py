@@ -11,7 +11,7 @@ from barycode.errors import CorruptFileError, UnsupportedFileError
 from barycode.weights.file_format.blocks import Block, parts_of
 from barycode.weights.file_format.directory import Directory
 from barycode.weights.file_format.index import sections_of
-from barycode.weights.file_format.reader import decode_part, open_part, read_book
+from barycode.weights.file_format.reader import decode_part, open_part, read_codebook
 from barycode.weights.file_format.writer import KIND
 from barycode.weights.quantization.dequantize import dequantize
 
@@ -22,7 +22,7 @@ class _Place:
 
     number: int
     offset: int
-    books: int
+    codebooks: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Parts:
             raise CorruptFileError("The file does not start with a directory: it is damaged.")
         self.directory = Directory.from_bytes(self._reader.section_at(0, places[0][1]).payload)
         require_within(limit, self.directory.nbytes, "The network")
-        self._parts, self._books = _placed(places)
+        self._parts, self._codebooks = _placed(places)
         self.blocks = list(parts_of(self.directory.entries))
         if len(self._parts) != len(self.blocks):
             raise CorruptFileError(
@@ -69,25 +69,27 @@ class Parts:
     def decode(self, part: int) -> list[Tensor]:
         """The blocks `self.blocks[part]`, as they come back."""
         place = self._parts[part]
-        books = self._books_before(place.books)
+        codebooks = self._codebooks_before(place.codebooks)
         section = self._reader.section_at(place.number, place.offset)
         if section.tag != "PART":
             raise CorruptFileError("The index is not that of the file: it is damaged.")
-        opened = open_part(section.payload, self.blocks[part], books)
+        opened = open_part(section.payload, self.blocks[part], codebooks)
         results, _ = decode_part(opened)
-        return [dequantize(item, result, books) for item, result in zip(opened.items, results, strict=True)]
+        return [
+            dequantize(item, result, codebooks) for item, result in zip(opened.items, results, strict=True)
+        ]
 
-    def _books_before(self, count: int) -> list[Tensor]:
-        for place in self._books[len(self._loaded) : count]:
-            self._loaded.append(read_book(self._reader.section_at(place.number, place.offset)))
+    def _codebooks_before(self, count: int) -> list[Tensor]:
+        for place in self._codebooks[len(self._loaded) : count]:
+            self._loaded.append(read_codebook(self._reader.section_at(place.number, place.offset)))
         return self._loaded[:count]
 
 
 def _placed(sections: Iterable[tuple[str, int]]) -> tuple[list[_Place], list[_Place]]:
     """The parts, and the codebooks."""
     parts: list[_Place] = []
-    books: list[_Place] = []
+    codebooks: list[_Place] = []
     for number, (tag, offset) in enumerate(sections):
         if number:
-            (parts if tag == "PART" else books).append(_Place(number, offset, len(books)))
-    return parts, books
+            (parts if tag == "PART" else codebooks).append(_Place(number, offset, len(codebooks)))
+    return parts, codebooks

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from barycode.container import ByteReader, ContainerReader, Section, require_within
 from barycode.errors import CorruptFileError, UnsupportedFileError
-from barycode.weights.entropy_coding.symbol_costs import Metered
+from barycode.weights.entropy_coding.symbol_costs import CostRecorder
 from barycode.weights.entropy_coding.symbol_stream import reading
 from barycode.weights.file_format.blocks import Block, parts_of
-from barycode.weights.file_format.codebooks import book_from_bytes, vectors_from_bytes
+from barycode.weights.file_format.codebooks import centers_from_bytes, vectors_from_bytes
 from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.index import TAG, read_index
 from barycode.weights.file_format.items import Item, read_item
@@ -60,15 +60,15 @@ class NetworkReader:
         self.directory = Directory.from_bytes(first.payload)
         require_within(limit, self.directory.nbytes, "The network")
         self._seen = [(first.tag, len(first.payload))]
-        self._books: list[Tensor] = []
-        self._used_books = 0
+        self._codebooks: list[Tensor] = []
+        self._used_codebooks = 0
 
     def tensors(self) -> Iterator[tuple[Entry, Tensor]]:
         """The tensors that are not tied to another, in order; then the file has been read to its end."""
         parts: list[Tensor] = []
-        for blocks, items, results, _ in self._parts(metered=False):
+        for blocks, items, results, _ in self._parts(with_costs=False):
             for block, item, result in zip(blocks, items, results, strict=True):
-                parts.append(dequantize(item, result, self._books))
+                parts.append(dequantize(item, result, self._codebooks))
                 if block.last:
                     whole = parts[0] if len(parts) == 1 else torch.cat(parts)
                     parts.clear()
@@ -76,9 +76,9 @@ class NetworkReader:
 
     def blocks(self) -> Iterator[tuple[Block, Tensor]]:
         """The blocks of those tensors in order: a tensor that is large is never whole in memory."""
-        for blocks, items, results, _ in self._parts(metered=False):
+        for blocks, items, results, _ in self._parts(with_costs=False):
             for block, item, result in zip(blocks, items, results, strict=True):
-                yield block, dequantize(item, result, self._books)
+                yield block, dequantize(item, result, self._codebooks)
 
     def state_dict(self) -> dict[str, Tensor]:
         """All tensors by name, in order; tied ones are the same object."""
@@ -88,7 +88,7 @@ class NetworkReader:
         """Every tensor that is not tied, how it is coded, and its bits: the file is decoded for it."""
         ways: list[str] = []
         spent = 0.0
-        for blocks, items, _, bits in self._parts(metered=True):
+        for blocks, items, _, bits in self._parts(with_costs=True):
             for block, item, own in zip(blocks, items, bits, strict=True):
                 ways.append(item.words)
                 spent += own
@@ -96,13 +96,15 @@ class NetworkReader:
                     yield block.entry, " / ".join(dict.fromkeys(ways)), spent
                     ways, spent = [], 0.0
 
-    def _parts(self, metered: bool) -> Iterator[tuple[list[Block], list[Item], list[NDArray], list[float]]]:
+    def _parts(
+        self, with_costs: bool
+    ) -> Iterator[tuple[list[Block], list[Item], list[NDArray], list[float]]]:
         told: deque[tuple[list[Block], list[Item]]] = deque()  # of the parts that are being decoded
 
         def jobs() -> Iterator[tuple[OpenedPart, bool]]:
             for blocks, part in self._opened():
                 told.append((blocks, part.items))
-                yield part, metered
+                yield part, with_costs
 
         for results, bits in self._workers.ordered(decode_part, jobs()):
             yield *told.popleft(), results, bits
@@ -125,11 +127,11 @@ class NetworkReader:
                 blocks = next(waiting, None)
                 if blocks is None:
                     raise CorruptFileError("A part follows the last tensor: the file is damaged.")
-                opened = open_part(section.payload, blocks, self._books)
-                self._require_used_books(opened.items)
+                opened = open_part(section.payload, blocks, self._codebooks)
+                self._require_used_codebooks(opened.items)
                 yield blocks, opened
             else:
-                self._books.append(read_book(section))
+                self._codebooks.append(read_codebook(section))
         if indexed != (parts > 1):
             raise CorruptFileError(
                 "Files of several parts, and no others, have an index: this one is damaged."
@@ -138,14 +140,17 @@ class NetworkReader:
             raise CorruptFileError(
                 f"The file ends before the tensor {missing[0].entry.name!r}: it is damaged."
             )
-        self._require_used_books([])
+        self._require_used_codebooks([])
 
-    def _require_used_books(self, items: Sequence[Item]) -> None:
+    def _require_used_codebooks(self, items: Sequence[Item]) -> None:
         """Raise CorruptFileError unless codebooks come in the order of their first uses, before that part."""
         for item in items:
-            if isinstance(item.method, Centers | CodeVectors) and item.method.book == self._used_books:
-                self._used_books += 1
-        if self._used_books != len(self._books):
+            if (
+                isinstance(item.method, Centers | CodeVectors)
+                and item.method.codebook == self._used_codebooks
+            ):
+                self._used_codebooks += 1
+        if self._used_codebooks != len(self._codebooks):
             raise CorruptFileError(
                 "A codebook is not used, or does not come where it is first used: the file is damaged."
             )
@@ -158,10 +163,10 @@ def tied_again(directory: Directory, tensors: Mapping[str, Tensor]) -> dict[str,
     return {name: tensors[origin] for name, origin in origins.items()}
 
 
-def read_book(section: Section) -> Tensor:
+def read_codebook(section: Section) -> Tensor:
     """The codebook of a section."""
     if section.tag == "BOOK":
-        return book_from_bytes(section.payload)
+        return centers_from_bytes(section.payload)
     if section.tag == "VECT":
         return vectors_from_bytes(section.payload)
     raise UnsupportedFileError(
@@ -178,13 +183,13 @@ class OpenedPart:
     groups: list[bytes]
 
 
-def open_part(payload: bytes, blocks: Sequence[Block], books: Sequence[Tensor]) -> OpenedPart:
+def open_part(payload: bytes, blocks: Sequence[Block], codebooks: Sequence[Tensor]) -> OpenedPart:
     """The fields of a part, checked."""
     reader = ByteReader(payload, "A part")
     count = reader.varint()
     if count != len(blocks):
         raise CorruptFileError(f"A part claims {count} tensors, not {len(blocks)}: the file is damaged.")
-    items = [read_item(reader, reader.u8(), block.part, books) for block in blocks]
+    items = [read_item(reader, reader.u8(), block.part, codebooks) for block in blocks]
     entries = sum(item.entry.size for item in items)
     if entries > MAX_GROWTH * len(payload):
         raise CorruptFileError(
@@ -198,10 +203,10 @@ def open_part(payload: bytes, blocks: Sequence[Block], books: Sequence[Tensor]) 
     return OpenedPart(items, data, groups)
 
 
-def decode_part(part: OpenedPart, metered: bool = False) -> tuple[list[NDArray], list[float]]:
-    """What `PartCoder` gives for the items, and their bits if they are metered."""
+def decode_part(part: OpenedPart, with_costs: bool = False) -> tuple[list[NDArray], list[float]]:
+    """What `PartCoder` gives for the items, and their bits `with_costs`."""
     exchange = reading(part.data, sum(item.entry.size for item in part.items))
-    coder = PartCoder(exchange, Metered(exchange) if metered else None, part.groups)
+    coder = PartCoder(exchange, CostRecorder(exchange) if with_costs else None, part.groups)
     results = coder.code(part.items, None)
     exchange.finish()
     return results, coder.costs()

@@ -13,10 +13,10 @@ from barycode.rate.entropy_constrained import VectorCoder
 from barycode.weights.allocation.measure import Measurement
 from barycode.weights.allocation.report import TensorReport, compared
 from barycode.weights.checkpoints.sources import Source
-from barycode.weights.entropy_coding.symbol_costs import Metered
+from barycode.weights.entropy_coding.symbol_costs import CostRecorder
 from barycode.weights.entropy_coding.symbol_stream import writing
 from barycode.weights.file_format.blocks import Block, parts_of
-from barycode.weights.file_format.codebooks import Codebooks, book_section
+from barycode.weights.file_format.codebooks import Codebooks, codebook_section
 from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.index import index_section
 from barycode.weights.file_format.items import write_item
@@ -24,7 +24,7 @@ from barycode.weights.file_format.methods import Trellis
 from barycode.weights.file_format.number_formats import PlainTensor
 from barycode.weights.file_format.part import PartCoder
 from barycode.weights.hardened import Hardened
-from barycode.weights.quantization.code_vectors import prepare_runs
+from barycode.weights.quantization.code_vectors import prepare_vectors
 from barycode.weights.quantization.curvature import Curvature
 from barycode.weights.quantization.dequantize import dequantize
 from barycode.weights.quantization.lossless_level import by_level, by_repeats
@@ -91,8 +91,8 @@ def write_file(
     Memory is bounded by the largest tensor and PART_ENTRIES for each worker.
     """
     _check_hardened(settings.hardened, source.directory.entries)
-    books = Codebooks()
-    new_books: deque[list[Tensor]] = deque()  # of the parts that are not written yet
+    codebooks = Codebooks()
+    new_codebooks: deque[list[Tensor]] = deque()  # of the parts that are not written yet
     sections: list[tuple[str, int]] = []
     with ContainerWriter(stream, KIND) as writer:
 
@@ -101,10 +101,10 @@ def write_file(
             sections.append((section.tag, len(section.payload)))
 
         add(Section("HEAD", source.directory.to_bytes()))
-        jobs = _part_jobs(source, settings, books, new_books)
+        jobs = _part_jobs(source, settings, codebooks, new_codebooks)
         for payload, reports in workers.ordered(_encode_part, jobs):
-            for book in new_books.popleft():
-                add(book_section(book))
+            for codebook in new_codebooks.popleft():
+                add(codebook_section(codebook))
             add(Section("PART", payload))
             yield reports
         if [tag for tag, _ in sections].count("PART") > 1:
@@ -112,23 +112,24 @@ def write_file(
 
 
 def _part_jobs(
-    source: Source, settings: Settings, books: Codebooks, new_books: deque[list[Tensor]]
+    source: Source, settings: Settings, codebooks: Codebooks, new_codebooks: deque[list[Tensor]]
 ) -> Iterator[tuple]:
-    """What `_encode_part` takes, part by part; the codebooks that each brings go to `new_books`."""
+    """What `_encode_part` takes, part by part; the codebooks that each brings go to `new_codebooks`."""
     told, loaded = 0, _Loaded(source, settings.hardened)
     for blocks in parts_of(source.directory.entries):
         tensors = [block.of(loaded.tensor(block.entry)) for block in blocks]
         prepared = [
-            _prepare(block, tensor, settings, books) for block, tensor in zip(blocks, tensors, strict=True)
+            _prepare(block, tensor, settings, codebooks)
+            for block, tensor in zip(blocks, tensors, strict=True)
         ]
         prepared = by_level(prepared, settings.quick)
-        new_books.append(books.books[told:])
-        told = len(books.books)
+        new_codebooks.append(codebooks.tensors[told:])
+        told = len(codebooks.tensors)
         plain = [PlainTensor.of(tensor) for tensor in tensors]
         yield (
             prepared,
             plain,
-            [PlainTensor.of(book) for book in books.books],
+            [PlainTensor.of(codebook) for codebook in codebooks.tensors],
             _felt(blocks, prepared, settings),
         )
 
@@ -150,16 +151,16 @@ class _Loaded:
         return self._last[1]
 
 
-def _prepare(block: Block, tensor: Tensor, settings: Settings, books: Codebooks) -> Prepared:
+def _prepare(block: Block, tensor: Tensor, settings: Settings, codebooks: Codebooks) -> Prepared:
     """Codebooks are in a file in the order of their first uses, so tensors are prepared in order."""
-    prepared = _treated(block, tensor, settings, books)
-    return prepared if settings.quick else by_repeats(prepared, books)
+    prepared = _treated(block, tensor, settings, codebooks)
+    return prepared if settings.quick else by_repeats(prepared, codebooks)
 
 
-def _treated(block: Block, tensor: Tensor, settings: Settings, books: Codebooks) -> Prepared:
+def _treated(block: Block, tensor: Tensor, settings: Settings, codebooks: Codebooks) -> Prepared:
     entry, known = block.part, settings.hardened.get(block.entry.name)
     if known is not None:
-        return prepare_hardened(entry, Hardened(block.of(known.indices), known.centers), books)
+        return prepare_hardened(entry, Hardened(block.of(known.indices), known.centers), codebooks)
     rule = settings.rule_of(block.entry)
     measured = settings.measured.get(entry.name)
     if isinstance(rule.treatment, Vectors) and entry.size:
@@ -167,11 +168,11 @@ def _treated(block: Block, tensor: Tensor, settings: Settings, books: Codebooks)
         done = with_aside(
             tensor,
             measured.scale if measured else 0.0,
-            lambda bulk: prepare_runs(entry, bulk, treatment, reason, settings.shared, books),
+            lambda bulk: prepare_vectors(entry, bulk, treatment, reason, settings.shared, codebooks),
         )
-        return done or prepare(entry, tensor, NOT_FINITE, settings.budget, books)
+        return done or prepare(entry, tensor, NOT_FINITE, settings.budget, codebooks)
     part = measured.of_rows(block.part.size) if measured and not block.whole else measured
-    return prepare(entry, tensor, rule, settings.budget_of(entry), books, part)
+    return prepare(entry, tensor, rule, settings.budget_of(entry), codebooks, part)
 
 
 def _felt(blocks: Sequence[Block], prepared: Sequence[Prepared], settings: Settings) -> dict[int, Curvature]:
@@ -187,21 +188,21 @@ def _felt(blocks: Sequence[Block], prepared: Sequence[Prepared], settings: Setti
 def _encode_part(
     prepared: Sequence[Prepared],
     tensors: Sequence[PlainTensor],
-    books: Sequence[PlainTensor],
+    codebooks: Sequence[PlainTensor],
     curvatures: Mapping[int, Curvature],
 ) -> tuple[bytes, list[TensorReport]]:
     writer, exchange = ByteWriter(), writing(sum(each.source.size for each in prepared))
     writer.varint(len(prepared))
     for each in prepared:
         write_item(writer, each.item)
-    coder = PartCoder(exchange, Metered(exchange))
+    coder = PartCoder(exchange, CostRecorder(exchange))
     results = coder.code([each.item for each in prepared], [each.source for each in prepared], curvatures)
     writer.blob(exchange.finish())
     for group in coder.groups:
         writer.blob(group)
     entries = sum(each.item.entry.size for each in prepared)
     writer.raw(bytes(padding(entries, writer.size)))
-    centers = [book.tensor() for book in books]
+    centers = [codebook.tensor() for codebook in codebooks]
     reports = [
         compared(each.item, each.reason, before.tensor(), dequantize(each.item, result, centers), bits)
         for each, before, result, bits in zip(prepared, tensors, results, coder.costs(), strict=True)

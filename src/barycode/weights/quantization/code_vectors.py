@@ -24,22 +24,22 @@ ITERATIONS = 12
 SEED = 0
 
 
-def prepare_runs(
+def prepare_vectors(
     entry: Entry,
     tensor: Tensor,
     treatment: Vectors,
     reason: str,
     shared: Mapping[Vectors, VectorCoder],
-    books: Codebooks,
+    codebooks: Codebooks,
 ) -> Prepared:
     """The cheapest code vector for every run, of a shared codebook or of the tensor's own."""
     scale = stored_step(root_mean_square(tensor))
-    vectors = runs(tensor, treatment.dimension, scale or 1.0)
+    vectors = vectors_of(tensor, treatment.dimension, scale or 1.0)
     if scale is None or not bool(vectors.isfinite().all()):
         return exact(entry, tensor, "numbers too large or too small for code vectors")
     coder = shared.get(treatment) or trained(vectors, treatment)
     indices = coder.choose(vectors, torch.zeros(len(vectors), dtype=torch.int64))
-    method = CodeVectors(scale, books.place_of(coder.centers), len(coder.centers), treatment.dimension)
+    method = CodeVectors(scale, codebooks.place_of(coder.centers), len(coder.centers), treatment.dimension)
     return Prepared(Item(entry, method), indices.numpy().astype(np.int32), reason)
 
 
@@ -72,7 +72,7 @@ def trained(vectors: Tensor, treatment: Vectors) -> VectorCoder:
     return VectorCoder(coder.centers.bfloat16().float(), coder.tables, coder.rate_weight)
 
 
-def runs(tensor: Tensor, dimension: int, scale: float) -> Tensor:
+def vectors_of(tensor: Tensor, dimension: int, scale: float) -> Tensor:
     """The entries over the scale, in their order, as float32 (n, dimension), zeros behind the last."""
     flat = (wide(tensor).flatten() / scale).float()
     return torch.nn.functional.pad(flat, (0, -len(flat) % dimension)).view(-1, dimension)
@@ -92,6 +92,6 @@ def _pooled(source: Source, entries: Iterable[Entry], dimension: int) -> Tensor:
     parts = []
     for entry in entries:
         tensor = source.load(entry.name).detach().cpu()
-        scaled = runs(tensor, dimension, root_mean_square(tensor))[::stride]
+        scaled = vectors_of(tensor, dimension, root_mean_square(tensor))[::stride]
         parts.append(scaled[scaled.isfinite().all(1)])
     return torch.cat(parts)

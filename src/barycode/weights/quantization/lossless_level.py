@@ -79,7 +79,7 @@ def _with(each: Prepared, method: Method) -> Prepared:
     return replace(each, item=replace(each.item, method=method))
 
 
-def by_repeats(each: Prepared, books: Codebooks) -> Prepared:
+def by_repeats(each: Prepared, codebooks: Codebooks) -> Prepared:
     """An exact tensor by a codebook of its values or by matches, where those repeat and that is smaller."""
     if not _plain_exact(each):
         return each
@@ -91,7 +91,9 @@ def by_repeats(each: Prepared, books: Codebooks) -> Prepared:
     ranked = log2(max(len(distinct), 2)) + 8 * bits.itemsize * len(distinct) / bits.size
     matched = 8 * len(pack_planes(bits, FLOATS[entry.dtype], THOROUGH)) / bits.size
     if len(distinct) <= MAX_CENTERS and ranked < WORTH * min(typical, matched):
-        found = by_codebook(entry, bits, distinct, f"{each.reason}; its values repeat", books, table=False)
+        found = by_codebook(
+            entry, bits, distinct, f"{each.reason}; its values repeat", codebooks, table=False
+        )
         if found is not None:
             return found
     return _with(each, Planes(THOROUGH)) if matched < WORTH * typical else each

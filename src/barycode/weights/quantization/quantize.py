@@ -66,7 +66,7 @@ def prepare(
     tensor: Tensor,
     rule: Rule,
     budget: Budget,
-    books: Codebooks,
+    codebooks: Codebooks,
     known: Measurement | None = None,
 ) -> Prepared:
     """Treat a tensor (or block) as its rule says, or exactly where that cannot be done; not for code vectors.
@@ -76,13 +76,13 @@ def prepare(
     treatment = rule.treatment
     if isinstance(treatment, Keep) or not entry.size:
         if rule.tables:
-            return _table(entry, tensor, rule.reason, books)
+            return _table(entry, tensor, rule.reason, codebooks)
         return exact(entry, tensor, rule.reason)
     if isinstance(treatment, Round):
         return exact(entry, rounded(tensor, _bits(tensor, treatment, budget)), rule.reason)
     known = known or Measurement.of(tensor)
     return with_aside(
-        tensor, known.scale, lambda bulk: _quantized(entry, bulk, rule, budget, books, known)
+        tensor, known.scale, lambda bulk: _quantized(entry, bulk, rule, budget, codebooks, known)
     ) or exact(entry, tensor, "too many entries that are not finite")
 
 
@@ -103,11 +103,11 @@ def with_aside(tensor: Tensor, scale: float, quantized: Callable[[Tensor], Prepa
 
 
 def _quantized(
-    entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, books: Codebooks, known: Measurement
+    entry: Entry, tensor: Tensor, rule: Rule, budget: Budget, codebooks: Codebooks, known: Measurement
 ) -> Prepared:
     treatment = rule.treatment
     if isinstance(treatment, Cluster):
-        return _clustered(entry, tensor, treatment, rule.reason, books)
+        return _clustered(entry, tensor, treatment, rule.reason, codebooks)
     assert isinstance(treatment, Quantize)
     if budget.max_error is not None:
         return _bounded(entry, tensor, treatment, rule.reason, budget.max_error)
@@ -122,7 +122,7 @@ def exact(entry: Entry, tensor: Tensor, reason: str, method: Exact = EVERY_BIT) 
     return Prepared(Item(entry, method), to_bits(tensor), reason)
 
 
-def prepare_hardened(entry: Entry, hardened: Hardened, books: Codebooks) -> Prepared:
+def prepare_hardened(entry: Entry, hardened: Hardened, codebooks: Codebooks) -> Prepared:
     """Codes on a uniform grid, where the centers are one; else ranks among the sorted centers.
 
     Both count from the center nearest to zero.
@@ -133,7 +133,7 @@ def prepare_hardened(entry: Entry, hardened: Hardened, books: Codebooks) -> Prep
     codes = ranks[hardened.indices.long()].numpy().ravel().astype(np.int32) - origin(centers)
     shift = _shift(float(np.abs(codes).mean()) if codes.size else 0.0)
     step = uniform_step(centers)
-    method = Centers(books.place_of(centers), shift) if step is None else Plain(step, shift)
+    method = Centers(codebooks.place_of(centers), shift) if step is None else Plain(step, shift)
     return Prepared(Item(entry, method), codes, "hardened")
 
 
@@ -178,19 +178,19 @@ def _bits(tensor: Tensor, treatment: Round, budget: Budget) -> int:
     return max(treatment.bits, needed)
 
 
-def _table(entry: Entry, tensor: Tensor, reason: str, books: Codebooks) -> Prepared:
+def _table(entry: Entry, tensor: Tensor, reason: str, codebooks: Codebooks) -> Prepared:
     """Every bit, by a codebook of the values where there are few of them and each is finite."""
     patterns = to_bits(tensor)
     distinct = np.unique(patterns)
     if len(distinct) <= min(MOST_VALUES, patterns.size // 4):
-        by_rank = by_codebook(entry, patterns, distinct, reason, books, table=True)
+        by_rank = by_codebook(entry, patterns, distinct, reason, codebooks, table=True)
         if by_rank is not None:
             return by_rank
     return exact(entry, tensor, reason, Table())
 
 
 def by_codebook(
-    entry: Entry, patterns: NDArray, distinct: NDArray, reason: str, books: Codebooks, *, table: bool
+    entry: Entry, patterns: NDArray, distinct: NDArray, reason: str, codebooks: Codebooks, *, table: bool
 ) -> Prepared | None:
     """Every bit of a tensor whose numbers are patterns (n,), of which few are `distinct` (sorted), by the
     codebook of all its values; None where there is none: infinities, no numbers, negative zeros.
@@ -202,7 +202,7 @@ def by_codebook(
     order = wide(values).argsort()
     centers = values[order]
     ranks = np.argsort(order.numpy())[np.searchsorted(distinct, patterns)] - origin(centers)
-    place, codes = books.place_of(centers), ranks.astype(np.int32)
+    place, codes = codebooks.place_of(centers), ranks.astype(np.int32)
     method = TableCenters(place) if table else Centers(place, _shift(_usual(codes)))
     return Prepared(Item(entry, method), codes, reason)
 
@@ -239,13 +239,15 @@ def _bounded(entry: Entry, tensor: Tensor, treatment: Quantize, reason: str, err
     return exact(entry, tensor, "the error asked for is finer than the number format")
 
 
-def _clustered(entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, books: Codebooks) -> Prepared:
+def _clustered(
+    entry: Entry, tensor: Tensor, treatment: Cluster, reason: str, codebooks: Codebooks
+) -> Prepared:
     values = tensor.detach().flatten()
     unit = ldexp(1.0, frexp(float(values.abs().max()))[1] - 1)  # squares of numbers in it are in range
     centers = (kmeans_1d(values.double() / unit, treatment.centers) * unit).to(tensor.dtype).unique()
     middles = (centers[1:].double() + centers[:-1].double()) / 2
     indices = torch.bucketize(values.double(), middles).reshape(tensor.shape)
-    prepared = prepare_hardened(entry, Hardened(indices, centers), books)
+    prepared = prepare_hardened(entry, Hardened(indices, centers), codebooks)
     return Prepared(prepared.item, prepared.source, reason)
 
 

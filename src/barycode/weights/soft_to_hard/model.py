@@ -104,8 +104,8 @@ def _mean_bits(model: nn.Module, counts: Callable[[SoftToHard, Tensor], Tensor])
     if not soft:
         raise InvalidInputError("No weight of the model is quantized: call compressible(model, ...) first.")
     bits, count = [], 0.0
-    for book in soft:
-        q, p = (torch.stack(found[book]).sum(0) for found in (soft, hard))
+    for codebook in soft:
+        q, p = (torch.stack(found[codebook]).sum(0) for found in (soft, hard))
         bits.append(soft_cross_entropy(q, p / p.sum().clamp_min(1)))
         count += float(p.sum())
     return torch.stack(bits).sum() / max(count, 1.0)
@@ -191,5 +191,5 @@ def quantizers(model: nn.Module) -> Iterator[tuple[SoftToHard, Tensor]]:
 
 def center_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The learned parameters of centers and grids, each once: give them a learning rate of their own."""
-    books = dict.fromkeys(quantizer.centers for quantizer, _ in quantizers(model))  # in the model's order
-    return [p for book in books for p in book.parameters() if p.requires_grad]
+    codebooks = dict.fromkeys(quantizer.centers for quantizer, _ in quantizers(model))  # in the model's order
+    return [p for codebook in codebooks for p in codebook.parameters() if p.requires_grad]
