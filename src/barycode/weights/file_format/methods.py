@@ -75,7 +75,7 @@ class Leveled(Trellis):
 
 @dataclass(frozen=True)
 class Centers:
-    """Codes are ranks in a codebook, by its number in the file, less the rank of the center nearest to zero."""
+    """Codes are ranks in a codebook (its number in the file) less the rank of the center nearest to zero."""
 
     codebook: int
     shift: int = 0
