@@ -24,6 +24,7 @@ class Share:
 
     @property
     def bits(self) -> int:
+        """Eight a byte."""
         return 8 * self.size
 
 

@@ -152,7 +152,10 @@ ANCHORS = {codec.name: codec for family in FAMILIES.values() for codec in family
 
 
 def anchor(name: str) -> Codec:
-    """The anchor of that name, in any spelling: "jpeg2000" finds JPEG 2000, "avif-444" AVIF 4:4:4."""
+    """The anchor of that name, in any spelling: "jpeg2000" finds JPEG 2000, "avif-444" AVIF 4:4:4.
+
+    Raises InvalidInputError for another name.
+    """
     plain = {_plain(key): codec for key, codec in ANCHORS.items()}
     try:
         return plain[_plain(name)]
@@ -161,7 +164,10 @@ def anchor(name: str) -> Codec:
 
 
 def anchors_of(names: str) -> list[Codec]:
-    """Anchors of a list with commas: families ("avif": four codecs) and names ("avif-444"), or "all"."""
+    """Anchors of a list with commas: families ("avif": four codecs) and names ("avif-444"), or "all".
+
+    Raises InvalidInputError for another name, or none.
+    """
     words = list(FAMILIES) if names == "all" else [word.strip() for word in names.split(",") if word.strip()]
     if not words:
         raise InvalidInputError(f"no anchor is named; choose from {', '.join(FAMILIES)} or all.")

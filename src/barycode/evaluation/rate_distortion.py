@@ -61,14 +61,17 @@ class Row:
 
     @property
     def bpp(self) -> float:
+        """Bits per pixel of the file."""
         return metrics.bpp(self.size, self.pixels)
 
     @property
     def psnr(self) -> float:
+        """In dB, over all channels."""
         return metrics.psnr_of_mse(self.mse)
 
     @property
     def ms_ssim_db(self) -> float | None:
+        """-10 log10(1 - MS-SSIM), where it was measured."""
         return None if self.ms_ssim is None else metrics.ms_ssim_db(self.ms_ssim)
 
 
@@ -136,7 +139,7 @@ def save_rows(path: Path, rows: Iterable[Row]) -> None:
 
 
 def load_rows(path: Path) -> list[Row]:
-    """Read what save_rows wrote; a file that is not there has no rows."""
+    """Read what save_rows wrote; a file that is not there has no rows. Raises CorruptFileError."""
     if not path.exists():
         return []
     try:

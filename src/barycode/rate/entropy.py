@@ -18,7 +18,10 @@ def soft_histogram(weights: Float[Tensor, "*batch k"]) -> Float[Tensor, " k"]:
 
 
 def hard_histogram(indices: Int64[Tensor, "*batch"], codebook_size: int) -> Float[Tensor, " k"]:
-    """p_j = fraction of the indices (...) that are j: (K,), in the default dtype; not differentiable."""
+    """p_j = fraction of the indices (...) that are j: (K,), in the default dtype; not differentiable.
+
+    Raises InvalidInputError for an index outside the codebook.
+    """
     counts = torch.bincount(indices.flatten(), minlength=codebook_size)
     if len(counts) != codebook_size:
         raise InvalidInputError(

@@ -81,7 +81,10 @@ class NetworkFile:
         return TensorSlice(self, self._entry(name))
 
     def read_into(self, name: str, target: Tensor) -> None:
-        """Fill a tensor of the same shape, of any type and device, block by block."""
+        """Fill a tensor of the same shape, of any type and device, block by block.
+
+        Raises InvalidInputError for another shape, and for a name that the file does not have.
+        """
         entry = self._entry(name)
         if tuple(target.shape) != entry.shape:
             raise InvalidInputError(
@@ -154,6 +157,7 @@ class TensorSlice:
         self._entry = entry
 
     def get_shape(self) -> list[int]:
+        """Of the whole tensor, as safetensors says it."""
         return list(self._entry.shape)
 
     def get_dtype(self) -> torch.dtype:

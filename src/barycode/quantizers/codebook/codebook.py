@@ -43,7 +43,10 @@ class Codebook(CounterModule):
 
     @torch.no_grad()
     def replace(self, rows: Int64[Tensor, " r"], vectors: Float[Tensor, "r d"]) -> None:
-        """Replace the named rows, in place, and reset every statistic of them."""
+        """Replace the named rows, in place, and reset every statistic of them.
+
+        Raises InvalidInputError for vectors of another shape, or such that are not finite.
+        """
         if vectors.shape != (rows.numel(), self.dim):
             raise InvalidInputError(
                 f"The new code vectors have shape {tuple(vectors.shape)}, "
@@ -70,6 +73,7 @@ def revive(
 
     Every trace of the old rows goes: the codebook's counts and, given the optimizer, its moments of them.
     In distributed training pass the same candidates and a generator of the same seed on every rank.
+    Raises InvalidInputError for what is no `Codebook`, and for rows or candidates that do not fit it.
     """
     if not isinstance(codebook, Codebook):
         raise InvalidInputError(

@@ -38,6 +38,7 @@ class CodebookHealth(CounterModule):
         """Count a batch of indices, of any shape, all of them of one codebook.
 
         The parts of residual and product codes belong to codebooks of their own: `QuantizerHealth`.
+        Raises InvalidInputError for indices outside the codebook.
         """
         if not isinstance(indices, Tensor) or indices.dtype != torch.int64:
             raise InvalidInputError(f"Health counts int64 indices, not {kind_of(indices)}.")
@@ -53,7 +54,10 @@ class CodebookHealth(CounterModule):
 
     @torch.no_grad()
     def update_weights(self, weights: Assignment) -> None:
-        """Add the weights of a batch; `perplexity` is then that of the mean p, as in papers on soft codes."""
+        """Add the weights of a batch; `perplexity` is then that of the mean p, as in papers on soft codes.
+
+        Raises InvalidInputError for weights over another number of code vectors.
+        """
         size = self.histogram.numel()
         if weights.codebook_size != size:
             raise InvalidInputError(

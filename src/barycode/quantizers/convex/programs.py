@@ -77,6 +77,7 @@ class ExactProgram:
     def combine(
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
     ) -> Combination:
+        """As `ConvexProgram.combine`."""
         weights = self(z, codebook)
         held = replace(weights, values=weights.values.detach())
         return Combination(weights.decode(codebook), held.decode(codebook), lambda: weights, weights.total)
@@ -98,6 +99,7 @@ class RelaxedProgram:
     def combine(
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
     ) -> Combination:
+        """As `ConvexProgram.combine`."""
         scale = torch.tensor(self.regularization, dtype=torch.float64, device=z.device)
         weights = relax(z, codebook, scale, vertex)
         combined, held = weights.combine(codebook)
@@ -129,6 +131,7 @@ class SplittingProgram:
     def combine(
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
     ) -> Combination:
+        """As `ConvexProgram.combine`."""
         combined, blocks = self._blocks(z, codebook, vertex)
         origin = codebook.detach().mean(0)
         codes = codebook - origin

@@ -69,7 +69,10 @@ class SoftConvexQuantizer(SingleCodebook):
         self.register_buffer("hardness", torch.zeros(()))
 
     def anneal_to(self, hardness: float) -> None:
-        """Set how far training is on the way from the program's p (0) to the code's (1)."""
+        """Set how far training is on the way from the program's p (0) to the code's (1).
+
+        Raises InvalidInputError beyond these, and for any but 0 without a code.
+        """
         if nonnegative("hardness", hardness) > 1 or (hardness and self.code is None):
             raise InvalidInputError(
                 f"The hardness must be from 0 to 1, and 0 without a code, not {hardness} with {self.code}."

@@ -82,7 +82,7 @@ class SparseCode:
     def decode(
         self, votes: Int64[Tensor, "*batch_votes"], codebook: Float[Tensor, "k d"]
     ) -> Float[Tensor, "*batch d"]:
-        """The mean of the code vectors voted for."""
+        """The mean of the code vectors voted for; InvalidInputError for votes of another shape."""
         if self.support == 1:
             return functional.embedding(votes, codebook)
         if votes.shape[-1:] != (self.levels,):

@@ -126,7 +126,10 @@ class Quantizer(nn.Module, ABC):
         return self.decode(self.encode(z))
 
     def initialize(self, z: Float[Tensor, "*batch d"], method: Initialization) -> None:
-        """Set every codebook from data by `method(vectors, K) -> (K, d)`, such as `kmeans` or `sample`."""
+        """Set every codebook from data by `method(vectors, K) -> (K, d)`, such as `kmeans` or `sample`.
+
+        Raises InvalidInputError for vectors (..., d) that are of another d or not finite.
+        """
         if not callable(method):
             raise InvalidInputError(
                 f"A codebook starts by a function (vectors, K) -> (K, d), such as kmeans, not {method!r}."

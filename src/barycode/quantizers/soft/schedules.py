@@ -94,6 +94,7 @@ class GapControlledSchedule(Schedule):
         self.first_gap: float | None = None
 
     def next_value(self, gap: float | None) -> float:
+        """By the gap loss(hard) - loss(soft) of this step; InvalidInputError without one."""
         if gap is None or not math.isfinite(gap):
             raise InvalidInputError(
                 f"GapControlledSchedule needs the finite gap loss(hard) - loss(soft) at each step, not {gap}."

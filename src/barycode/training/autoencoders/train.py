@@ -84,7 +84,10 @@ class Run:
         self.forward = self.engine.setup(self.model, self.optimizer)
 
     def step(self) -> float:
-        """One step of the network and of everything around it; the batch's squared error."""
+        """One step of the network and of everything around it; the batch's squared error.
+
+        Raises InvalidInputError when the loss is no finite number any more.
+        """
         self.model.train()
         pictures = self.engine.share(self.batches.draw())
         with self.engine.noise(self.recipe.seed, self.batches.drawn):
@@ -110,6 +113,7 @@ class Run:
         return {"mse": squared_error(self.model, self.pictures.held_out[:VALIDATED])}
 
     def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs, its recipe among it."""
         return {
             "recipe": self.recipe.row(),
             "model": self.model.state_dict(),
@@ -120,6 +124,7 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state, of any number of processes."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name, part in self._kept():

@@ -24,7 +24,7 @@ def picture_files(paths: Sequence[Path], labels: Sequence[int] | None = None) ->
 
 
 def picture_folder(folder: Path) -> PictureSet:
-    """Every picture under `folder`, in the order of their paths."""
+    """Every picture under `folder`, in the order of their paths; MissingDataError if there are none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
         raise MissingDataError(f"{folder} holds no pictures; looked for {', '.join(sorted(SUFFIXES))}.")
@@ -32,7 +32,10 @@ def picture_folder(folder: Path) -> PictureSet:
 
 
 def image_folder(folder: Path) -> PictureSet:
-    """Pictures in one sub-folder a class (the ImageFolder layout): labels number the sorted folder names."""
+    """Pictures in one sub-folder a class (the ImageFolder layout): labels number the sorted folder names.
+
+    Raises MissingDataError without pictures.
+    """
     classes = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     found = [
         (path, label)
@@ -47,7 +50,10 @@ def image_folder(folder: Path) -> PictureSet:
 
 
 def picture_tar(path: Path) -> PictureSet:
-    """The pictures of an uncompressed tar, in its order; members are read in place, nothing is unpacked."""
+    """The pictures of an uncompressed tar, in its order; members are read in place, nothing is unpacked.
+
+    Raises CorruptFileError for another file, MissingDataError without pictures.
+    """
     try:
         with tarfile.open(path, "r:") as tar:
             members = [m for m in tar if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES]

@@ -10,7 +10,10 @@ from barycode.training.datasets.picture_set import PictureSet
 
 
 def gtsrb(folder: Path, split: Literal["train", "test"]) -> PictureSet:
-    """GTSRB's Final_Training/Images/<class>/, or Final_Test/Images/ with the classes of GT-final_test.csv."""
+    """GTSRB's Final_Training/Images/<class>/, or Final_Test/Images/ with the classes of GT-final_test.csv.
+
+    Raises MissingDataError where one of these is missing.
+    """
     if split == "train":
         return image_folder(folder / "Final_Training" / "Images")
     table = next(iter(sorted(folder.rglob("GT-final_test.csv"))), None)

@@ -22,7 +22,10 @@ def data_folder(given: Path | None = None) -> Path:
 
 
 def open_pictures(path: Path) -> PictureSet:
-    """The pictures at `path`: a folder (with all below it), one picture, a .tar or an .npz mosaic pack."""
+    """The pictures at `path`: a folder (with all below it), one picture, a .tar or an .npz mosaic pack.
+
+    Raises MissingDataError where there is nothing, and what the reader of its kind does.
+    """
     if path.is_dir():
         return picture_folder(path)
     if not path.exists():

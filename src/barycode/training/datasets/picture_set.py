@@ -39,7 +39,10 @@ class PictureSet(Sequence[Image.Image]):
         return PictureSet(tuple(self.names[i] for i in chosen), lambda i: self.read(chosen[i]), labels)
 
     def array(self, size: tuple[int, int] | None = None) -> Images:
-        """All pictures as uint8 (N, height, width, 3), resized bilinearly to `size` (width, height)."""
+        """All pictures as uint8 (N, height, width, 3), resized bilinearly to `size` (width, height).
+
+        Raises InvalidInputError for pictures of several sizes without it.
+        """
         pictures = [
             picture if size is None else picture.resize(size, Image.Resampling.BILINEAR) for picture in self
         ]

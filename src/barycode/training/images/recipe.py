@@ -71,11 +71,12 @@ class Recipe:
     vectors: tuple[VectorShape, ...] = ()
 
     def to_json(self) -> str:
+        """Every setting, as text."""
         return json.dumps(asdict(self), indent=2)
 
 
 def read_recipe(path: Path) -> Recipe:
-    """A recipe from a TOML file; a key that is not known is an error."""
+    """A recipe from a TOML file; InvalidInputError for what is no TOML, and for a key that is not known."""
     try:
         raw = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:

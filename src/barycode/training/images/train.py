@@ -71,6 +71,7 @@ def train_model(
     """Run all stages and fit the tables; goes on where an interrupted run in `folder` stopped.
 
     engine: of one process unless given (`picture_engine`). Only rank 0 reads and writes `folder`.
+    Raises InvalidInputError without pictures, for those too small, and for a batch that ranks cannot share.
     """
     engine = engine or Engine()
     if not pictures:

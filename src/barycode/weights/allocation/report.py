@@ -33,6 +33,7 @@ class TensorReport:
 
     @property
     def bits_per_weight(self) -> float:
+        """Of the tensor's entries, its share of everything coded for it."""
         return self.bits / max(self.entries, 1)
 
     @property
@@ -90,6 +91,7 @@ class Report:
 
     @property
     def max_error(self) -> float:
+        """Of all tensors."""
         return max((outcome.max_error for outcome in self.tensors), default=0.0)
 
     @property

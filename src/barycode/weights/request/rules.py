@@ -101,6 +101,7 @@ class Rule:
         return entry.name == self.pattern or fnmatchcase(entry.name, self.pattern)
 
     def applies(self, entry: Entry, table: bool = False) -> bool:
+        """Whether it is for a tensor; `table` says that it holds constants or a table."""
         return (
             self.names(entry)
             and (table or not self.tables)
