@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from barycode.corpora.files import read_files
+from barycode.corpora.files import cut_files, read_files
 from barycode.corpora.listing import list_inputs
 from barycode.corpora.portions import Portion
 from barycode.corpora.tables import cut_table, read_table
@@ -297,3 +297,47 @@ def test_a_sparse_member_is_not_read_as_what_it_is_not(tmp_path, corpus):
     (tmp_path / "in.tar").write_bytes(header("a.png", 0, b"S") + bytes(1024))
     run = corpus.run(tmp_path / "in.tar", size=10)
     assert "sparse" in run.failures()[0].reason
+
+
+def test_files_of_one_key_come_into_one_portion():
+    paths = {
+        f"/in/{name}": "" for name in ("a.jpg", "b.c.jpg", "d.jpg", "a.png", "b.c.png", "b_c.webp", "e.jpg")
+    }
+    portions = list(cut_files(paths, 2))
+    assert sorted(path for portion in portions for path in portion.paths) == sorted(paths)
+    assert [len(portion.paths) for portion in portions] == [2, 3, 2]
+    keys = [sample.key for portion in portions for sample in read_files(portion)]
+    assert keys == ["a", "a-png", "b_c", "b_c-png", "b_c-webp", "d", "e"]
+
+
+def test_tables_of_one_name_in_several_folders_have_keys_of_their_own(tmp_path, corpus):
+    for folder in ("train", "test"):
+        (tmp_path / folder).mkdir()
+        write_table(tmp_path / folder / "0000.parquet", {"image": [b"x"]})
+    corpus.run(tmp_path / "train", tmp_path / "test")
+    assert sorted(corpus.members()) == ["test/0000-000000000.bary", "train/0000-000000000.bary"]
+
+
+def test_a_column_that_holds_no_files_is_refused(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    write_table(path, {"image": [b"1"], "path": ["a.png"]})
+    with pytest.raises(InvalidInputError, match=r"The column 'path' of .* holds string, expected bytes"):
+        list(cut_table(path, "", 10, "path"))
+
+
+def test_what_is_left_alone_in_folders_is_counted(tmp_path):
+    touch(tmp_path, "in/a.png", "in/b.tgz", "in/c/d.TXT", "in/e", "out/shard-000000.json")
+    listing = list_inputs([str(tmp_path)], PICTURES, tmp_path / "out")
+    assert listing.others == {".tgz": 1, ".txt": 1, "": 1}
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.TAR.ZST"])
+def test_compressed_tars_are_refused_by_name(tmp_path, name):
+    touch(tmp_path, name)
+    with pytest.raises(InvalidInputError, match="is a compressed tar"):
+        listed(tmp_path, tmp_path / name)
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/a.png\r\n", encoding="utf-8-sig")
+    assert listed(tmp_path, tmp_path / "list.txt") == ["a.png"]

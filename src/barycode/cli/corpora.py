@@ -16,7 +16,7 @@ from barycode.cli import networks, pictures
 from barycode.cli.batch import progress_bar
 from barycode.cli.picture_options import PictureOptions
 from barycode.cli.sizes import GREW, shown_size
-from barycode.cli.text import printable
+from barycode.cli.text import printable, shown_suffixes
 from barycode.errors import InvalidInputError
 from barycode.processors import usable_processors
 
@@ -177,6 +177,8 @@ def compress_corpus(
         raise InvalidInputError("--engine writes shards into a folder: name it with --output.")
     suffixes = encoder.suffixes()
     listing = list_inputs(inputs, suffixes, output)
+    if listing.others:
+        typer.echo(printable(f"left alone in folders: {shown_suffixes(listing.others)}"), err=True)
     folder = CorpusFolder(output.absolute(), ".tar")
     with folder.alone():
         folder.begin(encoder.settings(), force)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from barycode.cli.text import printable
+from barycode.cli.text import printable, shown_suffixes
 from barycode.errors import InvalidInputError, MissingDataError
 
 STANDARD = Path("-")  # standard input as a source, standard output as a target
@@ -120,7 +120,7 @@ def _inside(folder: Path, kinds: Kinds) -> list[tuple[Path, Path]]:
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     found = [(file, folder) for file in files if file.suffix.lower() in suffixes]
     counts = Counter(f.suffix.lower() for f in files if f.suffix.lower() not in {*suffixes, COMPRESSED})
-    others = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in counts.most_common(5))
+    others = shown_suffixes(counts)
     if not found:
         instead = f", only {others}: name files of other kinds one by one" if others else ""
         raise MissingDataError(f"{folder} holds no {kinds.what}{instead}.")

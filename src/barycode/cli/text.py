@@ -12,6 +12,11 @@ def printable(text: object) -> str:
     return "".join(_escaped(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in str(text))
 
 
+def shown_suffixes(counts: Counter[str]) -> str:
+    """How many files of which suffix: the five most frequent ones."""
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in counts.most_common(5))
+
+
 def one_line(error: BaseException) -> str:
     """An error's message as one printable line; its type's name where it has none, or is no error of ours."""
     from barycode.errors import BarycodeError

@@ -1,20 +1,37 @@
 """Plain files as samples of one part each."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from barycode.corpora.portions import Portion
+from barycode.corpora.portions import Portion, common_folder
 from barycode.corpora.samples import Part, Sample
 
 
 def cut_files(stamps: dict[str, str], count: int) -> Iterator[Portion]:
-    """Portions of `count` files, in their order."""
-    paths = list(stamps)
-    root = _root(paths)
-    for start in range(0, len(paths), count):
-        some = tuple(paths[start : start + count])
-        yield Portion("files", some, tuple(stamps[path] for path in some), root)
+    """Portions of `count` files, in their order, but those that would have one key together: whoever reads
+    them gives each a key of its own.
+    """
+    root = common_folder(stamps)
+    for some in _cut(stamps, count):
+        yield Portion("files", tuple(some), tuple(stamps[path] for path in some), root)
+
+
+def _cut(paths: Iterable[str], count: int) -> Iterator[list[str]]:
+    of_one_key: dict[PurePath, list[str]] = {}
+    for path in paths:
+        of_one_key.setdefault(_key(PurePath(path)), []).append(path)
+    some: list[str] = []
+    for group in of_one_key.values():
+        if some and len(some) + len(group) > count:
+            yield some
+            some = []
+        some = some + group
+    if some:
+        yield some
+
+
+def _key(path: PurePath) -> PurePath:
+    return path.with_name(path.stem.replace(".", "_"))
 
 
 def read_files(portion: Portion) -> Iterator[Sample]:
@@ -23,15 +40,10 @@ def read_files(portion: Portion) -> Iterator[Sample]:
     for text in portion.paths:
         path = PurePath(text)
         inside = path.relative_to(portion.root)
-        key = inside.with_name(inside.stem.replace(".", "_")).as_posix()
+        key = _key(inside).as_posix()
         if key in taken:
             key = f"{key}-{inside.suffix.removeprefix('.')}"
         while key in taken:
             key += "_"
         taken.add(key)
         yield Sample(key, text, (Part(path.suffix, Path(text)),))
-
-
-def _root(paths: Sequence[str]) -> str:
-    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 (millions of them)
-    return os.path.commonpath(folders) if folders else ""

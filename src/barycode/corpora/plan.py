@@ -1,12 +1,12 @@
 """Which portions there are to do beside those that were planned before."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from barycode.corpora.files import cut_files
 from barycode.corpora.listing import Listing
-from barycode.corpora.portions import Portion
+from barycode.corpora.portions import Portion, common_folder
 from barycode.corpora.tables import cut_table
 from barycode.corpora.tars import cut_tar
 from barycode.errors import InvalidInputError
@@ -56,5 +56,7 @@ def _portions(listing: Listing, cut: Cut) -> Iterator[Portion]:
     yield from cut_files(listing.files, max(1, min(cut.shard_size, len(listing.files) // wanted)))
     for path, stamp in listing.tars.items():
         yield from cut_tar(path, stamp, cut.shard_size if len(listing.tars) < wanted else None)
+    root = common_folder(listing.tables)
     for path, stamp in listing.tables.items():
-        yield from cut_table(path, stamp, cut.shard_size, cut.column)
+        for portion in cut_table(path, stamp, cut.shard_size, cut.column):
+            yield replace(portion, root=root)

@@ -1,6 +1,7 @@
 """Portions: what one worker does at a time, and what one shard comes of."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,8 +12,8 @@ Kind = Literal["files", "tar", "table"]
 class Portion:
     """Files, samples `first` to `last` of a tar, or row groups `first` to `last` of a Parquet file.
 
-    paths are absolute; stamps tell the version of each. Keys of files are relative to `root`; `column` holds
-    the files of a table. `last` is exclusive; None for all.
+    paths are absolute; stamps tell the version of each. Keys of files and tables are relative to `root`;
+    `column` holds the files of a table. `last` is exclusive; None for all.
     """
 
     kind: Kind
@@ -29,6 +30,12 @@ class Portion:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Portion":
         return cls(**{**value, "paths": tuple(value["paths"]), "stamps": tuple(value["stamps"])})
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """The folder that all of them are below; "" of none."""
+    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 (millions of them)
+    return os.path.commonpath(folders) if folders else ""
 
 
 def stamp(path: str) -> str:

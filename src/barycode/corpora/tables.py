@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from barycode.corpora.portions import Portion
@@ -25,6 +25,9 @@ def cut_table(path: str, stamp: str, count: int, column: str = "") -> Iterator[P
     column = column or _column_of_files(table, path)
     if column not in table.schema_arrow.names:
         raise InvalidInputError(f"{path} has no column {column!r}: it has {_names(table)}.")
+    kind = table.schema_arrow.field(column).type
+    if not _holds_files(kind):
+        raise InvalidInputError(f"The column {column!r} of {path} holds {kind}, expected bytes of files.")
     first, rows = 0, 0
     for group in range(table.num_row_groups):
         rows += table.metadata.row_group(group).num_rows
@@ -41,17 +44,18 @@ def read_table(portion: Portion) -> Iterator[Sample]:
     number = sum(table.metadata.row_group(group).num_rows for group in range(portion.first))
     for batch in table.iter_batches(ROWS_AT_A_TIME, row_groups=list(groups)):
         for row in batch.to_pylist():
-            yield _sample(path, number, row, portion.column)
+            yield _sample(portion, number, row)
             number += 1
 
 
-def _sample(path: str, number: int, row: dict[str, Any], column: str) -> Sample:
-    value = row.pop(column)
+def _sample(portion: Portion, number: int, row: dict[str, Any]) -> Sample:
+    path, value = portion.paths[0], row.pop(portion.column)
     data, name = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
     parts = [Part(Path(name or "").suffix or _suffix(data or b""), data or b"")]
     if row:
         parts.append(Part(".json", json.dumps(row, default=_plain).encode()))
-    key = f"{Path(path).stem.replace('.', '_')}-{number:09d}"
+    inside = PurePath(path).relative_to(portion.root or PurePath(path).parent)
+    key = f"{inside.with_name(inside.stem.replace('.', '_')).as_posix()}-{number:09d}"
     return Sample(key, f"row {number} of {path}", tuple(parts))
 
 
@@ -77,21 +81,23 @@ def _open(path: str) -> Any:
 
 
 def _column_of_files(table: Any, path: str) -> str:
-    """The only column of bytes, by itself or as {bytes, path}."""
-    from pyarrow import types
-
-    def holds_files(kind: Any) -> bool:
-        if types.is_struct(kind):
-            return kind.get_field_index("bytes") >= 0
-        return bool(types.is_binary(kind) or types.is_large_binary(kind))
-
-    found = [field.name for field in table.schema_arrow if holds_files(field.type)]
+    """The only column of files."""
+    found = [field.name for field in table.schema_arrow if _holds_files(field.type)]
     if len(found) != 1:
         raise InvalidInputError(
             f"{path} has {len(found)} columns of bytes among {_names(table)}: name the one to compress, "
             "with --column."
         )
     return str(found[0])
+
+
+def _holds_files(kind: Any) -> bool:
+    """Bytes, by themselves or as {bytes, path}."""
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0  # type: ignore[no-any-return]
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
 def _names(table: Any) -> str:

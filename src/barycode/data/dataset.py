@@ -31,7 +31,8 @@ class BaryDataset(Dataset[Tensor]):
             self.paths = [Path(path) for path in source]
         if not self.paths:
             raise MissingDataError(
-                f"There is no {EXTENSION} file in {source}: make some with `barycode compress FOLDER`."
+                f"There is no {EXTENSION} file in {source}: make some with `barycode compress FOLDER`, and "
+                "read shards (.tar) by WebDataset with `webdataset_decoder`."
             )
         self.decode = decode
 

@@ -109,8 +109,8 @@ def bd_rate(
     """The BD-rate of `tested` against `anchor`, a figure a picture, then averaged.
 
     quality: the Row's property to compare at, "psnr" or "ms_ssim_db". Pictures whose curves share less than
-    `window.overlap` of the tested range of quality are named in `too_little_overlap` and not in the mean. Raises InvalidInputError unless both sides have the
-    same pictures.
+    `window.overlap` of the tested range of quality are named in `too_little_overlap` and not in the mean.
+    Raises InvalidInputError unless both sides have the same pictures.
     """
     window = window or Window()
     anchors, tests = by_picture(anchor), by_picture(tested)

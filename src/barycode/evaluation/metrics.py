@@ -88,7 +88,7 @@ def ssimulacra2(original: Image.Image | Pixels, decoded: Image.Image | Pixels) -
 
 
 def bpp(size: int, pixels: int) -> float:
-    """Bits per pixel of a file of `size` bytes, every byte of it counted. Raises InvalidInputError without pixels."""
+    """Bits per pixel of a file of `size` bytes, every byte counted; InvalidInputError without pixels."""
     if pixels <= 0:
         raise InvalidInputError(f"bits per pixel needs a positive number of pixels, got {pixels}.")
     return 8 * size / pixels

@@ -119,8 +119,8 @@ def compress_to(
 ) -> Report:
     """Write a source to the start of a seekable stream, tensor by tensor, in bounded memory.
 
-    The bytes are the same for any number of workers. Raises InvalidInputError for what cannot be compressed, or
-    not to the size asked for.
+    The bytes are the same for any number of workers. Raises InvalidInputError for what cannot be
+    compressed, or not to the size asked for.
     """
     source.directory.check()
     limit = byte_limit(source, checked_target(target))

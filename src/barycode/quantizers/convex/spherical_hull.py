@@ -29,7 +29,8 @@ def spherical_hull(
 
     Their directions from the mean are k-means of the vectors' directions, their distances about `radius`
     times that within which nearly all vectors lie. For `quantizer.initialize(z, spherical_hull)`: inside of
-    the hull the program of Soft Convex Quantization has no error but what lambda costs. Raises InvalidInputError for a radius that is not above 0.
+    the hull the program of Soft Convex Quantization has no error but what lambda costs. Raises
+    InvalidInputError for a radius that is not above 0.
     """
     if not 0 < radius < float("inf"):
         raise InvalidInputError(f"The radius must be a finite number > 0, not {radius}.")

@@ -20,8 +20,8 @@ def quantize_masked(quantizer: Quantizer, z: Tensor, mask: Bool[Tensor, "*batch"
     """`quantizer(z[mask])`, put back where it came from: z is (..., d), mask (...) is true for real vectors.
 
     Elsewhere `quantized` is 0 and indices are -1. Losses, `weights` and all statistics are those of the real
-    vectors, exactly as if there were no padding; padding may hold any value, NaN too. Raises InvalidInputError for a mask of
-    another shape or type.
+    vectors, exactly as if there were no padding; padding may hold any value, NaN too. Raises
+    InvalidInputError for a mask of another shape or type.
     """
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != z.shape[:-1]:
         raise InvalidInputError(f"The mask must be bool of shape {tuple(z.shape[:-1])}, not {kind_of(mask)}.")

@@ -14,8 +14,8 @@ __all__ = ["Recipe", "Stage", "picture_engine", "read_recipe", "train", "train_m
 
 
 def train(recipe: Recipe, folders: list[Path], output: Path, engine: Engine | None = None) -> ImageModel:
-    """Train by a recipe on the pictures of some folders or archives; writes `output/NAME.safetensors` and
-    the recipe beside it. Of the processes of `engine` the first writes. Raises MissingDataError without pictures.
+    """Train by a recipe on the pictures of some folders or archives; writes `output/NAME.safetensors` and the
+    recipe beside it. Of the processes of `engine` the first writes. Raises MissingDataError without pictures.
     """
     engine = engine or Engine()
     pictures = [picture for folder in folders for picture in open_pictures(folder)]

@@ -120,7 +120,8 @@ def anneal(model: nn.Module, sigma: float) -> None:
 def prune(model: nn.Module, fraction: float) -> None:
     """Set a fraction of all quantized weights to zero for good: those smallest against their spacing.
 
-    Before a state_dict of a pruned model is loaded, prune the model that is to hold it, by any fraction. Raises InvalidInputError unless 0 <= fraction < 1.
+    Before a state_dict of a pruned model is loaded, prune the model that is to hold it, by any fraction.
+    Raises InvalidInputError unless 0 <= fraction < 1.
     """
     if not 0 <= fraction < 1:
         raise InvalidInputError(f"Pruning a fraction of {fraction}: expected at least 0 and less than 1.")
