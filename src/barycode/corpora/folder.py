@@ -8,9 +8,9 @@ errors.jsonl       what could not be compressed, with the reason
 notes.jsonl        what is to be told of what was compressed: parts of files that are not kept
 """
 
-import fcntl
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,9 @@ from barycode.container.atomic import remove_leftovers
 from barycode.corpora.portions import Portion
 from barycode.corpora.records import Failure, Note, Record
 from barycode.errors import CorruptFileError, InvalidInputError
+
+if sys.platform != "win32":
+    import fcntl
 
 OF_A_SHARD = re.compile(r"shard-\d{6,}\..*|\.shard-\d{6,}\.journal")
 REPORTS = ("errors.jsonl", "notes.jsonl")
@@ -38,6 +41,8 @@ class CorpusFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Within: no other run works in this folder; InvalidInputError if one does already."""
+        if sys.platform == "win32":
+            raise InvalidInputError("Corpora lock their folder, which Windows does not: use Linux or macOS.")
         if self.path.exists() and not self.path.is_dir():
             raise InvalidInputError(f"{self.path} is a file: a corpus needs a folder as --output.")
         self.path.mkdir(parents=True, exist_ok=True)
