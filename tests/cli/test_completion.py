@@ -37,10 +37,16 @@ def test_scripts_ask_the_program(shell):
 class Terminal:
     """An interactive shell at a terminal of its own."""
 
-    def __init__(self, command, environment):
+    def __init__(self, command, environment, folder):
         self.master, slave = pty.openpty()
         self.shell = subprocess.Popen(
-            command, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
         )
         os.close(slave)
 
@@ -83,12 +89,23 @@ def terminal(request, tmp_path):
     rc = tmp_path / f".{request.param}rc"
     with rc.open("a") as file:
         file.write("PS1='ready> '\n")
-    opened = Terminal([shell, "-i"], environment)
+    (tmp_path / "photo.png").touch()
+    opened = Terminal([shell, "-i"], environment, tmp_path)
     yield opened
     opened.close()
 
 
-def test_the_first_tab_completes(terminal):
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [
+        ("barycode com", b"press "),
+        ("barycode train im", b"ages "),
+        ("barycode compress --eff", b"ort "),
+        ("barycode compress ph", b"oto.png "),
+        ("barycode decompress x.bary -o ph", b"oto.png "),
+    ],
+)
+def test_the_first_tab_completes(terminal, begun, rest):
     terminal.read_until([b"ready> "])
-    terminal.type("barycode com\t")
-    assert BELL not in terminal.read_until([b"compress", b"press", BELL])
+    terminal.type(f"{begun}\t")
+    assert BELL not in terminal.read_until([begun.encode() + rest, BELL])
