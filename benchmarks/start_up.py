@@ -2,9 +2,8 @@
 
     python benchmarks/start_up.py --output benchmarks/results/start_up.json
 
-Processor time rather than the wall's, since the machine may be busy; the reference is `import torch` alone,
-which nothing that touches pixels or weights can avoid. Exits with 1 where a call that needs no PyTorch takes
-more than BUDGET seconds.
+Exits with 1 where a call that needs no PyTorch takes more than BUDGET seconds. `barycode bench start-up`
+measures the same.
 """
 
 from __future__ import annotations
@@ -13,48 +12,14 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from barycode.benchmarks.timing import ProcessCost, process_cost, quartiles, report, save
+from barycode.benchmarks.start_up import measure
+from barycode.benchmarks.timing import report, save
 
 BUDGET = 0.7  # seconds, for calls that need no PyTorch
-REFERENCE = "import torch"
 PHOTO = Path(__file__).parents[1] / "examples/photos/kodim15.png"
-LIGHT = {
-    "barycode --help": ["--help"],
-    "barycode compress missing.png": ["compress", "missing.png"],
-    "barycode compress --quality 9": ["compress", "photo.png", "--quality", "9"],
-}
-HEAVY = {
-    "barycode compress, 64 x 48 pixels": ["compress", "photo.png", "--force"],
-    "barycode decompress, 64 x 48 pixels": ["decompress", "photo.bary", "-o", "back.png", "--force"],
-}
-
-
-def measure(rounds: int, folder: Path) -> list[dict[str, Any]]:
-    """One row a command: seconds, megabytes, and its time over the reference's round by round."""
-    calls = {REFERENCE: ["-c", "import torch"]}
-    calls |= {name: ["-m", "barycode", *words] for name, words in (LIGHT | HEAVY).items()}
-    costs: dict[str, list[ProcessCost]] = {name: [] for name in calls}
-    for turn in range(rounds + 1):
-        for name, arguments in calls.items():
-            found = process_cost(arguments, folder)
-            if turn:  # the first fills caches
-                costs[name].append(found)
-    return [
-        {
-            "command": name,
-            "light": name in LIGHT,
-            "seconds": quartiles([cost.seconds for cost in found]),
-            "megabytes": round(max(cost.peak_bytes for cost in found) / 2**20),
-            "time_over_reference": quartiles(
-                [own.seconds / base.seconds for own, base in zip(found, costs[REFERENCE], strict=True)]
-            ),
-        }
-        for name, found in costs.items()
-    ]
 
 
 def main() -> None:

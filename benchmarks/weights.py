@@ -19,26 +19,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from barycode.benchmarks.networks import made_up
 from barycode.benchmarks.timing import report, save
 from barycode.weights import Lossless, Step, Target, compress, decompress
 
 STEP = 0.3  # of the root mean square of all weights: some three bits a weight
-
-
-def made_up(megabytes: float) -> dict[str, Tensor]:
-    """Layers of a transformer with heavy tails, rows and columns of their own scale, as in real ones."""
-    generator = torch.Generator().manual_seed(0)
-    tensors: dict[str, Tensor] = {}
-    shapes = [(1024, 1024), (4096, 1024), (1024, 4096), (1024,), (4096,)]
-    while sum(tensor.nbytes for tensor in tensors.values()) < megabytes * 1e6:
-        shape = shapes[len(tensors) % len(shapes)]
-        weight = torch.randn(shape, generator=generator)
-        weight *= torch.randn(shape, generator=generator).mul_(0.3).exp_()
-        for axis, extent in enumerate(shape):
-            scale = torch.randn(extent, generator=generator).mul_(0.3).exp_()
-            weight *= scale.reshape([-1 if axis == place else 1 for place in range(len(shape))])
-        tensors[f"layer.{len(tensors)}.weight"] = weight * 0.05
-    return tensors
 
 
 def cut(tensors: Mapping[str, Tensor], megabytes: float) -> dict[str, Tensor]:

@@ -1,10 +1,13 @@
 """`evaluate`, `bench`, `info` and `train`: what they print, write and hand on."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import barycode.training.images
 from barycode.cli import bench
@@ -108,6 +111,26 @@ def test_bench_measures_the_tables_of_the_quantizers(run, table, expected, monke
     assert outcome.code == 0, outcome.err
     assert "thread(s)" in outcome.out
     for text in expected:
+        assert text in outcome.out
+
+
+def test_bench_measures_networks(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    save_file(
+        {"layer.weight": torch.randn(64, 64), "steps": torch.tensor([3])}, tmp_path / "model.safetensors"
+    )
+    outcome = run("bench", "networks", "--checkpoint", tmp_path / "model.safetensors", "--rounds", "2")
+    assert outcome.code == 0, outcome.err
+    for text in ("errors of 2 % (default)", "lossless, dense", "lossless, quick", "zstd -3", "bits a weight"):
+        assert text in outcome.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are started in POSIX's way")
+def test_bench_measures_what_commands_cost_before_they_begin(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    outcome = run("bench", "start-up", "--rounds", "2")
+    assert outcome.code == 0, outcome.err
+    for text in ("import torch", "barycode --help", "barycode decompress, 64 x 48 pixels"):
         assert text in outcome.out
 
 

@@ -1,8 +1,10 @@
 """`barycode bench`: how fast things are on this machine."""
 
 import enum
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +16,10 @@ from barycode.cli.extras import extra
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
 SIZE = (768, 512)
+MEGABYTES = 16
 
 
 class What(enum.StrEnum):
@@ -24,12 +28,17 @@ class What(enum.StrEnum):
     PICTURES = "pictures"
     QUANTIZERS = "quantizers"
     NEAREST = "nearest"
+    NETWORKS = "networks"
+    START_UP = "start-up"
 
 
 def main(
     what: Annotated[What, typer.Argument(help="Which table to measure.")] = What.PICTURES,
     picture: Annotated[
         Path | None, typer.Option(help="A picture for `pictures`; without one, a synthetic 768x512.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A network for `networks`; without one, made-up weights of 17 MB.")
     ] = None,
     quality: Annotated[float, typer.Option("--quality", "-q", min=1, max=8)] = 3.0,
     rounds: Annotated[int, typer.Option(min=2, help="How often each method is timed.")] = 5,
@@ -46,6 +55,10 @@ def main(
 
     - `nearest`: nearest code vectors beside a matrix product, and faiss where installed
 
+    - `networks`: checkpoints, lossy and lossless, beside Zstandard
+
+    - `start-up`: what commands cost before they have done anything
+
     For example:
 
     - `barycode bench`
@@ -53,13 +66,17 @@ def main(
     - `barycode bench pictures --picture photo.png --rounds 11`
 
     - `barycode bench quantizers --vectors 4096`
+
+    - `barycode bench networks --checkpoint model.safetensors`
     """
-    if what is What.PICTURES:
-        _pictures(_rgb(picture) if picture else synthetic(SIZE), quality, rounds)
-    elif what is What.QUANTIZERS:
-        _quantizers(rounds, vectors)
-    else:
-        _nearest(rounds, vectors)
+    tables: dict[What, Callable[[], None]] = {
+        What.PICTURES: lambda: _pictures(_rgb(picture) if picture else synthetic(SIZE), quality, rounds),
+        What.QUANTIZERS: lambda: _quantizers(rounds, vectors),
+        What.NEAREST: lambda: _nearest(rounds, vectors),
+        What.NETWORKS: lambda: _networks(rounds, checkpoint),
+        What.START_UP: lambda: _start_up(rounds),
+    }
+    tables[what]()
 
 
 def _pictures(image: "Image.Image", quality: float, rounds: int) -> None:
@@ -116,6 +133,48 @@ def _nearest_row(part: dict[str, Any], names: list[str]) -> list[str]:
     shape = ", ".join(str(part[field]) for field in ("vectors", "dim", "codebook_size"))
     over = part["time_over_barycode"]
     return [shape, f"{part['barycode_ms'][0]:.2f}", *(_ratio(over[name]) for name in names)]
+
+
+def _networks(rounds: int, checkpoint: Path | None) -> None:
+    from rich.progress import track
+
+    from barycode.benchmarks.networks import made_up, measure, programs
+
+    state = _state(checkpoint) if checkpoint else made_up(MEGABYTES)
+    found = [measure(*program, state, rounds) for program in track(programs(state), "Programs")]
+    cells = [
+        [
+            part["what"],
+            f"{part['bits_per_weight']:.2f}",
+            *(_ratio(part["speeds"][way]) for way in ("in", "out")),
+        ]
+        for part in found
+    ]
+    size = sum(tensor.nbytes for tensor in state.values()) / 1e6
+    _print(
+        f"{size:.1f} MB of tensors", ["program", "bits a weight", "MB a second in", "MB a second out"], cells
+    )
+
+
+def _start_up(rounds: int) -> None:
+    from barycode.benchmarks.start_up import REFERENCE, measure
+
+    with TemporaryDirectory() as name, Console(stderr=True).status(f"{rounds + 1} rounds of a few seconds"):
+        synthetic((64, 48)).save(Path(name) / "photo.png")
+        found = measure(rounds, Path(name))
+    cells = [
+        [row["command"], _ratio(row["seconds"]), _ratio(row["time_over_reference"]), str(row["megabytes"])]
+        for row in found
+    ]
+    heading = ["command", "seconds of processor time", f"over {REFERENCE}", "MB"]
+    _print("Whole processes", heading, cells)
+
+
+def _state(checkpoint: Path) -> "dict[str, Tensor]":
+    from barycode.weights.checkpoints.files import open_source
+
+    source = open_source(checkpoint)
+    return {entry.name: source.load(entry.name) for entry in source.directory.entries}
 
 
 def _rgb(path: Path) -> "Image.Image":
