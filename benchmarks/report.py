@@ -34,8 +34,8 @@ HEADER = """\
 
 Ratios are medians over rounds in which every method has its turn in one process, lower and upper quartile in
 brackets: they hold on a busy machine, and these were measured on one. Absolute times are only a guide.
-`barycode bench pictures`, `quantizers`, `nearest`, `networks` and `start-up` measure such tables on your machine,
-beside those other libraries that are installed there.
+`barycode bench pictures`, `quantizers`, `nearest`, `networks` and `start-up` measure such tables on your
+machine, beside those other libraries that are installed there.
 """
 
 
