@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from collections import Counter
 
 # Control, format (right-to-left marks among them), surrogate, line and paragraph separators.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

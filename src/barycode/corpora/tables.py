@@ -96,7 +96,7 @@ def _holds_files(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0  # type: ignore[no-any-return]
+        return kind.get_field_index("bytes") >= 0
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
