@@ -47,8 +47,10 @@ def plan(listing: Listing, known: Sequence[Portion], failed: frozenset[str], cut
 
 
 def _without(listing: Listing, covered: set[str]) -> Listing:
-    groups = (listing.files, listing.tars, listing.tables)
-    return Listing(*({path: s for path, s in group.items() if path not in covered} for group in groups))
+    def kept(group: dict[str, str]) -> dict[str, str]:
+        return {path: stamp for path, stamp in group.items() if path not in covered}
+
+    return Listing(kept(listing.files), kept(listing.tars), kept(listing.tables), listing.others)
 
 
 def _portions(listing: Listing, cut: Cut) -> Iterator[Portion]:
