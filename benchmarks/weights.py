@@ -4,7 +4,8 @@
     python benchmarks/weights.py model.safetensors --megabytes 20
     python benchmarks/weights.py --output weights.json
 
-Megabytes are those of the tensors before compression, seconds are those of one thread of this process.
+Megabytes are those of the tensors before compression, seconds are those of one thread of this process, its
+machine code made before (extra `compiled`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from torch import Tensor
 
 from barycode.benchmarks.networks import made_up
 from barycode.benchmarks.timing import report, save
+from barycode.machine_code import INSTALLED
 from barycode.weights import Lossless, Step, Target, compress, decompress
 
+PACKAGES = ("torch", "numpy", "constriction", *(["numba"] if INSTALLED else []))
 STEP = 0.3  # of the root mean square of all weights: some three bits a weight
 
 
@@ -44,6 +47,7 @@ def timed(method: Callable[[], Any]) -> tuple[Any, float]:
 def measure(name: str, tensors: Mapping[str, Tensor], target: Target, zstd: bool) -> dict[str, object]:
     """One row: bits per weight, ratio, and megabytes a second each way."""
     size = sum(tensor.nbytes for tensor in tensors.values())
+    decompress(compress(cut(tensors, 0.1), target))
     data, encoding = timed(lambda: compress(tensors, target))
     _, decoding = timed(lambda: decompress(data))
     row: dict[str, object] = {
@@ -84,7 +88,7 @@ def main() -> None:
         rows.append(row)
         print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
     if arguments.output:
-        save(arguments.output, report(rows, ("torch", "numpy", "constriction")))
+        save(arguments.output, report(rows, PACKAGES))
 
 
 def speed_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:

@@ -190,6 +190,19 @@ def test_into_a_module_that_is_another(trained, tmp_path):
     assert all(same(before[name], tensor) for name, tensor in other.state_dict().items())
 
 
+@pytest.mark.parametrize("meta", [False, True])
+def test_batches_that_a_file_did_not_count(tmp_path, meta):
+    norm = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    state = {name: tensor + 1 for name, tensor in norm.state_dict().items() if not name.endswith("tracked")}
+    (tmp_path / "net.bary").write_bytes(compress(state, Lossless()))
+    with torch.device("meta" if meta else "cpu"):
+        net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    assert weights.load_into(net, tmp_path / "net.bary") == ([], [])
+    oracle = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    oracle.load_state_dict(state)
+    assert all(same(net.state_dict()[name], tensor) for name, tensor in oracle.state_dict().items())
+
+
 def test_channels_last(tmp_path):
     conv = nn.Conv2d(16, 24, 3)
     (tmp_path / "net.bary").write_bytes(compress(conv.state_dict(), Lossless()))

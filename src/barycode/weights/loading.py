@@ -53,7 +53,9 @@ def load_into(
 
     Parameters and buffers keep their types, devices and ties and are filled block by block, so that the
     network is never in memory twice; those on the meta device get memory on `device`. Everything is compared
-    first: InvalidInputError, and a module as it was, where a shape differs or, if `strict`, a name.
+    first: InvalidInputError, and a module as it was, where a shape differs or, if `strict`, a name. As
+    torch's `load_state_dict` does, batches that normalisation has counted may be missing: checkpoints of
+    before PyTorch 0.4.1 have no such count.
     """
     with open(path, limit=limit) as file:
         wanted = {
@@ -61,7 +63,8 @@ def load_into(
             for name, tensor in module.state_dict(keep_vars=True).items()
             if isinstance(tensor, Tensor)
         }
-        missing = [name for name in wanted if name not in file]
+        counts = {name for name in wanted if name.rpartition(".")[2] == "num_batches_tracked"}
+        missing = [name for name in wanted if name not in file and name not in counts]
         unexpected = [name for name in file if name not in wanted]
         if strict and (missing or unexpected):
             raise InvalidInputError(
@@ -76,6 +79,9 @@ def load_into(
                     f"{name!r} has the shape {shape} in {path} and {tuple(wanted[name].shape)} in the module."
                 )
         _fill(module, file, {name: wanted[name] for name in shared}, torch.device(device))
+        for name in counts - set(shared):
+            if wanted[name].is_meta:
+                _replace(module, name, torch.zeros_like(wanted[name], device=device))
     return missing, unexpected
 
 
