@@ -27,6 +27,7 @@ HEADER = """\
     .venv-peers/bin/python benchmarks/quantizer_layers.py --output benchmarks/results/quantizer_layers.json
     python benchmarks/pictures.py --output benchmarks/results/pictures.json
     python benchmarks/start_up.py --output benchmarks/results/start_up.json
+    python benchmarks/weights.py --megabytes 40 --output benchmarks/results/weights.json
     python benchmarks/weights_memory.py --output benchmarks/results/weights_memory.json
     .venv-peers-networks/bin/python benchmarks/weights_lossless.py \\
         --megabytes 40 --output benchmarks/results/weights_lossless.json
@@ -50,6 +51,7 @@ def main() -> None:
         ("kmeans", _kmeans),
         ("pictures", _pictures),
         ("start_up", _start_up),
+        ("weights", _weights),
         ("weights_memory", _weights_memory),
         ("weights_lossless", _weights_lossless),
     ):
@@ -135,6 +137,22 @@ def _start_up(content: Row) -> str:
     )
 
 
+def _weights(content: Row) -> str:
+    columns = ("bits per weight", "times smaller", "encode MB/s", "decode MB/s")
+    cells = [
+        [row["what"], f"{row['megabytes']:g} MB", *(f"{row[column]:g}" for column in columns)]
+        for row in content["rows"]
+    ]
+    return "\n".join(
+        [
+            "## Speed of the network codec\n",
+            "Made-up layers of a transformer, in Python, without files, machine code (extra `compiled`) made "
+            f"before; {_settings(content)}:\n",
+            _table(["level", "tensors", *columns], cells),
+        ]
+    )
+
+
 def _weights_memory(content: Row) -> str:
     largest = "largest tensor in float32, MB"
     cells = [
@@ -179,8 +197,7 @@ def _weights_lossless(content: Row) -> str:
             "## Every bit of a network\n",
             f"Bits a weight (bytes over zipnn's), MB of tensors a second in / out; {_settings(content)}. "
             "Barycode's bytes are whole files with names and shapes; zipnn and Zstandard get all tensors as "
-            "one run of bytes. Networks in other types than float32 are cast. The rows are older than planes "
-            "of ranks, which suit CREPE, whose float32 was rounded to 16 bits of mantissa once:\n",
+            "one run of bytes. Networks in other types than float32 are cast:\n",
             _table(["network", *names], cells),
         ]
     )

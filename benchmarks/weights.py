@@ -88,7 +88,7 @@ def main() -> None:
         rows.append(row)
         print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
     if arguments.output:
-        save(arguments.output, report(rows, PACKAGES))
+        save(arguments.output, report(rows, PACKAGES, rounds=1))
 
 
 def speed_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:

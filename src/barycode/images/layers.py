@@ -146,7 +146,7 @@ def _blocks(costs: _Costs, plain: _Tried, codes: PictureCodes) -> Drawing | None
     alike[1:] |= (colour[1:] == colour[:-1]).all(2)
     drawing = _by_block(np.where(alike, REPEATED_BITS, 1.0))
     drawing *= costs.of_bytes(len(whole.data)) / drawing.sum()
-    coding = np.log2(1 + np.abs(codes.bands.astype(np.float32))).sum(0)
+    coding = sum(np.log2(1 + np.abs(part.astype(np.float32))).sum(0) for part in (codes.dc, codes.bands))
     coding *= costs.of_bytes(plain.layers.size()) / max(coding.sum(), 1)
     transform = _by_block(plain.errors) + coding
     return _promising(costs, plain, _spread(transform / BLOCK**2, size), _spread(drawing < transform, size))

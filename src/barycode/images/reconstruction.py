@@ -18,13 +18,14 @@ LARGEST = 2048  # beyond any code of 8-bit pixels, and as far as float16 holds w
 
 
 class PictureCodes:
-    """The codes of a whole picture of (h, w) blocks, put together from its tiles: DC float32 (3, h, w), all
-    bands float16 (192, h, w), and the step multiplier (h, w) of every block in `places`.
+    """The codes of a whole picture of (h, w) blocks, put together from its tiles: DC float32 (3, h, w), the
+    other bands int8 (192, h, w), float16 once any has needed it, and in `places` the step multiplier (h, w) of
+    every block.
     """
 
     def __init__(self, height: int, width: int) -> None:
         self.dc = np.empty((len(DC_BANDS), height, width), np.float32)
-        self.bands = np.empty((BANDS, height, width), np.float16)
+        self.bands = np.empty((BANDS, height, width), np.int8)
         self.places = np.ones((height, width), np.float32)
 
     @property
@@ -35,7 +36,11 @@ class PictureCodes:
         """The codes (192, h, w) of one tile, and its multipliers (1, 1, h, w)."""
         window = (slice(tile.top, tile.bottom), slice(tile.left, tile.right))
         self.dc[(slice(None), *window)] = codes[list(DC_BANDS)].numpy()
-        self.bands[(slice(None), *window)] = codes.clamp(-LARGEST, LARGEST).numpy()
+        bands = codes.clamp(-LARGEST, LARGEST)
+        bands[list(DC_BANDS)] = 0  # would seldom fit
+        if self.bands.dtype == np.int8 and not torch.equal(bands, bands.to(torch.int8).float()):
+            self.bands = self.bands.astype(np.float16)
+        self.bands[(slice(None), *window)] = bands.numpy()
         self.places[window] = places[0, 0].numpy()
 
 
