@@ -19,8 +19,8 @@ LARGEST = 2048  # beyond any code of 8-bit pixels, and as far as float16 holds w
 
 class PictureCodes:
     """The codes of a whole picture of (h, w) blocks, put together from its tiles: DC float32 (3, h, w), the
-    other bands int8 (192, h, w), float16 once any has needed it, and in `places` the step multiplier (h, w) of
-    every block.
+    other bands int8 (192, h, w), float16 once any has needed it, and in `places` the multiplier (h, w) of
+    the step in every block.
     """
 
     def __init__(self, height: int, width: int) -> None:

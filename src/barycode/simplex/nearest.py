@@ -29,7 +29,10 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
         vectors = z.detach().reshape(-1, z.shape[-1])
         search = _Search(codebook.detach().to(dtype), len(vectors))
         indices = torch.empty(len(vectors), dtype=torch.int64, device=z.device)
-        map_blocks(lambda part: search.into(indices[part], vectors[part]), search.parts(), z.device)
+        if torch.compiler.is_compiling():  # threads are not for graphs
+            search.into(indices, vectors)
+        else:
+            map_blocks(lambda part: search.into(indices[part], vectors[part]), search.parts(), z.device)
         return indices.reshape(z.shape[:-1])
 
 
@@ -46,9 +49,8 @@ class _Search:
 
     def parts(self) -> list[slice]:
         """The vectors that one thread searches: whole blocks."""
-        threads = 1 if torch.compiler.is_compiling() else torch.get_num_threads()
         blocks = -(-self._count // self._rows)
-        share = max(1, -(-blocks // threads)) * self._rows
+        share = max(1, -(-blocks // torch.get_num_threads())) * self._rows
         return [slice(start, start + share) for start in range(0, self._count, share)]
 
     def into(self, indices: Tensor, vectors: Tensor) -> None:
