@@ -16,6 +16,7 @@ from torch import Tensor
 from barycode.container import stream_of
 from barycode.errors import InvalidInputError
 from barycode.plain_torch import plain_torch
+from barycode.weights.allocation.integer_scales import integer_scales
 from barycode.weights.allocation.measure import chosen_tables, measure
 from barycode.weights.allocation.rate_control import WRITES, SizeModel, fill
 from barycode.weights.allocation.report import Report, joined
@@ -162,7 +163,8 @@ def _settings(
         rules,
         hardened,
         shared=shared_codebooks(source, rules, hardened),
-        tables=chosen_tables(measured, entries, bits, FREE_TABLES if limit is None else 0),
+        tables=integer_scales(entries)
+        | chosen_tables(measured, entries, bits, FREE_TABLES if limit is None else 0),
         measured=measured,
     )
     if isinstance(target, MaxError):
