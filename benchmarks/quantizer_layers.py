@@ -12,12 +12,14 @@ import argparse
 import ctypes
 import json
 import multiprocessing
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from barycode.benchmarks.quantizer_layers import DIM, SIZE, VECTORS, Shape, layers, methods, row
 from barycode.benchmarks.timing import peak_megabytes, report, save
+from barycode.machine_code import INSTALLED
 
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
@@ -34,6 +36,8 @@ def memory(shape: Shape) -> dict[str, float]:
 
 def _memory_of(shape: Shape, name: str) -> float:
     ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**16)  # what is freed goes back to the system
+    if INSTALLED:
+        import_module("numba")  # which takes what it takes for all
     methods(Shape(64, shape.dim, 64), True, [name])[name]()  # what any first call loads does not count
     return peak_megabytes(methods(shape, True, [name])[name])
 

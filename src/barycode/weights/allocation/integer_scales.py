@@ -1,4 +1,4 @@
-"""Which floats of a quantized checkpoint multiply its whole numbers: an error of theirs is one of all weights."""
+"""Which floats of a quantized checkpoint multiply its whole numbers: their errors are those of all weights."""
 
 from collections.abc import Iterable
 

@@ -86,8 +86,8 @@ class Rule:
     """A treatment for the tensors whose name is a pattern or matches it (of `fnmatch`: * and ?).
 
     `dimensions` and `entries`, where given, are the most that a tensor may have for the rule to apply. A rule
-    for `tables` is for constants only: whole numbers, smooth sequences, a few numbers (`allocation.measure`), and
-    what multiplies matrices of whole numbers (`allocation.integer_scales`).
+    for `tables` is for constants only: whole numbers, smooth sequences, a few numbers (`allocation.measure`),
+    and what multiplies matrices of whole numbers (`allocation.integer_scales`).
     """
 
     pattern: str
