@@ -7,7 +7,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.simplex import least_scores
-from barycode.simplex.parallel import map_blocks
 
 BLOCK_ELEMENTS = 1 << 18  # numbers in flight: 1 MB of float32, which stays in the cache of one core
 SEARCH_ELEMENTS = 1 << 20  # the same where many short steps are taken: they weigh more than the cache
@@ -27,45 +26,22 @@ def nearest(z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]) -> Int
         if torch.compiler.is_exporting():
             return _nearest_at_once(z.to(dtype), codebook.to(dtype))
         vectors = z.detach().reshape(-1, z.shape[-1])
-        search = _Search(codebook.detach().to(dtype), len(vectors))
+        in_one_pass = least_scores.applies(codebook, len(vectors))
+        runs = 1 if in_one_pass else _run_count(len(codebook))
+        codes, half_norms, origin = _prepare(codebook.detach().to(dtype), runs)
         indices = torch.empty(len(vectors), dtype=torch.int64, device=z.device)
-        if torch.compiler.is_compiling():  # threads are not for graphs
-            search.into(indices, vectors)
-        else:
-            map_blocks(lambda part: search.into(indices[part], vectors[part]), search.parts(), z.device)
-        return indices.reshape(z.shape[:-1])
-
-
-class _Search:
-    """What the blocks of one search share."""
-
-    def __init__(self, codebook: Tensor, count: int) -> None:
-        self._count = count
-        self._compiled = least_scores.applies(codebook, count)
-        order = 1 if self._compiled else _run_count(len(codebook))
-        self._codes, self._half_norms, self._origin = _prepare(codebook, order)
-        elements = BLOCK_ELEMENTS if self._compiled else SEARCH_ELEMENTS
-        self._rows = block_rows(sum(codebook.shape), elements)
-
-    def parts(self) -> list[slice]:
-        """The vectors that one thread searches: whole blocks."""
-        blocks = -(-self._count // self._rows)
-        share = max(1, -(-blocks // torch.get_num_threads())) * self._rows
-        return [slice(start, start + share) for start in range(0, self._count, share)]
-
-    def into(self, indices: Tensor, vectors: Tensor) -> None:
-        """Put the nearest codes of vectors (n, d) into indices (n,)."""
-        codes = self._codes
-        centered = codes.new_zeros(self._rows, codes.shape[1])  # of one shape: another may round differently
-        scores = codes.new_empty(len(codes), self._rows)
-        for block, out in zip(vectors.split(self._rows), indices.split(self._rows), strict=True):
-            torch.sub(block, self._origin, out=centered[: len(block)])
+        rows = block_rows(codebook.shape[0] + z.shape[-1], SEARCH_ELEMENTS)
+        centered = codes.new_zeros(rows, codes.shape[1])  # of one shape: another may round differently
+        scores = codes.new_empty(codes.shape[0], rows)
+        for block, out in zip(vectors.split(rows), indices.split(rows), strict=True):
+            torch.sub(block, origin, out=centered[: len(block)])
             torch.mm(codes, centered.T, out=scores)
-            if self._compiled:
-                best = least_scores.find(scores, self._half_norms)
+            if in_one_pass:
+                best = least_scores.find(scores, half_norms)
             else:
-                best = _first_minimum(scores.add_(self._half_norms))  # faster than addmm with a broadcast sum
+                best = _first_minimum(scores.add_(half_norms))  # faster than addmm with a broadcast sum
             out.copy_(best[: len(block)])
+        return indices.reshape(z.shape[:-1])
 
 
 def _nearest_at_once(z: Tensor, codebook: Tensor) -> Tensor:
@@ -89,20 +65,20 @@ def compute_dtype(*tensors: Tensor) -> torch.dtype:
     return dtype
 
 
-def _prepare(codebook: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _prepare(codebook: Tensor, runs: int) -> tuple[Tensor, Tensor, Tensor]:
     """-c around the codes' mean, |c|^2 / 2 as a column, and the mean.
 
-    Distances do not change when both sides move by the same vector, but rounding errors shrink. In `count`
-    runs of W, code w * count + g stands at row g * W + w, padding codes are infinitely long: see
+    Distances do not change when both sides move by the same vector, but rounding errors shrink. In
+    `runs` of W, code w * runs + g stands at row g * W + w, padding codes are infinitely long: see
     `_first_minimum`.
     """
     size = len(codebook)
     origin = codebook.mean(0)
-    codes = codebook.new_zeros(-(-size // count) * count, codebook.shape[1])
+    codes = codebook.new_zeros(-(-size // runs) * runs, codebook.shape[1])
     half_norms = codes.new_full((len(codes), 1), torch.inf)
     torch.sub(origin, codebook, out=codes[:size])
     half_norms[:size] = codes[:size].square().sum(1, keepdim=True) / 2
-    codes, half_norms = (part.unflatten(0, (-1, count)).transpose(0, 1) for part in (codes, half_norms))
+    codes, half_norms = (part.unflatten(0, (-1, runs)).transpose(0, 1) for part in (codes, half_norms))
     return codes.flatten(0, 1), half_norms.flatten(0, 1), origin
 
 
