@@ -1,4 +1,4 @@
-"""Which floats of a quantized checkpoint multiply its whole numbers: their errors are those of all weights."""
+"""Which floats of a quantized checkpoint multiply its whole numbers: their errors are all weights' errors."""
 
 from collections.abc import Iterable
 
