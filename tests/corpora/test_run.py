@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from functools import partial
 
@@ -234,3 +236,31 @@ def test_shards_say_nothing_about_the_machine(corpus, photos):
     with tarfile.open(corpus.out / "shard-000000.tar") as tar:
         member = tar.next()
     assert (member.mtime, member.uid, member.uname) == (0, 0, "")
+
+
+MAIN = """
+import torch  # before the engine has a say
+
+from barycode.corpora.engines.processes import run_processes
+from barycode.errors import InvalidInputError, WorkerError
+
+
+def work(number, portion):
+    raise InvalidInputError(f"{torch.get_num_threads()} threads")
+
+
+if __name__ == "__main__":
+    try:
+        list(run_processes(work, [(0, None)], 1))
+    except WorkerError as error:
+        print(error)
+"""
+
+
+def test_a_worker_has_one_thread_whatever_the_main_module_loads(tmp_path):
+    (tmp_path / "main.py").write_text(MAIN)
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "main.py"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "shard 0: 1 threads"

@@ -5,6 +5,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -63,7 +64,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self.process.start()
+        with _environment(OMP_NUM_THREADS="1"):  # a main module that loads torch does so before `_serve` runs
+            self.process.start()
         theirs.close()  # so that its death is the end of the pipe
         self.connection.send(work)
 
@@ -86,9 +88,20 @@ class _Worker:
         self.process.join()
 
 
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """These variables for processes that are started meanwhile."""
+    before = os.environ.copy()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
-    os.environ["OMP_NUM_THREADS"] = "1"  # before anything loads torch
     try:
         work: Work = connection.recv()
         connection.send(READY)
