@@ -31,6 +31,8 @@ HEADER = """\
     python benchmarks/weights_memory.py --output benchmarks/results/weights_memory.json
     .venv-peers-networks/bin/python benchmarks/weights_lossless.py \\
         --megabytes 40 --output benchmarks/results/weights_lossless.json
+    python benchmarks/corpora.py --copies 12 --output benchmarks/results/corpora.json
+    python benchmarks/corpora_report.py  # its tables are in docs/how-to/billion-pictures.md
     python benchmarks/report.py
 
 Ratios are medians over rounds in which every method has its turn in one process, lower and upper quartile in

@@ -55,7 +55,9 @@ class CorpusFolder:
             yield
 
     def begin(self, settings: Mapping[str, Any], force: bool) -> None:
-        """Settle what the corpus is made with, or see that it is still the same; `force` begins anew."""
+        """Settle what the corpus is made with; `force` begins anew. Raises InvalidInputError where it was made
+        with other settings.
+        """
         file = self.path / "corpus.json"
         if force:
             self._clear()
@@ -95,7 +97,7 @@ class CorpusFolder:
         write_atomic(self.path / "plan.jsonl", lines, force=True)
 
     def record(self, number: int) -> Record | None:
-        """The record of a portion that is done: its shard is there, too."""
+        """The record of a portion that is done, its shard being there, too; raises CorruptFileError."""
         file, shard = self._record(number), self.shard(number)
         if not file.exists():
             return None

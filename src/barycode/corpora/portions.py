@@ -25,10 +25,12 @@ class Portion:
     column: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """Its fields, as `from_json` takes them."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Portion":
+        """What `to_json` gave; raises TypeError or KeyError for anything else."""
         return cls(**{**value, "paths": tuple(value["paths"]), "stamps": tuple(value["stamps"])})
 
 

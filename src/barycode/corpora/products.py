@@ -42,6 +42,7 @@ class CompressedFiles:
     suffixes: frozenset[str]
 
     def write(self, samples: Iterable[Sample], shard: Path, tally: Tally) -> None:
+        """Write a whole tar; samples that cannot be compressed are failures of the tally."""
         with tarfile.open(shard, "w", format=tarfile.PAX_FORMAT) as tar:
             for sample in tally.each(samples):
                 parts: list[tuple[str, bytes]] = []

@@ -37,9 +37,11 @@ class Record:
     notes: tuple[Note, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
+        """Its fields, as `from_json` takes them."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Record":
+        """What `to_json` gave; raises TypeError or KeyError for anything else."""
         failures = tuple(Failure(**failure) for failure in value["failures"])
         return cls(**{**value, "failures": failures, "notes": tuple(Note(**n) for n in value["notes"])})

@@ -24,7 +24,8 @@ LOCAL_STORE = 2**27  # bytes; what travels are names and records
 def ray_cluster(address: str | None, workers: int | None) -> Iterator[int]:
     """Within: connected to a cluster, its CPUs; without an address to one of `workers` on this machine.
 
-    The folders of a corpus must be at the same paths on all its machines.
+    The folders of a corpus must be at the same paths on all its machines. Raises WorkerError where there is
+    no cluster, or none starts.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = _ray()
@@ -46,7 +47,10 @@ def ray_cluster(address: str | None, workers: int | None) -> Iterator[int]:
 
 
 def run_on_ray(work: Work, tasks: Sequence[Task], workers: int | None = None) -> Iterator[Record]:
-    """Do the tasks on the cluster, one CPU each, at most `workers` at a time; records as they are done."""
+    """Do the tasks on the cluster, one CPU each, at most `workers` at a time; records as they are done.
+
+    Raises WorkerError for work that cannot go on.
+    """
     ray = _ray()
     rows = [{"number": number, "portion": json.dumps(portion.to_json())} for number, portion in tasks]
     with warnings.catch_warnings():
