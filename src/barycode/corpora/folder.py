@@ -55,8 +55,8 @@ class CorpusFolder:
             yield
 
     def begin(self, settings: Mapping[str, Any], force: bool) -> None:
-        """Settle what the corpus is made with; `force` begins anew. Raises InvalidInputError where it was made
-        with other settings.
+        """Settle what the corpus is made with; `force` begins anew. Raises InvalidInputError where it was
+        made with other settings.
         """
         file = self.path / "corpus.json"
         if force:
