@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from barycode.machine_code import compiled
 from barycode.rate import SymbolDecoder, SymbolEncoder
 from barycode.rate.compiled_range_coder import (
+    BITS,
     CompiledRangeDecoder,
     CompiledRangeEncoder,
     put,
     put_uniform,
+    take,
     take_symbol,
     take_uniform,
 )
@@ -25,6 +27,7 @@ from barycode.weights.entropy_coding.symbol_stream import Costs, Integers, Readi
 from barycode.weights.quantization.trellis import NEXT
 
 LONGEST = ESCAPE_STARTS.size - 2  # bits of an escape
+VECTOR, NOWHERE = 16, np.uint32(2**32 - 1)
 MOST_WORDS = 4  # of a code: itself, the length of its excess, and that in two limbs
 
 
@@ -76,7 +79,9 @@ class Piece(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Counts (T, A), where the symbols of a row start now (A + 1,), and their bits (A,), if any are told."""
+    """Counts (T, A), where the symbols of a row start now (A + 1,), with NOWHERE behind them up to whole
+    vectors of the processor, and their bits (A,), if any are told.
+    """
 
     counts: NDArray[np.int64]
     starts: NDArray[np.uint32]
@@ -141,7 +146,8 @@ def _room(counts, piece):  # type: ignore[no-untyped-def]
     """Tables, a call and the states of the lanes."""
     rows, alphabet = counts.shape
     lanes, told = piece.low.shape[1], min(piece.bits.size, 1)
-    tables = Tables(counts, np.empty(alphabet + 1, np.uint32), np.empty(told * alphabet, np.float32))
+    starts = np.full(-(-(alphabet + 1) // VECTOR) * VECTOR, NOWHERE)
+    tables = Tables(counts, starts, np.empty(told * alphabet, np.float32))
     call = Call(
         np.empty(lanes, np.int64),
         np.empty(lanes, np.int64),
@@ -195,34 +201,48 @@ def _refresh(tables, row):  # type: ignore[no-untyped-def]
 @compiled
 def _write_row(words, lower, width, used, tables, call, row):  # type: ignore[no-untyped-def]
     _refresh(tables, row)
-    limit = tables.counts.shape[1] // 2
-    for i in range(call.begins[row], call.begins[row + 1]):
-        lane = call.order[i]
-        symbol = min(max(call.values[lane], -limit), limit) + limit
-        lower, width, used = put(words, lower, width, used, tables.starts[symbol], tables.starts[symbol + 1])
-        _learn(tables, call, row, lane, symbol)
+    starts, lengths, own = (
+        tables.starts,
+        tables.lengths,
+        tables.counts[row],
+    )  # fields cost a count of references
+    order, values, bits = call.order[call.begins[row] : call.begins[row + 1]], call.values, call.bits
+    limit = len(own) // 2
+    for lane in order:
+        symbol = min(max(values[lane], -limit), limit) + limit
+        lower, width, used = put(words, lower, width, used, starts[symbol], starts[symbol + 1])
+        own[symbol] += INCREMENT
+        if len(lengths):
+            bits[lane] = lengths[symbol]
     return lower, width, used
 
 
 @compiled
 def _read_row(words, offset, width, read, tables, call, row):  # type: ignore[no-untyped-def]
     _refresh(tables, row)
-    limit = tables.counts.shape[1] // 2  # codes are near zero
-    for i in range(call.begins[row], call.begins[row + 1]):
-        lane = call.order[i]
-        symbol, offset, width, read = take_symbol(words, offset, width, read, tables.starts, limit)
-        if symbol < 0:
+    starts, lengths, own = tables.starts, tables.lengths, tables.counts[row]
+    order, values, bits = call.order[call.begins[row] : call.begins[row + 1]], call.values, call.bits
+    limit = len(own) // 2
+    for lane in order:
+        share = offset // (width >> BITS)
+        if share >= TOTAL:
             return offset, width, read, False
-        call.values[lane] = symbol - limit
-        _learn(tables, call, row, lane, symbol)
+        symbol = _symbol_at(starts, np.uint32(share))
+        offset, width, read = take(words, offset, width, read, starts[symbol], starts[symbol + 1])
+        values[lane] = symbol - limit
+        own[symbol] += INCREMENT
+        if len(lengths):
+            bits[lane] = lengths[symbol]
     return offset, width, read, True
 
 
 @compiled
-def _learn(tables, call, row, lane, symbol):  # type: ignore[no-untyped-def]
-    tables.counts[row, symbol] += INCREMENT
-    if len(tables.lengths):
-        call.bits[lane] = tables.lengths[symbol]
+def _symbol_at(starts, share):  # type: ignore[no-untyped-def]
+    """The last symbol that starts there or before: a count, which takes no guess of the processor's."""
+    count = np.int32(-1)
+    for k in range(len(starts)):
+        count += np.int32(starts[k] <= share)
+    return count
 
 
 @compiled
