@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from barycode import weights
 from barycode.errors import BarycodeError, CorruptFileError, InvalidInputError
-from barycode.weights import Lossless, RelativeError, compress, decompress
+from barycode.weights import BitsPerWeight, Lossless, RelativeError, compress, decompress
 from barycode.weights.checkpoints.sources import StateDict
 from barycode.weights.deltas import BASE, bit_difference, bit_sum, fingerprint
 from barycode.weights.file_format.number_formats import FLOATS, element_bytes
@@ -51,6 +51,15 @@ def test_lossy(pair):
     moved = (tuned["large"] - base["large"]).norm()
     assert 0 < (after["large"] - tuned["large"]).norm() < 0.1 * moved
     assert len(data) < 0.8 * len(compress(tuned, RelativeError(0.05 * float(moved / tuned["large"].norm()))))
+
+
+@pytest.mark.parametrize("target", [RelativeError(0.3), BitsPerWeight(1.5)], ids=str)
+def test_a_new_layer_is_not_coded_as_coarsely_as_differences(pair, target):
+    base, tuned = pair
+    tuned = {**tuned, "head": torch.randn(40, 300)}
+    after = decompress(compress(tuned, target, base=base), base=base)
+    assert (after["head"] - tuned["head"]).norm() < 0.03 * tuned["head"].norm()
+    assert (after["large"] - tuned["large"]).norm() > 0.1 * (tuned["large"] - base["large"]).norm()
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=20))

@@ -24,7 +24,7 @@ from barycode.weights.allocation.sensitivity import calibrated
 from barycode.weights.allocation.step_shares import relative_shares, shares
 from barycode.weights.calibration.statistics import Calibration
 from barycode.weights.checkpoints.sources import Source, StateDict
-from barycode.weights.deltas import Difference, with_base
+from barycode.weights.deltas import Difference, finer_wholes, with_base
 from barycode.weights.file_format.reader import DEFAULT_LIMIT, NetworkReader
 from barycode.weights.file_format.writer import Settings, write_file
 from barycode.weights.hardened import Hardened
@@ -172,9 +172,15 @@ def _settings(
     quantized = settings.quantized(source.directory)
     if isinstance(target, RelativeError):
         step = Budget(target.error / ERROR_OF_STEP, relative_error=target.error)
-        return replace(settings, budget=step, shares=relative_shares(quantized, measured))
+        return replace(
+            settings,
+            budget=step,
+            shares=finer_wholes(relative_shares(quantized, measured), source.directory.metadata),
+        )
     step = Budget(target.step) if isinstance(target, Step) else Budget(1.0, searched=True)
-    return replace(settings, budget=step, shares=shares(quantized, measured))
+    return replace(
+        settings, budget=step, shares=finer_wholes(shares(quantized, measured), source.directory.metadata)
+    )
 
 
 def _calibrated(settings: Settings, source: Source, calibration: Calibration, target: Target) -> Settings:

@@ -26,6 +26,7 @@ from barycode.weights.file_format.directory import Directory, Entry
 from barycode.weights.file_format.number_formats import FLOATS, element_bytes, from_bits, to_bits
 from barycode.weights.file_format.reader import NetworkReader, tied_again
 
+WHOLE = 16  # times finer are the steps of what is no difference
 BASE = "barycode.base"  # in the metadata: {"sha256": of the base, "bits": [names], "values": [names]}
 _WITHOUT_ARITHMETIC = frozenset(dtype for dtype, form in FLOATS.items() if element_bytes(dtype) == 1)
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -241,6 +242,17 @@ def refuse_difference(metadata: Mapping[str, str]) -> None:
             "The file is the difference to a base, the network with the SHA-256 "
             f"{told.fingerprint}: decompress it with that (base=, --base)."
         )
+
+
+def finer_wholes(shares: Mapping[str, float], metadata: Mapping[str, str]) -> dict[str, float]:
+    """Multiples of the step by name, smaller for what is no difference, in a file of differences: what is a
+    small error of a difference, which is little beside the weights, is a large one of a new last layer.
+    """
+    told = Described.of(metadata)
+    return {
+        name: share if told is None or name in told.values else share / WHOLE
+        for name, share in shares.items()
+    }
 
 
 def _form(entry: Entry) -> tuple:
