@@ -79,9 +79,14 @@ def open_picture(path: Path, name: str = "") -> Iterator["Image.Image"]:
 
 def written() -> dict[str, str]:
     """The suffixes of what Pillow and its plugins write, and their formats."""
+    _load_plugins()
+    return _written()
+
+
+def _written() -> dict[str, str]:
+    """Of the plugins, only those that are loaded."""
     from PIL import Image
 
-    _load_plugins()
     known = Image.registered_extensions()
     return {suffix: name for suffix, name in known.items() if name in Image.SAVE}
 
@@ -162,7 +167,7 @@ def _text_options(name: str, kept: dict[str, Any], text: dict[str, str]) -> dict
 
 
 def _format_of(suffix: str) -> str:
-    name = written().get(suffix.lower())
+    name = _written().get(suffix.lower()) or written().get(suffix.lower())
     if name is None:
         raise InvalidInputError(f"Pillow writes no {suffix!r} files; name the output .png, .webp or .tiff.")
     return name

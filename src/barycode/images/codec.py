@@ -177,9 +177,10 @@ def _decode_pixels(container: Container, header: Header, model: str | Path | Ima
             return drawing.pixels
     chosen = model_of(header.fingerprint) if model is None else _checked(find_model(model), header)
     codes = read_codes(container, header, chosen)
-    if len(header.tiles()) > 1:
-        give_back()
     pixels = reconstruct(chosen, codes, header.setting, (header.height, header.width))
+    if len(header.tiles()) > 1:
+        del codes
+        give_back()
     return pixels if drawing is None else drawing.over(pixels)
 
 
@@ -220,6 +221,9 @@ def read_codes(container: Container, header: Header, model: ImageModel) -> Pictu
     for payload, tile in watched("codes", list(zip(payloads, places, strict=True))):
         part = decode_tile(model, payload, tile.size, header.setting)
         codes.put(tile, part, model.config.policy.measure(part[None], step))
+        if len(places) > 1:
+            del part
+            give_back()
     return codes
 
 

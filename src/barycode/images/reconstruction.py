@@ -36,11 +36,13 @@ class PictureCodes:
         """The codes (192, h, w) of one tile, and its multipliers (1, 1, h, w)."""
         window = (slice(tile.top, tile.bottom), slice(tile.left, tile.right))
         self.dc[(slice(None), *window)] = codes[list(DC_BANDS)].numpy()
-        bands = codes.clamp(-LARGEST, LARGEST)
-        bands[list(DC_BANDS)] = 0  # would seldom fit
-        if self.bands.dtype == np.int8 and not torch.equal(bands, bands.to(torch.int8).float()):
+        narrow = codes.to(torch.int8)
+        differs = narrow != codes
+        narrow[list(DC_BANDS)], differs[list(DC_BANDS)] = 0, False
+        if self.bands.dtype == np.int8 and differs.any():
             self.bands = self.bands.astype(np.float16)
-        self.bands[(slice(None), *window)] = bands.numpy()
+        is_narrow = self.bands.dtype == np.int8
+        self.bands[(slice(None), *window)] = (narrow if is_narrow else codes.clamp(-LARGEST, LARGEST)).numpy()
         self.places[window] = places[0, 0].numpy()
 
 
