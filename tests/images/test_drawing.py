@@ -22,6 +22,28 @@ def test_a_screen_is_stored_as_a_drawing_and_a_photo_is_not():
     assert tags(compress(scene(96, 128), quality=4, effort=0)) == ["HEAD", "TILE"]
 
 
+def checks():
+    return np.indices((96, 128)).sum(0) % 2 * 200 + 20
+
+
+def stripes():
+    return np.tile(np.arange(128) % 3 * 90, (96, 1))
+
+
+def dots():
+    rows, columns = np.indices((96, 128))
+    return np.where((rows % 4 == 0) & (columns % 3 == rows // 4 % 3), 0, 255)
+
+
+@pytest.mark.parametrize("pattern", [checks, stripes, dots])
+def test_few_colours_are_drawn_though_no_pixel_is_like_its_neighbours(pattern):
+    picture = np.repeat(pattern().astype(np.uint8)[:, :, None], 3, 2)
+    data = compress(picture, effort=0)
+    assert tags(data) == ["HEAD", "FLAT"]
+    assert np.array_equal(np.asarray(decompress(data)), picture)
+    assert len(data) < 300
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_at_a_fine_quality_a_drawing_is_nearly_exact_in_every_mode(mode):
     image = Image.fromarray(dialog()).convert(mode)

@@ -23,6 +23,7 @@ from barycode.rate import require_least
 LARGEST_SIDE = 16383  # of a WebP
 LARGEST = 2**26  # pixels: the encoder holds several whole planes while it looks for what to draw
 REPEATED = 0.4  # of the pixels equal their left neighbour, in a picture that is worth a try
+FEW = 32  # colours of a picture that is worth a try wherever they are: dithered ones, checks, halftones
 PALETTES = (8, 16, 32, 64, 256)
 LLOYD = 4  # iterations of k-means after the median cut
 METHOD = 4  # of WebP's six: more take many times as long for one or two percent
@@ -61,7 +62,9 @@ def may_be_drawn(colour: np.ndarray) -> bool:
 
 
 def is_drawing(colour: np.ndarray) -> bool:
-    """Whether uint8 (H, W, 3) looks drawn: many pixels equal their left neighbour."""
+    """Whether uint8 (H, W, 3) looks drawn: many pixels equal their left neighbour, or colours are few."""
+    if Image.fromarray(colour).getcolors(FEW) is not None:
+        return True
     return bool(colour.shape[1] > 1 and (colour[:, 1:] == colour[:, :-1]).all(2).mean() >= REPEATED)
 
 
