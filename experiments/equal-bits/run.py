@@ -1,4 +1,4 @@
-"""Autoencoders on CIFAR-10 at equal measured bits: sparse convex codes, VQ, residual, product, FSQ.
+"""Autoencoders on CIFAR-10 at equal measured bits: sparse convex codes and every other quantizer.
 
     python experiments/equal-bits/run.py --data FOLDER
 
@@ -40,16 +40,37 @@ EIGHTEEN = (
     ("hard-4-4", 48),
     ("sparse-2-3", 512),
 )
+# The rest of the library's quantizers at the same two rates; those that come near the line have three seeds.
+OTHERS = (
+    ("simvq", 512),
+    ("diveq", 512),
+    ("bsq", 512),
+    ("lfq", 512),
+    ("residual-fsq", 512),
+    ("residual-bsq", 512),
+    ("residual-lfq", 512),
+    ("projected", 512),
+    ("cosine", 512),
+    ("sf-diveq", 512),
+    ("soft-to-hard", 512),
+    ("rotation", 512),
+    ("vq-affine", 512),
+    ("gumbel", 512),
+    ("sq-vae", 512),
+)
+COMPETING = (("simvq", 512), ("diveq", 512), ("projected", 512), ("residual-fsq", 512))
 CONTINUOUS = (("none", 512), ("scq-exact", 512))
 
 
 def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
     """All runs, the most important first."""
     yield from (
-        Recipe("cifar10", method, size, steps=steps) for method, size in (*NINE, *EIGHTEEN, *CONTINUOUS)
+        Recipe("cifar10", method, size, steps=steps)
+        for method, size in (*NINE, *EIGHTEEN, *CONTINUOUS, *OTHERS)
     )
     for seed in range(1, seeds):
-        yield from (Recipe("cifar10", method, size, seed, steps) for method, size in (*NINE, *EIGHTEEN))
+        repeated = (*NINE, *EIGHTEEN, *COMPETING)
+        yield from (Recipe("cifar10", method, size, seed, steps) for method, size in repeated)
 
 
 def kept(recipe: Recipe) -> bool:

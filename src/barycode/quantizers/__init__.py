@@ -40,6 +40,7 @@ from barycode.quantizers.nearest.vector import VectorQuantizer
 from barycode.quantizers.scalar.binary_spherical import BinarySphericalQuantizer
 from barycode.quantizers.scalar.finite_scalar import FiniteScalarQuantizer
 from barycode.quantizers.scalar.lookup_free import LookupFreeQuantizer
+from barycode.quantizers.scalar.residual_binary_spherical import ResidualBinarySphericalQuantizer
 from barycode.quantizers.scalar.residual_finite_scalar import ResidualFiniteScalarQuantizer
 from barycode.quantizers.scalar.residual_lookup_free import ResidualLookupFreeQuantizer
 from barycode.quantizers.soft.gumbel import GumbelQuantizer
@@ -86,6 +87,7 @@ __all__ = [
     "Quantizer",
     "QuantizerHealth",
     "RelaxedProgram",
+    "ResidualBinarySphericalQuantizer",
     "ResidualFiniteScalarQuantizer",
     "ResidualLookupFreeQuantizer",
     "ResidualQuantizer",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError
 from barycode.quantizers.codebook.codebook import Codebook
-from barycode.quantizers.core.arguments import first_stages, stage_indices, whole
+from barycode.quantizers.core.arguments import first_stages, positive, stage_indices, whole
 from barycode.quantizers.core.assignment import ProductAssignment
 from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
@@ -22,13 +22,13 @@ STAGES = 2
 
 
 class ResidualLookupFreeQuantizer(Quantizer):
-    """q = sum over the stages s = 0, 1, ... of 2^-s sign(r_s), where r_s = z - (what the stages before gave).
+    """q = sum over the stages s = 0, 1, ... of a_s sign(r_s), a_s = 2^-s scale, r_s what was left of z before.
 
     Lookup-free quantization (Yu et al. 2023) inside of residual quantization, as vector-quantize-pytorch's
-    ResidualLFQ has it: each stage halves the cell of every coordinate, from (-2, 2) on. Any number of first
-    stages decodes: `decode(encode(z, stages=1))`.
+    ResidualLFQ has it: each stage halves the cell of every coordinate, from (-2 scale, 2 scale) on. Any
+    number of first stages decodes: `decode(encode(z, stages=1))`.
 
-    `quantizer` makes a stage by (K, d, scale=2^-s): `partial(LookupFreeQuantizer, entropy_weight=0.05)`.
+    `quantizer` makes a stage by (K, d, scale=a_s): `partial(LookupFreeQuantizer, entropy_weight=0.05)`.
     Indices (..., stages), K = 2^d in each. The gradient goes straight through the sum; the losses of the
     stages add up. Nothing is learned: `codebooks` is empty.
     """
@@ -39,13 +39,15 @@ class ResidualLookupFreeQuantizer(Quantizer):
         dim: int,
         *,
         stages: int = STAGES,
+        scale: float = 1.0,
         quantizer: Callable[..., LookupFreeQuantizer] = LookupFreeQuantizer,
     ) -> None:
         super().__init__(codebook_size, dim)
         self.stage_count = whole("stages", stages)
+        self.scale = positive("scale", scale)
         sizes = self.codebook_size, self.dim
         self.stages = nn.ModuleList(
-            _stage(quantizer, *sizes, 2.0**-stage) for stage in range(self.stage_count)
+            _stage(quantizer, *sizes, self.scale * 2.0**-stage) for stage in range(self.stage_count)
         )
 
     @property
@@ -53,20 +55,25 @@ class ResidualLookupFreeQuantizer(Quantizer):
         return ()
 
     def quantize(self, z: Float[Tensor, "*batch d"]) -> Quantized:
+        vectors = self.bounded(z)
         results, total = [], torch.zeros_like(z)
         for stage in self._stages():
-            results.append(stage.quantize(z - total))
+            results.append(stage.quantize(vectors - total))
             total = total + stage.decode_indices(results[-1].indices).to(z.dtype)
         losses = {
             name: torch.stack([result.losses[name] for result in results]).sum() for name in results[0].losses
         }
         return Quantized(
-            straight_through(z, total),
+            straight_through(vectors, total),
             torch.stack([result.indices for result in results], -1),
             torch.stack([result.loss for result in results]).sum(),
             ProductAssignment(tuple(result.weights for result in results)),
             losses,
         )
+
+    def bounded(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        """What the stages quantize: z itself."""
+        return z
 
     @torch.no_grad()
     def encode(
@@ -76,9 +83,10 @@ class ResidualLookupFreeQuantizer(Quantizer):
         return self.encode_vectors(self.checked(z))[..., : first_stages(stages, self.stage_count)]
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch stages"]:
+        vectors = self.bounded(z)
         found, total = [], torch.zeros_like(z)
         for stage in self._stages():
-            found.append(stage.encode_vectors(z - total))
+            found.append(stage.encode_vectors(vectors - total))
             total = total + stage.decode_indices(found[-1]).to(z.dtype)
         return torch.stack(found, -1)
 

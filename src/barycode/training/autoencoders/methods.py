@@ -12,17 +12,28 @@ from torch import Tensor
 from barycode.errors import InvalidInputError
 from barycode.quantizers import (
     AffineVectorQuantizer,
+    BinarySphericalQuantizer,
     CodebookMaintenance,
+    CosineVectorQuantizer,
+    DirectionalVectorQuantizer,
     EmaUpdate,
     ExponentialSchedule,
     FiniteScalarQuantizer,
     GumbelQuantizer,
     LinearSchedule,
+    LookupFreeQuantizer,
     ProductQuantizer,
+    ProjectedQuantizer,
     Quantizer,
+    ResidualBinarySphericalQuantizer,
+    ResidualFiniteScalarQuantizer,
+    ResidualLookupFreeQuantizer,
     ResidualQuantizer,
     Schedule,
+    SimVectorQuantizer,
     SoftConvexQuantizer,
+    SoftToHardQuantizer,
+    SpaceFillingVectorQuantizer,
     SparseCode,
     StochasticQuantizer,
     VectorQuantizer,
@@ -38,7 +49,7 @@ DIM = 64
 PIXELS_A_VECTOR = 4 * 4 * 3  # values of a picture behind one latent vector
 LAMBDA = 0.3  # a tenth of the mean square of latents, which start as blocks of 48 values
 USAGE = 0.01  # of the usage loss, beside a squared error in units of the pictures' variance
-SPARSE_RATE = 10.0
+GRADIENT_RATE = 10.0  # of a codebook that no average moves, over the network's
 HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
 REVIVAL = 50  # steps
 
@@ -57,7 +68,7 @@ class Method:
     many steps move onto latents; 0 for never. schedule: steps -> what `anneal_to` follows. alternation: what
     fits the codebook before each step. log_likelihood: reconstruct by (1/2) log MSE, as SQ-VAE must, instead
     of MSE / variance. codebook_rate: the learning rate of what the quantizer learns by gradient, as a
-    multiple of the network's. dim: channels of the latents; 0 for one a digit of K in base 8.
+    multiple of the network's. latent_dim: channels of the latents for a codebook of K.
     """
 
     title: str
@@ -69,11 +80,7 @@ class Method:
     alternation: Callable[[Quantizer], Alternation] | None = None
     log_likelihood: bool = False
     codebook_rate: float = 1.0
-    dim: int = DIM
-
-    def latent_dim(self, codebook_size: int) -> int:
-        """d for a codebook of so many vectors."""
-        return self.dim or scalar_dim(codebook_size)
+    latent_dim: Callable[[int], int] = lambda codebook_size: DIM
 
     def maintenance(self, quantizer: Quantizer | None, vectors: int) -> CodebookMaintenance | None:
         """What keeps the codebook, where a step has so many vectors; None if nothing does."""
@@ -89,7 +96,23 @@ class Method:
 
 def scalar_dim(codebook_size: int) -> int:
     """How many coordinates of about eight levels make a grid of K points."""
-    return max(1, round((codebook_size - 1).bit_length() / 3))
+    return max(1, round(bits(codebook_size) / 3))
+
+
+def bits(codebook_size: int) -> int:
+    """How many signs tell K points apart."""
+    return (codebook_size - 1).bit_length()
+
+
+def curve(vectors: Tensor, codebook_size: int) -> Tensor:
+    """k-means, in an order in which each code vector is the nearest to the one before of those left."""
+    centers = kmeans(vectors, codebook_size)
+    distances = torch.cdist(centers, centers)
+    order = [0]
+    for _ in range(codebook_size - 1):
+        distances[:, order[-1]] = torch.inf
+        order.append(int(distances[order[-1]].argmin()))
+    return centers[order]
 
 
 def convex(title: str, program: ConvexProgram, start: Initialization, usage_weight: float = 0.0) -> Method:
@@ -122,13 +145,18 @@ def sparse(support: int, levels: int) -> Method:
         kmeans,
         revival=REVIVAL,
         schedule=lambda steps: LinearSchedule(1e-3, 1.0, max(1, int(HARD_SHARE * steps))),
-        codebook_rate=SPARSE_RATE,
+        codebook_rate=GRADIENT_RATE,
     )
 
 
 def cooled(steps: int) -> Schedule:
     """Temperature 1 to 1/16, reached after four fifths of the steps."""
     return ExponentialSchedule(1.0, 16 ** (-1 / max(1, 0.8 * steps)), stop=1 / 16)
+
+
+def hardened(steps: int) -> Schedule:
+    """sigma 2 to 256, reached after four fifths of the steps."""
+    return ExponentialSchedule(2.0, 128 ** (1 / max(1, 0.8 * steps)), stop=256.0)
 
 
 averaged = partial(Method, update=EmaUpdate())
@@ -158,7 +186,22 @@ METHODS = {
     "residual-2": revived("residual, 2 stages", partial(ResidualQuantizer, stages=2)),
     "residual-4": revived("residual, 4 stages", partial(ResidualQuantizer, stages=4)),
     "product-2": revived("product, 2 groups", partial(ProductQuantizer, groups=2)),
-    "fsq": Method("FSQ", FiniteScalarQuantizer, dim=0),
+    "fsq": Method("FSQ", FiniteScalarQuantizer, latent_dim=scalar_dim),
+    "residual-fsq": Method("residual FSQ, 2 stages", ResidualFiniteScalarQuantizer, latent_dim=scalar_dim),
+    "lfq": Method("LFQ", LookupFreeQuantizer, latent_dim=bits),
+    "bsq": Method("BSQ", BinarySphericalQuantizer, latent_dim=bits),
+    "residual-lfq": Method("residual LFQ, 2 stages", ResidualLookupFreeQuantizer, latent_dim=bits),
+    "residual-bsq": Method("residual BSQ, 2 stages", ResidualBinarySphericalQuantizer, latent_dim=bits),
+    "simvq": Method("SimVQ", SimVectorQuantizer, kmeans),
+    "cosine": revived("VQ by cosine", CosineVectorQuantizer),
+    "projected": revived("VQ in 8 dimensions", partial(ProjectedQuantizer, codebook_dim=8)),
+    "diveq": Method(
+        "DiVeQ", DirectionalVectorQuantizer, kmeans, revival=REVIVAL, codebook_rate=GRADIENT_RATE
+    ),
+    "sf-diveq": Method("SF-DiVeQ", SpaceFillingVectorQuantizer, curve, codebook_rate=GRADIENT_RATE),
+    "soft-to-hard": Method(
+        "soft-to-hard VQ", SoftToHardQuantizer, kmeans, schedule=hardened, codebook_rate=GRADIENT_RATE
+    ),
     # The relaxation removes a few hundredths of VQ's error, so it needs code vectors amid the latents.
     "scq-relaxed": convex("SCQ relaxed (continuous)", RelaxedProgram(LAMBDA), kmeans),
     "scq-exact": convex("SCQ exact (continuous)", ExactProgram(LAMBDA), spherical_hull, USAGE),
