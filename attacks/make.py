@@ -83,10 +83,10 @@ def containers() -> Iterator[Attack]:
 
 def record(n: int, k: int, s: int, levels: int, known: bytes, stream: bytes) -> bytes:
     head = n.to_bytes(4, "little") + k.to_bytes(2, "little") + bytes([s, levels])
-    return file("v", ("VOTE", head + known + stream))
+    return file("v", ("MSET", head + known + stream))
 
 
-def votes() -> Iterator[Attack]:
+def multisets() -> Iterator[Attack]:
     """Sparse convex codes. One code vector and one shape take no symbols at all."""
     full = b"\xff"
     for name, data, sentence in (
@@ -107,7 +107,7 @@ def votes() -> Iterator[Attack]:
             "do not end as an encoder",
         ),
     ):
-        yield Attack(f"votes-{name}", "votes", data, sentence)
+        yield Attack(f"multisets-{name}", "multisets", data, sentence)
 
 
 def directory(
@@ -423,7 +423,7 @@ def models() -> Iterator[Attack]:
 
 
 def attacks() -> list[Attack]:
-    return [*containers(), *votes(), *networks(), *lanes(), *pictures(), *models()]
+    return [*containers(), *multisets(), *networks(), *lanes(), *pictures(), *models()]
 
 
 def main(folder: Path) -> None:

@@ -17,7 +17,7 @@ from make import attacks
 from barycode.container import ContainerReader, unpack
 from barycode.images.codec import decompress as picture
 from barycode.images.model import ImageModel
-from barycode.rate.votes import unpack_votes
+from barycode.rate.multisets import unpack_multisets
 from barycode.weights import decompress
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def with_configuration(text: bytes) -> bytes:
 
 READERS: dict[str, Callable[[bytes], object]] = {
     "container": unpack,
-    "votes": lambda data: [unpack_votes(part.payload) for part in ContainerReader(BytesIO(data))],
+    "multisets": lambda data: [unpack_multisets(part.payload) for part in ContainerReader(BytesIO(data))],
     "network": decompress,
     "picture": lambda data: picture(data, model=ImageModel.from_bytes(TINY.read_bytes())),
     "model": lambda data: ImageModel.from_bytes(with_configuration(data)),

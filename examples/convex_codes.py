@@ -47,8 +47,8 @@ def _quantizer(codebook: Tensor, code: SparseCode) -> SoftConvexQuantizer:
 
 def _codes(codebook: Tensor) -> Tensor:
     """Every point that a sparse code can stand for."""
-    votes = combinations_with_replacement(range(len(codebook)), CODE.levels)
-    few = [list(vote) for vote in votes if len(set(vote)) <= CODE.support]
+    codes = combinations_with_replacement(range(len(codebook)), CODE.levels)
+    few = [list(code) for code in codes if len(set(code)) <= CODE.support]
     return CODE.decode(torch.tensor(few), codebook)
 
 

@@ -1,4 +1,4 @@
-"""Fuzzing guided by coverage: `python fuzz/guided.py --target votes --executions 20000` (the extra `fuzz`).
+"""Fuzzing guided by coverage: `python fuzz/guided.py --target multisets --executions 20000`.
 
 Atheris watches which lines of Barycode an input reaches, and mutates those further that reach new ones: by
 the target's own mutation, three times in four, so that checksums stay right.

@@ -23,7 +23,7 @@ TAGS = (
     b"PART",
     b"BOOK",
     b"VECT",
-    b"VOTE",
+    b"MSET",
     b"SHAP",
     b"TABL",
     b"NEWS",

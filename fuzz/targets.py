@@ -33,7 +33,7 @@ from barycode.images.tile import EncodedTile, Setting, encode_tile
 from barycode.images.walk import FAMILIES
 from barycode.images.windows import Window
 from barycode.quantizers import VectorQuantizer
-from barycode.rate.votes import pack_votes, unpack_votes
+from barycode.rate.multisets import pack_multisets, unpack_multisets
 from barycode.training.autoencoders.codes import pack_codes, unpack_codes
 from barycode.training.checkpoints import load_state, save_state
 from barycode.weights import DEFAULT_RULES, Lossless, MaxError, NetworkFile, Quantize, Rule, Step, Vectors
@@ -235,20 +235,22 @@ def _codes() -> list[bytes]:
     return [pack_codes(_quantizer(), torch.randint(8, shape, generator=generator)) for shape in shapes]
 
 
-def _votes() -> list[bytes]:
+def _multisets() -> list[bytes]:
     rng = np.random.default_rng(0)
     records = [
-        pack_votes(np.sort(rng.integers(0, size, (count, levels)), 1), size, levels)
+        pack_multisets(np.sort(rng.integers(0, size, (count, levels)), 1), size, levels)
         for count, size, levels in ((30, 12, 3), (9, 5, 1), (4, 40, 4), (5, 1, 1), (0, 9, 2))
     ]
-    return [pack("vect", [Section("VOTE", record)]) for record in records]
+    return [pack("vect", [Section("MSET", record)]) for record in records]
 
 
-def _read_votes(data: bytes) -> int:
+def _read_multisets(data: bytes) -> int:
     found = [
-        unpack_votes(s.payload, limit=LIMIT)[1] for s in ContainerReader(io.BytesIO(data)) if s.tag == "VOTE"
+        unpack_multisets(s.payload, limit=LIMIT)[1]
+        for s in ContainerReader(io.BytesIO(data))
+        if s.tag == "MSET"
     ]
-    return sum(votes.nbytes for votes in found)
+    return sum(indices.nbytes for indices in found)
 
 
 def _read_sections(data: bytes) -> int:
@@ -322,7 +324,7 @@ def _read_image(data: bytes) -> int:
 
 TARGETS = {
     "container": Target(lambda: _pictures()[:2] + _networks()[:1], mutations.container, _read_sections),
-    "votes": Target(_votes, mutations.container, _read_votes),
+    "multisets": Target(_multisets, mutations.container, _read_multisets),
     "codes": Target(_codes, mutations.container, lambda data: unpack_codes(_quantizer(), data, LIMIT).nbytes),
     "network": Target(_networks, mutations.container, lambda data: _bytes_of(decompress_network(data))),
     "network-by-index": Target(_indexed_networks, mutations.container, _read_by_index),

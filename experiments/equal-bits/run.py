@@ -74,7 +74,7 @@ def plan(steps: int = STEPS, seeds: int = SEEDS) -> Iterator[Recipe]:
 
 
 def kept(recipe: Recipe) -> bool:
-    """Whether the weights are committed: of VQ, VQ by SCQ's gradient, and two votes."""
+    """Whether the weights are committed: of VQ, VQ by SCQ's gradient, and two indices of one codebook."""
     return (recipe.method, recipe.codebook_size) in NINE[:3] and recipe.seed == 0 and recipe.steps == STEPS
 
 

@@ -34,7 +34,7 @@ from barycode.quantizers import (
     kmeans,
 )
 from barycode.rate import FrequencyTables, SymbolEncoder
-from barycode.rate.votes import pack_votes
+from barycode.rate.multisets import pack_multisets
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -101,9 +101,9 @@ def sparse(code: SparseCode, size: int) -> dict[str, Any]:
     fit = partial(archetypes, program=code, start=start, iterations=REFITS, generator=generator)
     quantizer.initialize(vectors(TRAINING, 1), fit)
     z = vectors(TEST, 2)
-    votes = quantizer.encode(z)
-    record = pack_votes(votes.numpy(), size, code.support)
-    row = finish(z, quantizer.decode(votes), [Section("VOTE", record)], codebook_bytes(quantizer))
+    indices = quantizer.encode(z)
+    record = pack_multisets(indices.numpy(), size, code.support)
+    row = finish(z, quantizer.decode(indices), [Section("MSET", record)], codebook_bytes(quantizer))
     return {**row, "bits_of_all_codes": round(code.bits(size), 3)}
 
 

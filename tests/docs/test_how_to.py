@@ -24,7 +24,7 @@ def test_snippets(page, count, monkeypatch):
 
 def test_what_the_migration_page_says_of_the_other_library():
     pytest.importorskip("vector_quantize_pytorch")
-    run_snippets("how-to/migrating.md", 5)
+    run_snippets("how-to/migrating.md", 6)
 
 
 @pytest.mark.parametrize(("page", "count"), [("byte-budget", 4), ("dataloader", 1)])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from barycode.errors import InvalidInputError
-from barycode.quantizers import Codebook, EmaUpdate, VectorQuantizer, revive, worst_served
+from barycode.quantizers import Codebook, EmaUpdate, VectorQuantizer, revive, worst_quantized
 
 
 def trained(size: int = 8) -> VectorQuantizer:
@@ -78,7 +78,7 @@ def test_wrong_code_vectors_are_a_typed_error(vectors: torch.Tensor):
         Codebook(4, 2).load(vectors)
 
 
-def test_the_worst_served_vectors_are_those_with_the_largest_error():
+def test_the_worst_quantized_vectors_are_those_with_the_largest_error():
     z = torch.tensor([[[0.0, 1.0]], [[5.0, 0.0]], [[0.0, 3.0]]])
-    assert worst_served(z, torch.zeros_like(z), 2).tolist() == [[5, 0], [0, 3]]
-    assert worst_served(z, torch.zeros_like(z), 9).shape == (3, 2)
+    assert worst_quantized(z, torch.zeros_like(z), 2).tolist() == [[5, 0], [0, 3]]
+    assert worst_quantized(z, torch.zeros_like(z), 9).shape == (3, 2)

@@ -23,7 +23,7 @@ from barycode.quantizers import (
     nearest,
     revive,
     sample,
-    worst_served,
+    worst_quantized,
 )
 from barycode.simplex import ConvergenceWarning, project_simplex
 
@@ -234,7 +234,7 @@ def test_unused_code_vectors_revive_where_the_hull_is_too_small():
     health.update_weights(DenseAssignment(before.weights.dense()))
     rare = health.rare_codes(0.2)
     assert 0 < rare.sum() < 24
-    candidates = worst_served(z, before.quantized, int(rare.sum()))
+    candidates = worst_quantized(z, before.quantized, int(rare.sum()))
     revive(quantizer.codebook, rare, candidates)
     assert (z - quantizer(z).quantized).square().mean() < 0.3 * (z - before.quantized).square().mean()
 

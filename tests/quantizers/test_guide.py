@@ -26,7 +26,7 @@ def test_snippets_of_the_quantizer_guide():
 def test_snippets_of_the_guide_to_convex_codes():
     scope = run_snippets("scq.md", 12)
     assert scope["code"].bits(64) == pytest.approx(12.0)
-    assert scope["votes"].shape == (400, 3)
+    assert scope["indices"].shape == (400, 3)
     assert scope["scq"].hardness == 1
     for program in ("exact", "relaxed", "continuous"):
         assert scope[program](scope["vectors"]).quantized.shape == (400, 16)

@@ -12,9 +12,9 @@ from barycode.quantizers.convex.sparse_code import partitions
 
 
 def every_code(codebook: torch.Tensor, support: int, levels: int) -> list[tuple[int, ...]]:
-    """All multisets of `levels` votes for at most `support` code vectors."""
-    votes = combinations_with_replacement(range(len(codebook)), levels)
-    return [code for code in votes if len(set(code)) <= support]
+    """All multisets of `levels` code vectors, at most `support` different ones."""
+    indices = combinations_with_replacement(range(len(codebook)), levels)
+    return [code for code in indices if len(set(code)) <= support]
 
 
 def errors(z: torch.Tensor, codebook: torch.Tensor, code: SparseCode) -> torch.Tensor:
@@ -32,7 +32,9 @@ def test_two_vectors_with_a_full_beam_are_the_best_of_all(support: int, levels: 
     torch.manual_seed(0)
     codebook, z = torch.randn(9, 3), torch.randn(200, 3)
     code = SparseCode(support, levels, beam=9)
-    points = torch.stack([codebook[list(votes)].mean(0) for votes in every_code(codebook, support, levels)])
+    points = torch.stack(
+        [codebook[list(indices)].mean(0) for indices in every_code(codebook, support, levels)]
+    )
     best = torch.cdist(z, points).amin(1).square()
     torch.testing.assert_close(errors(z, codebook, code), best, rtol=1e-4, atol=1e-5)
 
@@ -40,7 +42,7 @@ def test_two_vectors_with_a_full_beam_are_the_best_of_all(support: int, levels: 
 def test_a_short_beam_is_nearly_as_good():
     torch.manual_seed(0)
     codebook, z = torch.randn(7, 3), torch.randn(300, 3)
-    points = torch.stack([codebook[list(votes)].mean(0) for votes in every_code(codebook, 3, 4)])
+    points = torch.stack([codebook[list(indices)].mean(0) for indices in every_code(codebook, 3, 4)])
     best = torch.cdist(z, points).amin(1).square().mean()
     assert best <= errors(z, codebook, SparseCode(3, 4, beam=4)).mean() < 1.05 * best
 
@@ -66,15 +68,15 @@ def test_votes_ascend_on_the_grid_and_their_weights_decode_alike(seed: int, supp
     generator = torch.Generator().manual_seed(seed)
     codebook, z = (torch.randn(n, 3, generator=generator, dtype=torch.float64) for n in (10, 40))
     code = SparseCode(support, support + extra)
-    votes = code.encode(z, codebook)
-    weights = code.weights(votes, 10, z.dtype)
-    torch.testing.assert_close(weights.decode(codebook), code.decode(votes, codebook))
+    indices = code.encode(z, codebook)
+    weights = code.weights(indices, 10, z.dtype)
+    torch.testing.assert_close(weights.decode(codebook), code.decode(indices, codebook))
     assert (weights.merged().values > 0).sum(-1).max() <= support
-    shares = weights.dense() * code.votes
+    shares = weights.dense() * code.index_count
     torch.testing.assert_close(shares, shares.round())
     if support > 1:
-        assert (votes.diff(dim=-1) >= 0).all()
-        assert votes.shape == (40, support + extra)
+        assert (indices.diff(dim=-1) >= 0).all()
+        assert indices.shape == (40, support + extra)
     torch.testing.assert_close(code(z, codebook).dense(), weights.dense())
 
 

@@ -36,7 +36,7 @@ MEANINGS = {
     "SHAP": "shape of the indices",
     "TABL": "frequency tables of the codes",
     "CODE": "codes of vectors",
-    "VOTE": "sparse convex codes of vectors",
+    "MSET": "sparse convex codes of vectors",
 }
 
 

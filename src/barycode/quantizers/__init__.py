@@ -1,6 +1,6 @@
 """Vector quantizers, drop-in replacements for each other: `quantized, indices, loss = quantizer(z)`."""
 
-from barycode.quantizers.codebook.codebook import Codebook, revive, worst_served
+from barycode.quantizers.codebook.codebook import Codebook, revive, worst_quantized
 from barycode.quantizers.codebook.health import CodebookHealth, QuantizerHealth
 from barycode.quantizers.codebook.initialization import farthest, kmeans, sample, uniform
 from barycode.quantizers.codebook.maintenance import CodebookMaintenance
@@ -122,5 +122,5 @@ __all__ = [
     "straight_through",
     "sync",
     "uniform",
-    "worst_served",
+    "worst_quantized",
 ]

@@ -48,12 +48,46 @@ def certificate(
     return torch.cat([z.new_zeros(0), *blocks]).to(z.dtype)
 
 
-class _Exact(torch.autograd.Function):
-    """With q = the solution on the support S of (C_S C_S^T + lambda I) q = g - nu 1, sum(q) = 0, for a
-    gradient g of the weights, and u = z - p C, the gradients of z, C_S and lambda are C_S^T q,
-    q u^T - p (C_S^T q)^T and q . (p~ - p).
-    """
+def derivative(
+    z: Tensor,
+    codebook: Tensor,
+    regularization: Tensor,
+    values: Tensor,
+    indices: Tensor,
+    vertices: Tensor,
+    gradient: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of z, C and lambda, from that of the values.
 
+    With q = the solution on the support S of (C_S C_S^T + lambda I) q = g - nu 1, sum(q) = 0, for a
+    gradient g of the weights, and u = z - p C, they are C_S^T q, q u^T - p (C_S^T q)^T and q . (p~ - p).
+    """
+    codes = CenteredCodebook.of(codebook)
+    relative = codes.relative(float(regularization))
+    origin = codebook.mean(0)
+    centered = codebook - origin
+    solve = partial(compiled.solve_systems, codes) if compiled.applies(codes) else codes.solve
+
+    def differentiate(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        p, chosen, pull = values[rows], indices[rows], gradient[rows]
+        there = torch.where(p > 0, chosen, codes.size)
+        q = solve(there, relative, pull.double(), 0.0, ACCURACY) / codes.radius / codes.radius
+        at_vertex = chosen == vertices[rows, None]
+        to_regularization = (q * (at_vertex.to(q.dtype) - p)).sum().to(regularization.dtype)
+        q = q.to(z.dtype)
+        to_z = weighted_sum(q, chosen, centered)
+        error = (z[rows] - origin) - weighted_sum(p, chosen, centered)
+        to_codebook = scatter(q, chosen, len(codebook)).T @ error
+        to_codebook.addmm_(scatter(p, chosen, len(codebook)).T, to_z, alpha=-1)
+        return to_z, to_codebook, to_regularization
+
+    blocks = map_blocks(differentiate, list(row_blocks(len(z), len(codebook))), z.device)
+    parts = [torch.zeros_like(z[:0]), torch.zeros_like(codebook), torch.zeros_like(regularization)]
+    to_z, to_codebook, to_regularization = zip(parts, *blocks, strict=True)
+    return torch.cat(to_z), sum(to_codebook), sum(to_regularization)
+
+
+class _Exact(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, z: Tensor, codebook: Tensor, regularization: Tensor, tolerance: float, max_iterations: int
@@ -77,30 +111,8 @@ class _Exact(torch.autograd.Function):
     @staticmethod
     @first_order
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        z, codebook, regularization, values, indices, vertices = ctx.saved_tensors
-        codes = CenteredCodebook.of(codebook)
-        relative = codes.relative(float(regularization))
-        origin = codebook.mean(0)
-        centered = codebook - origin
-        solve = partial(compiled.solve_systems, codes) if compiled.applies(codes) else codes.solve
-
-        def differentiate(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-            p, chosen, pull = values[rows], indices[rows], gradients[0][rows]
-            there = torch.where(p > 0, chosen, codes.size)
-            q = solve(there, relative, pull.double(), 0.0, ACCURACY) / codes.radius / codes.radius
-            at_vertex = chosen == vertices[rows, None]
-            to_regularization = (q * (at_vertex.to(q.dtype) - p)).sum().to(regularization.dtype)
-            q = q.to(z.dtype)
-            to_z = weighted_sum(q, chosen, centered)
-            error = (z[rows] - origin) - weighted_sum(p, chosen, centered)
-            to_codebook = scatter(q, chosen, len(codebook)).T @ error
-            to_codebook.addmm_(scatter(p, chosen, len(codebook)).T, to_z, alpha=-1)
-            return to_z, to_codebook, to_regularization
-
-        blocks = map_blocks(differentiate, list(row_blocks(len(z), len(codebook))), z.device)
-        parts = [torch.zeros_like(z[:0]), torch.zeros_like(codebook), torch.zeros_like(regularization)]
-        to_z, to_codebook, to_regularization = zip(parts, *blocks, strict=True)
-        return torch.cat(to_z), sum(to_codebook), sum(to_regularization), None, None
+        solved: tuple[Tensor, ...] = ctx.saved_tensors
+        return *derivative(*(*solved, gradients[0])), None, None
 
 
 def _solver(program: Program) -> Callable[[Tensor, Tensor], Optimum]:

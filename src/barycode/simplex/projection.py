@@ -46,7 +46,7 @@ def _project(v: Tensor) -> Tensor:
     if v.numel() == 0:
         return v.clone()
     top = v.amax(-1, keepdim=True)
-    if not bool(top.isfinite().all()):
+    if not torch.compiler.is_compiling() and not bool(top.isfinite().all()):
         raise InvalidInputError(
             "A row for the simplex holds NaN or +inf, or nothing but -inf: expected finite numbers."
         )
@@ -58,7 +58,7 @@ def _project(v: Tensor) -> Tensor:
 
 def _threshold(rows: Tensor) -> Tensor:
     """The threshold (n, 1) of rows (n, k) whose largest entry is 0."""
-    if rows.shape[1] < WORTHWHILE:
+    if rows.shape[1] < WORTHWHILE or torch.compiler.is_compiling():  # a graph does the same for all data
         return threshold_of_sorted(rows.sort(-1, descending=True).values)
     selected = rows.topk(SELECTED, -1).values
     threshold = threshold_of_sorted(selected)

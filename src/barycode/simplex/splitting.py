@@ -26,6 +26,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from barycode.simplex.nearest import block_rows
+from barycode.simplex.projection import project_simplex
 
 RELAXATION = 1.6
 BLOCK = 2**17  # weights of a block of rows: they stay in the cache
@@ -48,22 +49,23 @@ def split(
     """
     origin = codebook.mean(0)
     codes = codebook - origin
-    rho = penalty * float(codes.detach().square().sum(1).mean())
+    rho = penalty * codes.detach().square().sum(1).mean()
     total = regularization + rho
     keep, stay = rho / total, regularization / total
     system = codes.T @ codes + total * torch.eye(codes.shape[1], dtype=codes.dtype, device=codes.device)
     pulled = torch.linalg.solve(system, codes.T)
+    pushed = -2 * keep * pulled
     rows = block_rows(len(codes), BLOCK)
     combined, weights = [], []
     for block, chosen in zip((z - origin).split(rows), vertex.split(rows), strict=True):
         held = (block - stay * codes.index_select(0, chosen)) @ pulled
-        held = held.scatter_add(1, chosen[:, None], torch.full_like(held[:, :1], stay))
+        held = held.scatter_add(1, chosen[:, None], stay.expand_as(held[:, :1]))
         x = held  # all entries moved by the same number leave a projection where it is
         for _ in range(steps):
             q = _project(x)
             s = torch.sub(q, x, alpha=0.5)  # half of it
-            moved = torch.addmm(held - q, s @ codes, pulled, alpha=-2 * keep)
-            x = torch.add(x, torch.add(moved, s, alpha=2 * keep), alpha=RELAXATION)
+            moved = torch.addmm(held - q, s @ codes, pushed)
+            x = torch.add(x, torch.addcmul(moved, s, 2 * keep), alpha=RELAXATION)
         p = _project(x)
         combined.append(p @ codes)
         weights.append(p)
@@ -71,6 +73,8 @@ def split(
 
 
 def _project(v: Tensor) -> Tensor:
+    if torch.compiler.is_compiling():  # a graph cannot end a loop by its data
+        return project_simplex(v)
     projected: Tensor = _Projection.apply(v)
     return projected
 

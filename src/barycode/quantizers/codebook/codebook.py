@@ -92,7 +92,7 @@ def revive(
     return count
 
 
-def worst_served(
+def worst_quantized(
     z: Float[Tensor, "*batch d"], quantized: Float[Tensor, "*batch d"], count: int
 ) -> Float[Tensor, "m d"]:
     """The `count` vectors (or all, of fewer) with the largest ||z - q||^2: candidates for `revive`.

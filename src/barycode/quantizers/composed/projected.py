@@ -107,6 +107,8 @@ def _apply(linear: nn.Linear, x: Tensor) -> Tensor:
     """The linear map, in blocks of one shape: a vector gets the same value alone and in a batch."""
     dtype = torch.promote_types(x.dtype, linear.weight.dtype)
     weight, bias = linear.weight.to(dtype), linear.bias.to(dtype)
+    if torch.compiler.is_exporting():  # a graph whose batch has no size yet
+        return functional.linear(x.to(dtype), weight, bias)
     rows = x.to(dtype).reshape(-1, x.shape[-1])
     count = len(rows)
     padded = functional.pad(rows, (0, 0, 0, -count % BLOCK_ROWS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -15,6 +16,7 @@ from barycode.quantizers.core.arguments import positive, whole
 from barycode.quantizers.core.assignment import SparseAssignment
 from barycode.simplex import solve_convex_program
 from barycode.simplex.convex_program import MAX_ITERATIONS
+from barycode.simplex.graphs import relax_in_graph, solve_in_graph
 from barycode.simplex.nearest import nearest
 from barycode.simplex.relaxation import relax
 from barycode.simplex.splitting import split
@@ -78,6 +80,9 @@ class ExactProgram:
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
     ) -> Combination:
         """As `ConvexProgram.combine`."""
+        if torch.compiler.is_compiling():
+            weights_of = partial(solve_in_graph, tolerance=self.tolerance, max_iterations=self.max_iterations)
+            return _of_all(weights_of(z, codebook, self.regularization), codebook)
         weights = self(z, codebook)
         held = replace(weights, values=weights.values.detach())
         return Combination(weights.decode(codebook), held.decode(codebook), lambda: weights, weights.total)
@@ -100,6 +105,9 @@ class RelaxedProgram:
         self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], vertex: Vertices
     ) -> Combination:
         """As `ConvexProgram.combine`."""
+        if torch.compiler.is_compiling():
+            chosen = nearest(z, codebook) if vertex is None else vertex
+            return _of_all(relax_in_graph(z, codebook, self.regularization, chosen), codebook)
         scale = torch.tensor(self.regularization, dtype=torch.float64, device=z.device)
         weights = relax(z, codebook, scale, vertex)
         combined, held = weights.combine(codebook)
@@ -146,6 +154,18 @@ class SplittingProgram:
     def _blocks(self, z: Tensor, codebook: Tensor, vertex: Vertices) -> tuple[Tensor, list[Tensor]]:
         chosen = nearest(z, codebook) if vertex is None else vertex
         return split(z, codebook, self.regularization, chosen, steps=self.steps, penalty=self.penalty)
+
+
+def _of_all(weights: Tensor, codebook: Tensor) -> Combination:
+    """The combination with all weights (n, K) at hand."""
+    origin = codebook.detach().mean(0)
+    codes = codebook - origin
+    return Combination(
+        weights @ codes + origin,
+        weights.detach() @ codes + origin,
+        lambda: _all_of([weights], len(codebook)),
+        lambda: weights.sum(0),
+    )
 
 
 def _all_of(blocks: list[Tensor], size: int) -> SparseAssignment:

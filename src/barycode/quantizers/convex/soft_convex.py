@@ -93,22 +93,22 @@ class SoftConvexQuantizer(SingleCodebook):
         """The program's weights, whatever the mode and the hardness."""
         return _shaped(self.program(*self._flat(self.checked(z))), z)
 
-    def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_votes"]:
+    def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch_indices"]:
         return (self.code or VERTEX).encode(z, self.codebook.vectors)
 
-    def decode_indices(self, indices: Int64[Tensor, "*batch_votes"]) -> Float[Tensor, "*batch d"]:
+    def decode_indices(self, indices: Int64[Tensor, "*batch_indices"]) -> Float[Tensor, "*batch d"]:
         return (self.code or VERTEX).decode(indices, self.codebook.vectors)
 
     def usage(
-        self, indices: Int64[Tensor, "*batch_votes"], weights: Assignment
+        self, indices: Int64[Tensor, "*batch_indices"], weights: Assignment
     ) -> tuple[Float[Tensor, " k"], ...]:
-        """The votes; without a code p itself, since corners of a hull are nearest to few vectors."""
+        """The indices; without a code p itself, since corners of a hull are nearest to few vectors."""
         return (weights.total().double(),) if self.code is None else super().usage(indices, weights)
 
     def gather_statistics(
         self,
         z: Float[Tensor, "*batch d"],
-        indices: Int64[Tensor, "*batch_votes"],
+        indices: Int64[Tensor, "*batch_indices"],
         weights: Assignment | None = None,
     ) -> tuple[CodebookStatistics, ...]:
         """Each vector wants its error z - p C gone, and asks c_k for c_k + z - p C with the weight p_k.
@@ -139,7 +139,7 @@ class SoftConvexQuantizer(SingleCodebook):
         vertex = indices.flatten() if (self.code or VERTEX).support == 1 else None
         found = self.program.combine(*self._flat(z), vertex)
         quantized, held = found.combined.reshape(z.shape), found.held.reshape(z.shape)
-        if self.code is not None and self.hardness > 0:
+        if self.code is not None and (torch.compiler.is_compiling() or self.hardness > 0):
             hardness = self.hardness.to(z.dtype)
             moved = hardness * (self.decode_indices(indices) - held)
             quantized, held = quantized + moved, held + moved
@@ -151,14 +151,18 @@ class SoftConvexQuantizer(SingleCodebook):
         if self.usage_weight:
             losses["usage_loss"] = unevenness(found.total()) if z.numel() else z.sum()
             loss = loss + self.usage_weight * losses["usage_loss"]
-        weights = LazyAssignment(
-            lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size
-        )
+        weights: Assignment
+        if torch.compiler.is_compiling():  # a graph returns no functions
+            weights = self._mixed(_shaped(found.weights(), z), indices)
+        else:
+            weights = LazyAssignment(
+                lambda: self._mixed(_shaped(found.weights(), z), indices), self.codebook_size
+            )
         return Quantized(quantized, indices, loss, weights, losses)
 
     def _mixed(self, soft: SparseAssignment, indices: Tensor) -> SparseAssignment:
         """(1 - h) p of the program + h p of the code, with the gradient of the program."""
-        if self.code is None or self.hardness == 0:
+        if self.code is None or (not torch.compiler.is_compiling() and self.hardness == 0):
             return soft
         hard = self.code.weights(indices, self.codebook_size, soft.values.dtype)
         hardness = self.hardness.to(soft.values.dtype)

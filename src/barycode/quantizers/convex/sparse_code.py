@@ -23,9 +23,9 @@ Search = tuple[Tensor, Tensor]  # errors (n, ...) up to |z|^2, and the chosen sl
 class SparseCode:
     """Points p of the simplex with at most `support` non-zero weights, all of them multiples of 1 / levels.
 
-    Such a p is cast by `levels` votes, and its indices are the votes in ascending order: int64
+    Such a p is a multiset of `levels` code vectors, its indices in ascending order: int64
     (..., levels), or (...) where support = 1 (a vertex: vector quantization). q = p C is the mean of the
-    code vectors voted for. The K-vector codebook has sum_t comb(K, t) comb(levels - 1, t - 1) such points,
+    code vectors named. The K-vector codebook has sum_t comb(K, t) comb(levels - 1, t - 1) such points,
     t = 1 ... support.
 
     The encoder splits the weights in every way into slots w_1 >= ... >= w_s, looks for the vectors of the
@@ -42,19 +42,19 @@ class SparseCode:
         whole("beam", self.beam)
         if whole("levels", self.levels) < self.support:
             raise InvalidInputError(
-                f"A sparse code has no more code vectors than votes: support {self.support} <= levels, "
+                f"A sparse code has no more code vectors than indices: support {self.support} <= levels, "
                 f"which is {self.levels}."
             )
 
     @property
-    def votes(self) -> int:
+    def index_count(self) -> int:
         """How many indices stand for one vector."""
         return self.levels if self.support > 1 else 1
 
     def bits(self, codebook_size: int) -> float:
         """log2 of the number of codes: what a vector costs before entropy coding."""
         sizes = range(1, min(self.support, codebook_size) + 1)
-        return log2(sum(comb(codebook_size, t) * comb(self.votes - 1, t - 1) for t in sizes))
+        return log2(sum(comb(codebook_size, t) * comb(self.index_count - 1, t - 1) for t in sizes))
 
     def __call__(self, z: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> SparseAssignment:
         """The weights of the codes of z, without gradient: a `ConvexProgram` as the soft ones are."""
@@ -63,50 +63,52 @@ class SparseCode:
     @torch.no_grad()
     def encode(
         self, z: Float[Tensor, "*batch d"], codebook: Float[Tensor, "k d"]
-    ) -> Int64[Tensor, "*batch_votes"]:
-        """Votes for z, ascending: deterministic, the same for a vector alone and in any batch."""
+    ) -> Int64[Tensor, "*batch_indices"]:
+        """Indices for z, ascending: deterministic, the same for a vector alone and in any batch."""
         if self.support == 1:
             return nearest(z, codebook)
         dtype = compute_dtype(z, codebook)
         origin = codebook.to(dtype).mean(0)
         vectors = z.reshape(-1, z.shape[-1]).to(dtype) - origin
         search = _BeamSearch.over(codebook.to(dtype) - origin, self.beam)
-        votes = torch.empty(len(vectors), self.levels, dtype=torch.int64, device=z.device)
+        if torch.compiler.is_exporting():  # a graph whose batch has no size yet
+            return self._search(search, vectors).reshape(*z.shape[:-1], self.levels)
+        indices = torch.empty(len(vectors), self.levels, dtype=torch.int64, device=z.device)
         rows = block_rows(len(codebook) * self.beam)
-        for block, out in zip(vectors.split(rows), votes.split(rows), strict=True):
+        for block, out in zip(vectors.split(rows), indices.split(rows), strict=True):
             # Every block has one shape, since a matrix product of another shape may round differently.
             padded = functional.pad(block, (0, 0, 0, rows - len(block)))
-            out.copy_(self._votes(search, padded)[: len(block)])
-        return votes.reshape(*z.shape[:-1], self.levels)
+            out.copy_(self._search(search, padded)[: len(block)])
+        return indices.reshape(*z.shape[:-1], self.levels)
 
     def decode(
-        self, votes: Int64[Tensor, "*batch_votes"], codebook: Float[Tensor, "k d"]
+        self, indices: Int64[Tensor, "*batch_indices"], codebook: Float[Tensor, "k d"]
     ) -> Float[Tensor, "*batch d"]:
-        """The mean of the code vectors voted for; InvalidInputError for votes of another shape."""
+        """The mean of the code vectors that the indices name; InvalidInputError for another shape."""
         if self.support == 1:
-            return functional.embedding(votes, codebook)
-        if votes.shape[-1:] != (self.levels,):
+            return functional.embedding(indices, codebook)
+        if indices.shape[-1:] != (self.levels,):
             raise InvalidInputError(
-                f"The indices have shape {tuple(votes.shape)}, expected (..., {self.levels})."
+                f"The indices have shape {tuple(indices.shape)}, expected (..., {self.levels})."
             )
-        return functional.embedding(votes, codebook).mean(-2)
+        return functional.embedding(indices, codebook).mean(-2)
 
     def weights(
-        self, votes: Int64[Tensor, "*batch_votes"], codebook_size: int, dtype: torch.dtype
+        self, indices: Int64[Tensor, "*batch_indices"], codebook_size: int, dtype: torch.dtype
     ) -> SparseAssignment:
-        """The point of the simplex that was voted for."""
-        indices = votes if self.support > 1 else votes.unsqueeze(-1)
-        shares = torch.full(indices.shape, 1 / self.votes, dtype=dtype, device=votes.device)
-        return SparseAssignment(indices, shares, codebook_size)
+        """The point of the simplex that the indices name."""
+        places = indices if self.support > 1 else indices.unsqueeze(-1)
+        shares = torch.full(places.shape, 1 / self.index_count, dtype=dtype, device=indices.device)
+        return SparseAssignment(places, shares, codebook_size)
 
-    def _votes(self, search: _BeamSearch, z: Tensor) -> Tensor:
-        best_error = z.new_full((len(z),), torch.inf)
-        best = torch.zeros(len(z), self.levels, dtype=torch.int64, device=z.device)
+    def _search(self, search: _BeamSearch, z: Tensor) -> Tensor:
+        best_error = z.new_full((z.shape[0],), torch.inf)
+        best = torch.zeros(z.shape[0], self.levels, dtype=torch.int64, device=z.device)
         for split in partitions(self.levels, self.support):
             error, slots = search.run(z, [part / self.levels for part in split])
-            repeats = torch.tensor(split, device=z.device)
+            repeated = [slot for slot, part in enumerate(split) for _ in range(part)]
             better = error < best_error
-            best = torch.where(better[:, None], slots.repeat_interleave(repeats, dim=1), best)
+            best = torch.where(better[:, None], slots[:, repeated], best)
             best_error = torch.where(better, error, best_error)
         return best.sort(-1).values
 
@@ -140,7 +142,7 @@ class _BeamSearch:
         errors, slots = self._extend(products, weights)
         best = errors.argmin(1)
         errors = errors.gather(1, best[:, None]).squeeze(1)
-        slots = slots[torch.arange(len(z), device=z.device), best]
+        slots = _gather(slots, best[:, None]).squeeze(1)
         return self._exchange(products, weights, errors, slots)
 
     def _extend(self, products: Tensor, weights: list[float]) -> Search:

@@ -84,10 +84,10 @@ class LookupFreeQuantizer(Quantizer):
         return z
 
     def encode_vectors(self, z: Float[Tensor, "*batch d"]) -> Int64[Tensor, "*batch"]:
-        return ((z > 0).long() << self._places(z.device)).sum(-1)
+        return ((z > 0).long() * self._places(z.device)).sum(-1)
 
     def decode_indices(self, indices: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
-        bits = indices.unsqueeze(-1) >> self._places(indices.device) & 1
+        bits = indices.unsqueeze(-1) // self._places(indices.device) % 2
         return self.scale * (2 * bits - 1).to(torch.get_default_dtype())
 
     def assigned(
@@ -99,7 +99,8 @@ class LookupFreeQuantizer(Quantizer):
         """Do nothing: signs have no codebook to start."""
 
     def _places(self, device: torch.device) -> Tensor:
-        return torch.arange(self.dim - 1, -1, -1, device=device)
+        """What a sign of each coordinate is worth; by numbers, since ONNX shifts no signed ones."""
+        return torch.tensor([1 << place for place in reversed(range(self.dim))], device=device)
 
     def _entropies(self, bounded: Tensor) -> tuple[Tensor, Tensor]:
         """mean H(p), and the sum over the coordinates of H(mean P(+))."""

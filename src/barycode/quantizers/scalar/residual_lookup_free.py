@@ -22,7 +22,7 @@ STAGES = 2
 
 
 class ResidualLookupFreeQuantizer(Quantizer):
-    """q = sum over the stages s = 0, 1, ... of a_s sign(r_s), a_s = 2^-s scale, r_s what was left of z before.
+    """q = sum over the stages s = 0, 1, ... of a_s sign(r_s), a_s = 2^-s scale, r_s what is left of z.
 
     Lookup-free quantization (Yu et al. 2023) inside of residual quantization, as vector-quantize-pytorch's
     ResidualLFQ has it: each stage halves the cell of every coordinate, from (-2 scale, 2 scale) on. Any

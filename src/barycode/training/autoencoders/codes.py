@@ -14,7 +14,7 @@ from barycode.errors import CorruptFileError, InvalidInputError
 from barycode.plain_torch import plain_torch
 from barycode.quantizers import Quantizer, SoftConvexQuantizer
 from barycode.rate import FrequencyTables, SymbolDecoder, SymbolEncoder
-from barycode.rate.votes import pack_votes, unpack_votes
+from barycode.rate.multisets import pack_multisets, unpack_multisets
 
 KIND = "vect"
 MAX_CODES = 1 << 28
@@ -28,8 +28,8 @@ DIGIT = 1 << DIGIT_BITS
 def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
     """A whole .bary file of indices: their shape, frequency tables, and the coded stream.
 
-    The tables are counted on the indices or, where these are too few to pay for them, flat. Votes of sparse
-    convex codes are coded as sets; other indices under one table a part. The codebook is not in the file:
+    The tables are counted on the indices or, where these are too few to pay for them, flat. Those of sparse
+    convex codes are coded as multisets; others under one table a part. The codebook is not in the file:
     like the network, it belongs to the model. Raises InvalidInputError for a quantizer whose weights are
     continuous.
     """
@@ -40,8 +40,8 @@ def pack_codes(quantizer: Quantizer, indices: Int64[Tensor, "*shape"]) -> bytes:
     head = Section("SHAP", shape.finish())
     support = _support(quantizer)
     if support > 1:
-        votes = indices.reshape(-1, indices.shape[-1]).numpy()
-        return pack(KIND, [head, Section("VOTE", pack_votes(votes, quantizer.codebook_size, support))])
+        rows = indices.reshape(-1, indices.shape[-1]).numpy()
+        return pack(KIND, [head, Section("MSET", pack_multisets(rows, quantizer.codebook_size, support))])
     symbols = _split(quantizer, indices).numpy()
     histograms = [np.bincount(part, minlength=max(2, symbols.max() + 1)) for part in symbols.T]
     counted = np.stack(histograms)
@@ -61,11 +61,11 @@ def unpack_codes(quantizer: Quantizer, data: bytes, limit: int | None = None) ->
     LimitError where they take more than `limit` bytes, 8 an index.
     """
     container = unpack(data)
-    container.require_layout("SHAP VOTE" if _support(quantizer) > 1 else "SHAP TABL CODE")
+    container.require_layout("SHAP MSET" if _support(quantizer) > 1 else "SHAP TABL CODE")
     shape = _read_shape(container.one("SHAP"))
     require_within(limit, 8 * prod(shape), "The file")
     if _support(quantizer) > 1:
-        values = unpack_votes(container.one("VOTE"), limit)[1]
+        values = unpack_multisets(container.one("MSET"), limit)[1]
     else:
         tables = FrequencyTables.from_bytes(container.one("TABL"))
         decoder = SymbolDecoder(container.one("CODE"), _least(prod(shape)))

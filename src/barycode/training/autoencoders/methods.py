@@ -124,7 +124,7 @@ def convex(title: str, program: ConvexProgram, start: Initialization, usage_weig
 def hard_convex(support: int, levels: int) -> Method:
     """Sparse convex codes from the first step; what the encoder learns from is the program's gradient.
 
-    With one vote of K it is vector quantization, trained by that gradient instead of a straight-through one.
+    With one index of K it is vector quantization, trained by that gradient instead of a straight-through one.
     """
 
     def build(codebook_size: int, dim: int) -> Quantizer:
@@ -133,14 +133,14 @@ def hard_convex(support: int, levels: int) -> Method:
         quantizer.anneal_to(1.0)
         return quantizer
 
-    title = f"SCQ hard throughout, {support} of K, {levels} votes"
+    title = f"SCQ hard throughout, {support} of K, weights in 1/{levels}"
     return Method("VQ by SCQ's gradient" if levels == 1 else title, build, kmeans, EmaUpdate(), REVIVAL)
 
 
 def sparse(support: int, levels: int) -> Method:
     """SCQ annealed to sparse convex codes."""
     return Method(
-        f"SCQ annealed, {support} of K, {levels} votes",
+        f"SCQ annealed, {support} of K, weights in 1/{levels}",
         partial(SoftConvexQuantizer, program=ExactProgram(LAMBDA), code=SparseCode(support, levels)),
         kmeans,
         revival=REVIVAL,

@@ -53,8 +53,8 @@ class CausalBlock(nn.Module):
 class CodePrior(nn.Module):
     """A causal transformer over sequences of symbols (B, T) below `symbols`, place by place, part by part.
 
-    places: T; parts: symbols at each place of the map, as those of residual codes or votes. A symbol enters
-    as its embedding plus those of its place and its part; the first position sees a start vector.
+    places: T; parts: symbols at each place of the map, as those of residual or sparse convex codes. A symbol
+    enters as its embedding plus those of its place and its part; the first position sees a start vector.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """Sparse convex codes as bytes: few code vectors in no order, with weights that are multiples of 1 / L.
 
-A code is L votes in ascending order, such as 3 3 7. Its *shape* is the set of places where the vote changes;
-its *support* is the set of vectors voted for. The shape is a symbol. A support of t vectors has a probability
-proportional to the product of their odds, and is coded in ascending order: with e_m(j) the sum of the
-products of all sets of m vectors from j on, the next of m vectors is a >= j with probability
-odds_a e_{m-1}(a + 1) / e_m(j). So nothing is spent on an order. docs/format.md defines the bytes.
+A code is a multiset of L code vectors, its indices in ascending order, such as 3 3 7. Its *shape* is the set
+of places where the index changes; its *support* is the set of vectors in it. The shape is a symbol. A support
+of t vectors has a probability proportional to the product of their odds, and is coded in ascending order:
+with e_m(j) the sum of the products of all sets of m vectors from j on, the next of m vectors is a >= j with
+probability odds_a e_{m-1}(a + 1) / e_m(j). So nothing is spent on an order. docs/format.md defines the bytes.
 """
 
 import struct
@@ -24,20 +24,20 @@ from barycode.rate.tables import TOTAL, FrequencyTables
 
 MAX_ODDS = 255
 MAX_CODEBOOK, MAX_LEVELS = 2**11, 16
-MAX_VOTES = 2**25  # of one record
-VOTES_PER_BYTE = 2**10  # that a byte of coded votes stands for at most
+MAX_INDICES = 2**25  # of one record
+INDICES_PER_BYTE = 2**10  # that a byte of coded indices stands for at most
 BLOCK = 2**20  # codes of a call
 SUM_BITS = 38  # of sums of products in a table: times TOTAL they fit 63
 _HEADER = struct.Struct("<IHBB")
 
 
 @dataclass(frozen=True, eq=False)
-class VoteTables:
-    """What coding votes (n, levels) over a codebook needs to know, all of it integers.
+class MultisetTables:
+    """What coding multisets (n, levels) over a codebook needs to know, all of it integers.
 
     odds: int32 (K,), 1 ... MAX_ODDS, how likely each code vector is to be in a support.
     shapes: int32 (P,), 0 ... MAX_ODDS, how likely each shape with less than `support` changes is.
-    support, levels: the most code vectors of a code, and how many votes it has.
+    support, levels: the most code vectors of a code, and how many indices it has.
     """
 
     odds: NDArray[np.int32]
@@ -48,8 +48,8 @@ class VoteTables:
     def __post_init__(self) -> None:
         if not 1 <= self.support <= min(self.levels, len(self.odds)) or len(self.odds) > MAX_CODEBOOK:
             raise InvalidInputError(
-                f"Votes have a support of 1 to {min(self.levels, len(self.odds))} of at most {MAX_CODEBOOK} "
-                f"code vectors, not {self.support} of {len(self.odds)}."
+                f"Multisets have a support of 1 to {min(self.levels, len(self.odds))} of at most "
+                f"{MAX_CODEBOOK} code vectors, not {self.support} of {len(self.odds)}."
             )
         if self.levels > MAX_LEVELS or len(self.shapes) != _shape_count(self.levels, self.support):
             raise InvalidInputError(
@@ -58,9 +58,9 @@ class VoteTables:
             )
 
     @classmethod
-    def fit(cls, votes: ArrayLike, codebook_size: int, support: int) -> "VoteTables":
+    def fit(cls, indices: ArrayLike, codebook_size: int, support: int) -> "MultisetTables":
         """The tables for codes like these (n, levels): their histograms, one of everything added."""
-        rows = _checked(votes, codebook_size, support)
+        rows = _checked(indices, codebook_size, support)
         starts, support = _starts(rows), min(support, codebook_size)
         chosen = np.bincount(rows[starts], minlength=codebook_size)
         share = (chosen + 1) / (len(rows) + 2)  # of the codes that have the vector
@@ -69,12 +69,12 @@ class VoteTables:
         shapes = np.bincount(_shapes(starts), minlength=1 << levels - 1)[known]
         return cls(_odds(share / (1 - share)), _odds(shapes), min(support, levels), levels)
 
-    def encode(self, encoder: SymbolEncoder, votes: ArrayLike) -> None:
-        """Append votes (n, levels), each row ascending. Raises InvalidInputError for any others."""
-        rows = _checked(votes, len(self.odds), self.support)
+    def encode(self, encoder: SymbolEncoder, indices: ArrayLike) -> None:
+        """Append codes (n, levels), each row ascending. Raises InvalidInputError for any others."""
+        rows = _checked(indices, len(self.odds), self.support)
         if rows.shape[1] != self.levels:
             raise InvalidInputError(
-                f"Codes have {rows.shape[1]} votes, but the tables are for {self.levels}."
+                f"Codes have {rows.shape[1]} indices, but the tables are for {self.levels}."
             )
         starts = _starts(rows)
         for block in self._shape_blocks(len(rows)):
@@ -90,7 +90,7 @@ class VoteTables:
             first[active] = chosen + 1
 
     def decode(self, decoder: SymbolDecoder, count: int) -> NDArray[np.int64]:
-        """The next votes, int64 (count, levels). Raises CorruptFileError for codes that cannot be."""
+        """The next codes, int64 (count, levels). Raises CorruptFileError for codes that cannot be."""
         starts = np.zeros((count, self.levels), bool)
         starts[:, 0] = True
         for block in self._shape_blocks(count):
@@ -155,12 +155,14 @@ class VoteTables:
         return FrequencyTables(counts)
 
 
-def pack_votes(votes: ArrayLike, codebook_size: int, support: int) -> bytes:
-    """A whole record of codes (n, levels): their number, their own tables, and the coded votes."""
-    rows = np.asarray(votes)
-    tables = VoteTables.fit(rows, codebook_size, support)
-    if rows.size > MAX_VOTES:
-        raise InvalidInputError(f"{rows.size} votes are too many for one record: at most {MAX_VOTES} fit.")
+def pack_multisets(indices: ArrayLike, codebook_size: int, support: int) -> bytes:
+    """A whole record of codes (n, levels): their number, their own tables, and the coded indices."""
+    rows = np.asarray(indices)
+    tables = MultisetTables.fit(rows, codebook_size, support)
+    if rows.size > MAX_INDICES:
+        raise InvalidInputError(
+            f"{rows.size} indices are too many for one record: at most {MAX_INDICES} fit."
+        )
     encoder = SymbolEncoder()
     tables.encode(encoder, rows)
     head = _HEADER.pack(len(rows), len(tables.odds), tables.support, tables.levels)
@@ -168,29 +170,29 @@ def pack_votes(votes: ArrayLike, codebook_size: int, support: int) -> bytes:
     return head + known + encoder.finish(_least(rows.size))
 
 
-def unpack_votes(data: bytes, limit: int | None = None) -> tuple[VoteTables, NDArray[np.int64]]:
-    """The tables and the codes of a record; CorruptFileError for anything that `pack_votes` did not write.
+def unpack_multisets(data: bytes, limit: int | None = None) -> tuple[MultisetTables, NDArray[np.int64]]:
+    """The tables and the codes of a record; CorruptFileError for what `pack_multisets` did not write.
 
-    LimitError where the codes take more than `limit` bytes, 8 a vote.
+    LimitError where the codes take more than `limit` bytes, 8 an index.
     """
     _require(len(data) >= _HEADER.size)
     count, size, support, levels = _HEADER.unpack_from(data)
     _require(1 <= support <= min(levels, size) and size <= MAX_CODEBOOK and levels <= MAX_LEVELS)
-    _require(count * levels <= MAX_VOTES)
+    _require(count * levels <= MAX_INDICES)
     require_within(limit, 8 * count * levels, "The record")
     known = np.frombuffer(data, np.uint8, offset=_HEADER.size)[: size + _shape_count(levels, support)]
     _require(len(known) == size + _shape_count(levels, support))
     odds, shapes = known[:size].astype(np.int32), known[size:].astype(np.int32)
     _require(odds.min() > 0 and odds.max() == shapes.max() == MAX_ODDS)
-    tables = VoteTables(odds, shapes, support, levels)
+    tables = MultisetTables(odds, shapes, support, levels)
     decoder = SymbolDecoder(data[_HEADER.size + len(known) :], _least(count * levels))
-    votes = tables.decode(decoder, count)
+    indices = tables.decode(decoder, count)
     decoder.finish()
-    return tables, votes
+    return tables, indices
 
 
-def _least(votes: int) -> int:
-    return -(-votes // VOTES_PER_BYTE)
+def _least(indices: int) -> int:
+    return -(-indices // INDICES_PER_BYTE)
 
 
 def _blocks(count: int) -> Iterator[slice]:
@@ -220,13 +222,13 @@ def _sums_from(values: list[int]) -> list[int]:
     return [*accumulate(reversed(values), initial=0)][::-1]
 
 
-def _starts(votes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where a vote differs from the one before it (n, levels); the first always does."""
-    return np.diff(votes, axis=1, prepend=-1) != 0
+def _starts(indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where an index differs from the one before it (n, levels); the first always does."""
+    return np.diff(indices, axis=1, prepend=-1) != 0
 
 
 def _shapes(starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The symbol of each shape: bit l says that vote l + 1 differs from vote l."""
+    """The symbol of each shape: bit l says that index l + 1 differs from index l."""
     return starts[:, 1:] @ (1 << np.arange(starts.shape[1] - 1))
 
 
@@ -242,21 +244,21 @@ def _shape_count(levels: int, support: int) -> int:
     return sum(comb(levels - 1, changes) for changes in range(support))
 
 
-def _checked(votes: ArrayLike, codebook_size: int, support: int) -> NDArray[np.int64]:
-    rows = np.asarray(votes)
+def _checked(indices: ArrayLike, codebook_size: int, support: int) -> NDArray[np.int64]:
+    rows = np.asarray(indices)
     if rows.ndim != 2 or not 1 <= rows.shape[1] <= MAX_LEVELS or not np.issubdtype(rows.dtype, np.integer):
         raise InvalidInputError(
-            f"Votes are {rows.dtype} of shape {rows.shape}: expected integers (n, levels) with at most "
+            f"Indices are {rows.dtype} of shape {rows.shape}: expected integers (n, levels) with at most "
             f"{MAX_LEVELS} levels."
         )
     ascending = (np.diff(rows, axis=1) >= 0).all()
     if rows.size and not (ascending and rows[:, 0].min() >= 0 and rows[:, -1].max() < codebook_size):
-        raise InvalidInputError(f"Votes must ascend along a row, from 0 to {codebook_size - 1} at most.")
+        raise InvalidInputError(f"Indices must ascend along a row, from 0 to {codebook_size - 1} at most.")
     if rows.size and _starts(rows).sum(1).max() > support:
-        raise InvalidInputError(f"A code votes for more than {support} different code vectors.")
+        raise InvalidInputError(f"A code names more than {support} different code vectors.")
     return rows.astype(np.int64)
 
 
 def _require(holds: bool | NDArray[np.bool_]) -> None:
     if not np.all(holds):
-        raise CorruptFileError("These votes or their tables cannot be: the file is damaged.")
+        raise CorruptFileError("These indices or their tables cannot be: the file is damaged.")
