@@ -27,6 +27,18 @@ CALLS = [
     ("bench", "--help"),
     ("compress", "missing.png"),
     ("compress", "missing.png", "--lossless"),
+    ("compress", "missing", "--engine", "local", "-o", "shards"),
+    ("compress", "photo.png", "--quality", "9"),
+    ("compress", "photo.png", "--model", "missing.safetensors"),
+    ("decompress", "missing.bary"),
+    ("decompress", "photo.png"),
+    ("info", "missing.bary"),
+    ("info", "photo.png"),
+    ("train", "images", "missing"),
+    ("train", "images", ".", "--recipe", "missing.toml"),
+    ("evaluate", "missing"),
+    ("bench", "pictures", "--picture", "missing.png"),
+    ("bench", "networks", "--checkpoint", "missing.safetensors"),
 ]
 
 
@@ -41,6 +53,7 @@ except SystemExit:
 
 
 def test_help_and_refusals_do_not_load_torch(tmp_path):
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     code = "".join(CALL.format(call=call) + f"assert 'torch' not in sys.modules, {call}\n" for call in CALLS)
     assert loaded(code, tmp_path) == []
 

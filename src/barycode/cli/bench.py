@@ -13,6 +13,7 @@ from rich.table import Table
 
 from barycode.cli import pictures
 from barycode.cli.extras import extra
+from barycode.cli.jobs import require_there
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -69,6 +70,7 @@ def main(
 
     - `barycode bench networks --checkpoint model.safetensors`
     """
+    require_there(picture, checkpoint)
     tables: dict[What, Callable[[], None]] = {
         What.PICTURES: lambda: _pictures(_rgb(picture) if picture else synthetic(SIZE), quality, rounds),
         What.QUANTIZERS: lambda: _quantizers(rounds, vectors),

@@ -7,7 +7,7 @@ import typer
 
 from barycode.cli import corpora, model_folders, networks, pictures, streams
 from barycode.cli.batch import run_jobs
-from barycode.cli.jobs import COMPRESSED, STANDARD, Job, Kinds, plan
+from barycode.cli.jobs import COMPRESSED, STANDARD, Job, Kinds, named_model, plan, require_there
 from barycode.cli.picture_options import PictureOptions, Wanted
 from barycode.cli.sizes import GREW, read_size, shown_change
 from barycode.errors import InvalidInputError
@@ -175,6 +175,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
     """
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     # Before anything that loads PyTorch: most of what is refused is refused here.
+    require_there(named_model(model), base, indices)
     folder = None if engine else model_folders.folder_of(inputs, packed=False)
     kinds = Kinds("pictures", pictures.suffixes, COMPRESSED, files)
     jobs = [] if engine or folder else plan(inputs, output, kinds)

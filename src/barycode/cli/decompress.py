@@ -8,7 +8,7 @@ import typer
 
 from barycode.cli import model_folders, networks, pictures, streams
 from barycode.cli.batch import run_jobs
-from barycode.cli.jobs import COMPRESSED, Job, Kinds, plan
+from barycode.cli.jobs import COMPRESSED, Job, Kinds, named_model, plan, require_there
 from barycode.cli.sizes import read_size, shown_change
 from barycode.errors import InvalidInputError, UnsupportedFileError
 
@@ -65,6 +65,7 @@ def main(  # noqa: PLR0913, PLR0917 (a command's options)
 
     - `barycode decompress bert-base-bary/` writes the model folder bert-base again
     """
+    require_there(named_model(model), base)
     options = Options(model, read_size(limit) if limit else None, strip, force, skip_existing, workers, base)
     files = frozenset({COMPRESSED}) | pictures.SUFFIXES | networks.SUFFIXES
     if folder := model_folders.folder_of(inputs, packed=True):

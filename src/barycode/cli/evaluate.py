@@ -13,6 +13,7 @@ from rich.table import Table
 from barycode import __version__
 from barycode.cli import batch
 from barycode.cli.extras import extra
+from barycode.cli.jobs import named_model, require_there
 from barycode.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def main(
 
     - `barycode evaluate photos/ --against jpeg,jpeg2000,webp,heic,avif,jxl -o report/`
     """
+    require_there(folder, named_model(model))
     with extra("evaluation"):
         from barycode.evaluation.anchors import anchors_of
         from barycode.evaluation.html_report import write_html
@@ -84,7 +86,7 @@ def _ours(qualities: str, model: str, effort: int) -> "Codec":
         settings = tuple(sorted({float(text) for text in qualities.split(",")}))
     except ValueError:
         raise InvalidInputError(
-            f"--qualities takes numbers between 1 and 5 with commas, got {qualities!r}."
+            f"--qualities takes numbers between 1 and 8 with commas, got {qualities!r}."
         ) from None
     return barycode_codec(model, settings, effort=effort)
 

@@ -48,6 +48,18 @@ class Kinds:
     files: frozenset[str]
 
 
+def require_there(*paths: Path | None) -> None:
+    """Raise MissingDataError for a path that leads nowhere, before anything that loads PyTorch."""
+    for path in paths:
+        if path is not None and not path.exists():
+            raise MissingDataError(f"{path} does not exist.")
+
+
+def named_model(model: str | None) -> Path | None:
+    """The file that --model names, if it is no shipped model."""
+    return Path(model) if model is not None and model.endswith(".safetensors") else None
+
+
 def plan(inputs: Sequence[str], output: Path | None, kinds: Kinds) -> list[Job]:
     """What to turn into what.
 

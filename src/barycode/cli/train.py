@@ -8,6 +8,7 @@ import typer
 
 from barycode.cli.batch import progress_bar
 from barycode.cli.extras import extra
+from barycode.cli.jobs import require_there
 from barycode.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def images(
 
     - `torchrun --nproc-per-node 4 -m barycode train images photos/`, on four processes
     """
+    require_there(*folders, recipe)
     from barycode.training.images import picture_engine, read_recipe, train
     from barycode.training.progress import tell
 
