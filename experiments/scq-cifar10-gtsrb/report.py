@@ -78,7 +78,7 @@ def _plot_name(row: Row) -> str:
 def _ratios(groups: Mapping[str, list[Row]]) -> list[str]:
     """A table of SCQ over each VQ-VAE, for the figures that the paper compares."""
     lines = []
-    for convex in ("scq-exact", "scq-relaxed"):
+    for convex in ("scq-exact", "scq-splitting-1", "scq-relaxed"):
         for plain in ("vq", "vq-ema", "vq-revive"):
             over, under = (groups.get(find_method(name).title) for name in (convex, plain))
             if over and under:

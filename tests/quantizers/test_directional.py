@@ -75,3 +75,13 @@ def test_one_loss_trains_the_codebook_along_the_curve():
         (quantizer(data).quantized - data).square().mean().backward()
         optimizer.step()
     assert (quantizer.reconstruct(data) - data).square().mean() < 0.2 * before
+
+
+@pytest.mark.parametrize("kind", [DirectionalVectorQuantizer, SpaceFillingVectorQuantizer])
+def test_distances_whose_squares_are_no_numbers(kind):
+    quantizer = kind(16, 5, noise_variance=0)
+    z = (1e20 * torch.randn(100, 5)).requires_grad_()
+    result = quantizer(z)
+    assert result.quantized.isfinite().all()
+    result.quantized.sum().backward()
+    assert z.grad.isfinite().all()

@@ -172,3 +172,26 @@ def test_health_counts_in_full_precision_after_a_cast(cast: str):
         health.update(torch.arange(4).repeat(1000))
     assert health.summary()["vectors"] == 160_000
     assert health.perplexity == pytest.approx(4)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # dynamo's own look
+def test_a_compiled_network_is_looked_after_and_nothing_of_that_is_compiled():
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(32, 4)
+    network = torch.nn.Sequential(torch.nn.Linear(8, 4), quantizer)
+    maintenance = CodebookMaintenance(quantizer)
+    graphs = []
+
+    def counting(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    torch._dynamo.reset()
+    compiled = torch.compile(network, backend=counting)
+    for _ in range(40):
+        compiled(torch.randn(128, 8))
+        maintenance.step()
+    assert len(graphs) <= 3
+    health = CodebookHealth(32)
+    health.update(quantizer.encode(network[0](torch.randn(4000, 8))))
+    assert health.perplexity > 16

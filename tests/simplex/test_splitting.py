@@ -117,3 +117,13 @@ def test_the_first_steps_bring_pictures_of_vectors_inside_a_hull_near():
     errors = [(z - after(z, codebook, 0.1, steps)[0]).square().mean() for steps in (0, 1, 2)]
     assert max(errors[1:]) < errors[0] / 2
     assert float(errors[0]) < float((z - relaxed).square().mean()) / 20
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("scale", [1e4, 1e9, 1e20])
+def test_vectors_far_from_the_codebook_get_a_point_of_its_hull(scale, steps):
+    z, codebook = problem()
+    combined, weights = after(scale * z.float(), codebook.float(), 0.1, steps)
+    torch.testing.assert_close(weights.sum(1), torch.ones(len(z)))
+    assert (weights >= 0).all()
+    assert combined.norm(dim=1).max() <= codebook.norm(dim=1).max() + 1e-4

@@ -45,7 +45,11 @@ def solve_in_graph(
     return weights
 
 
-@torch.library.custom_op("barycode::solve_convex_program", mutates_args=())
+@torch.library.custom_op(
+    "barycode::solve_convex_program",
+    mutates_args=(),
+    schema="(Tensor z, Tensor codebook, float regularization, float tolerance, int max_iterations) -> Tensor",
+)
 def _solve(
     z: Tensor, codebook: Tensor, regularization: float, tolerance: float, max_iterations: int
 ) -> Tensor:
@@ -60,7 +64,12 @@ def _(z: Tensor, codebook: Tensor, regularization: float, tolerance: float, max_
     return z.new_empty(z.shape[0], codebook.shape[0])
 
 
-@torch.library.custom_op("barycode::differentiate_convex_program", mutates_args=())
+@torch.library.custom_op(
+    "barycode::differentiate_convex_program",
+    mutates_args=(),
+    schema="(Tensor z, Tensor codebook, float regularization, Tensor weights, Tensor gradient) "
+    "-> (Tensor, Tensor)",
+)
 def _differentiate(
     z: Tensor, codebook: Tensor, regularization: float, weights: Tensor, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:

@@ -80,11 +80,16 @@ def _project(v: Tensor) -> Tensor:
 
 
 class _Projection(torch.autograd.Function):
-    """Onto the simplex, of rows of which a good part stays positive: Newton's method from below."""
+    """Onto the simplex, of rows of which a good part stays positive: Newton's method from below.
+
+    Rows are shifted so that their largest entry is 0: the projection stays, and rounding is that of the
+    entries that matter, however far away a vector is.
+    """
 
     @staticmethod
     def forward(ctx: Any, v: Tensor) -> Tensor:
-        threshold = (v.sum(-1, keepdim=True) - 1) / v.shape[-1]
+        v = v - v.amax(-1, keepdim=True)
+        threshold = ((v.sum(-1, keepdim=True) - 1) / v.shape[-1]).clamp_(min=-1)
         p, spare = torch.empty_like(v), torch.empty_like(v)
         precision = 16 * torch.finfo(v.dtype).eps
         for _ in range(NEWTON_STEPS):

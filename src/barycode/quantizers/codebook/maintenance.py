@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -36,6 +37,8 @@ class CodebookMaintenance:
     Under torch.distributed the codebooks of N ranks are those of one rank on the whole batch: vectors for
     start and revival are gathered, statistics summed, and what is drawn at random is rank 0's. All ranks must
     take part in every `step`, and until the start in every forward pass, if only with an empty batch.
+
+    It watches by hooks, at which `torch.compile` breaks the graph: compile the network without `fullgraph`.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class CodebookMaintenance:
         if update is not None:
             for codebook in quantizer.codebooks:
                 codebook.requires_grad_(False)
+        _leave_out_of_graphs()
         quantizer.register_forward_pre_hook(self._before)
         quantizer.register_forward_hook(self._after)
 
@@ -137,6 +141,17 @@ class CodebookMaintenance:
             CodebookStatistics(torch.zeros_like(codebook.counts), torch.zeros_like(codebook.vectors).double())
             for codebook in self.quantizer.codebooks
         )
+
+
+@cache
+def _leave_out_of_graphs() -> None:
+    """Let `torch.compile` not trace the hooks: what they do depends on data.
+
+    No decorators, since to name the compiler is to load it; whoever trains has it.
+    """
+    for name in ("_before", "_after"):
+        hook = getattr(CodebookMaintenance, name)
+        setattr(CodebookMaintenance, name, torch.compiler.disable(hook))
 
 
 def _with_vectors(usage: Tensor, vectors: int) -> Tensor:

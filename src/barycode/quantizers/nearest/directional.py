@@ -13,7 +13,7 @@ from barycode.quantizers.core.assignment import OneHotAssignment
 from barycode.quantizers.core.estimators import straight_through
 from barycode.quantizers.core.quantized import Quantized
 from barycode.quantizers.core.quantizer import SingleCodebook
-from barycode.quantizers.core.sphere import on_sphere
+from barycode.quantizers.core.sphere import length, on_sphere
 
 
 class DirectionalVectorQuantizer(SingleCodebook):
@@ -43,4 +43,4 @@ class DirectionalVectorQuantizer(SingleCodebook):
         difference = codes - z
         noise = math.sqrt(self.noise_variance) * torch.randn_like(difference)
         direction = on_sphere((difference + noise).detach())
-        return difference.norm(dim=-1, keepdim=True) * direction
+        return length(difference) * direction
