@@ -264,3 +264,14 @@ def test_a_worker_has_one_thread_whatever_the_main_module_loads(tmp_path):
         [sys.executable, tmp_path / "main.py"], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "shard 0: 1 threads"
+
+
+def test_of_other_settings_only_those_that_differ_are_told(tmp_path):
+    folder = CorpusFolder(tmp_path, ".tar")
+    folder.begin(
+        {"pictures": {"wanted": {"quality": 3.0, "size": None}, "effort": 0}, "side": None}, force=False
+    )
+    other = {"pictures": {"wanted": {"quality": 4.0, "size": None}, "effort": 0}, "side": None}
+    with pytest.raises(InvalidInputError, match=r"\(pictures\.wanted\.quality was 3\.0, now 4\.0\)"):
+        folder.begin(other, force=False)
+    folder.begin(other, force=True)

@@ -64,10 +64,10 @@ class CorpusFolder:
         if not file.exists():
             write_atomic(file, json.dumps(dict(settings), indent=2).encode())
             return
-        before = _read_json(file)
-        different = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
+        before, now = _flat(_read_json(file)), _flat(settings)
+        different = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
         if different:
-            told = "; ".join(f"{key} was {before.get(key)}, now {settings.get(key)}" for key in different)
+            told = "; ".join(f"{key} was {before.get(key)}, now {now.get(key)}" for key in different)
             raise InvalidInputError(
                 f"{self.path} was made with other settings ({told}): choose another --output, or begin anew "
                 "with --force."
@@ -134,6 +134,15 @@ class CorpusFolder:
             file.unlink()
         for name in (*REPORTS, "plan.jsonl", "corpus.json"):
             (self.path / name).unlink(missing_ok=True)
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Every single setting of nested ones, by its own name behind those that it is in."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        inside = _flat(value) if isinstance(value, Mapping) else {"": value}
+        flat |= {".".join(filter(None, (key, name))): entry for name, entry in inside.items()}
+    return flat
 
 
 def _read_json(file: Path) -> dict[str, Any]:
