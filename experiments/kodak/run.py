@@ -54,8 +54,8 @@ in MS-SSIM (`images/curvature.py`).
 MORE = """\
 ## Behind the models
 
-Recipes, logs and lineage are in [training](training). What each part of the codec is worth, effort among them:
-[levers](levers). How loss(soft) and loss(hard) come together when
+Recipes, logs and lineage are in [training](training). What each part of the codec is worth, effort among
+them: [levers](levers). How loss(soft) and loss(hard) come together when
 transform, contexts and decoder train jointly, and what the annealing is worth: [annealing](../annealing).
 Vectors instead of scalars: [vectors](../vectors).
 
