@@ -91,7 +91,7 @@ def test_settings_are_written_down(run, photos, tmp_path):
         (["--engine", "local"], "name it with --output"),
         (["--engine", "local", "-o", "out", "--address", "auto"], "add --engine ray"),
         (["--engine", "local", "-o", "FILE"], "is a file"),
-        (["--engine", "local", "-o", "out", "--base", "b.pt"], "do not go with --engine"),
+        (["--engine", "local", "-o", "out", "--base", "FILE"], "do not go with --engine"),
         (["--engine", "local", "-o", "out", "--key", "ema"], "do not go with --engine"),
         (["--address", "auto"], "--engine"),
         (["--workers", "2"], "--engine"),
