@@ -110,7 +110,7 @@ def rows(folder: Path, rate: float, seed: int) -> Iterator[dict[str, object]]:
             if isinstance(target, Lossless):
                 assert all(torch.equal(back[name], tensor) for name, tensor in after.items())
             yield {
-                **{"rate": rate, "seed": seed, "type": str(dtype).removeprefix("torch."), "file": what},
+                **{"rate": rate, "seed": seed, "type": str(dtype).removeprefix("torch."), "kept": what},
                 "bytes": sum(tensor.nbytes for tensor in after.values()),
                 "alone": len(alone),
                 "over base": len(over),
@@ -157,7 +157,7 @@ def table(found: list[dict]) -> str:
         ]
         counts = [f"{row[name]:,}" for name in ("bytes", "alone", "over base")]
         ratio = f"{row['over base'] / row['alone']:.3f}"
-        cells = (f"{row['rate']:g}", str(row["seed"]), row["type"], row["file"], *counts, ratio)
+        cells = (f"{row['rate']:g}", str(row["seed"]), row["type"], row["kept"], *counts, ratio)
         lines.append(f"| {' | '.join((*cells, *errors, *accuracies))} |")
     return "\n".join(lines)
 

@@ -141,7 +141,7 @@ def test_shards_of_codebook_indices_are_data_sets(run, photos, tmp_path):
         (("--indices", "RUN"), "--engine"),
         (("--engine", "local", "--side", "8"), "goes with --indices"),
         (("--engine", "local", "--indices", "RUN", "-q", "3"), "leave out"),
-        (("--engine", "local", "--indices", "nowhere"), "no checkpoint"),
+        (("--engine", "local", "--indices", "nowhere"), "nowhere does not exist"),
     ],
 )
 def test_indices_that_cannot_be_are_refused(run, photos, tmp_path, options, told):
