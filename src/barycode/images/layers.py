@@ -16,11 +16,11 @@ from barycode.container import Section
 from barycode.images.drawing import Drawing, drawings, is_drawing, may_be_drawn
 from barycode.images.model import ImageModel
 from barycode.images.reconstruction import PictureCodes, reconstruct
-from barycode.images.refinement import refine_tile
+from barycode.images.refinement import RefinedTile, refine_tile
 from barycode.images.tile import Setting
-from barycode.images.tiling import blocks, code_tiles
+from barycode.images.tiling import Tile, blocks, code_tiles
 from barycode.images.transform import BLOCK
-from barycode.images.windows import window_of
+from barycode.images.windows import Window, window_of
 from barycode.progress import watched
 
 POINT_BITS = 14  # that a lone pixel of a small palette costs, about
@@ -68,6 +68,29 @@ class _Costs:
     def of(self, errors: np.ndarray, size: int) -> float:
         return float(errors.sum(dtype=np.float64)) + self.of_bytes(size)
 
+    def tried(self, layers: Layers, errors: np.ndarray) -> "_Tried":
+        return _Tried(layers, errors, self.of(errors, layers.size()))
+
+
+class _Seen:
+    """What the encoder knows of the transform of a picture (H, W): its codes and, where the refinement looked
+    at the pixels, their errors (H, W), zero at the seams of tiles.
+    """
+
+    def __init__(self, model: ImageModel, setting: Setting, size: tuple[int, ...]) -> None:
+        self.codes = PictureCodes(*map(blocks, size))
+        self.errors: np.ndarray | None = None
+        self._policy, self._step, self._size = model.config.policy, setting.step(), size
+
+    def put(self, tile: Tile, window: Window, refined: RefinedTile) -> None:
+        codes = refined.encoded.codes
+        self.codes.put(tile, codes, self._policy.measure(codes[None], self._step))
+        if refined.errors is None:
+            return
+        if self.errors is None:
+            self.errors = np.zeros(self._size, np.float32)
+        window.inside(self.errors[tile.top * BLOCK :, tile.left * BLOCK :])[:] = refined.errors.numpy()
+
 
 @dataclass(frozen=True)
 class _Tried:
@@ -93,9 +116,11 @@ class LayerEncoder:
         drawn = may_be_drawn(self.colour) and is_drawing(self.colour)
         if not drawn and not (self.rounds and may_be_drawn(self.colour)):
             return Layers(self._transform(self.colour))
-        codes = PictureCodes(*map(blocks, self.colour.shape[:2]))
-        plain = Layers(self._transform(self.colour, codes))
+        seen = _Seen(self.model, self.setting, self.colour.shape[:2])
+        plain, codes = Layers(self._transform(self.colour, seen)), seen.codes
         costs = _Costs(self.colour, self.setting.step().item() * codes.places.copy(), self.rate_weight)
+        if not drawn and seen.errors is not None and not _points(costs, costs.tried(plain, seen.errors)):
+            return plain  # without decoding it once more
         tried = [self._tried(costs, plain, codes)]
         if drawn:
             whole = np.ones(self.colour.shape[:2], bool)
@@ -103,21 +128,21 @@ class LayerEncoder:
         foreground = _blocks(costs, tried[0], codes) if drawn else _points(costs, tried[0])
         if foreground is not None:
             smooth = continued(self.colour, foreground.drawn)
-            both = Layers(self._transform(smooth, codes, foreground.drawn), foreground)
+            both = Layers(self._transform(smooth, seen, foreground.drawn), foreground)
             tried.append(self._tried(costs, both, codes))
         return min(tried, key=lambda each: each.cost).layers
 
     def _transform(
-        self, colour: np.ndarray, codes: PictureCodes | None = None, free: np.ndarray | None = None
+        self, colour: np.ndarray, seen: "_Seen | None" = None, free: np.ndarray | None = None
     ) -> list[bytes]:
-        """The payloads of all tiles, of pixels some of which are `free`; their codes are put into `codes`."""
-        payloads, step = [], self.setting.step()
+        """The payloads of all tiles, of pixels some of which are `free`; `seen` is told of them."""
+        payloads = []
         for tile in watched("codes", code_tiles(*colour.shape[:2])):
             window = window_of(self.model.analysis, colour, tile, free)
-            encoded = refine_tile(self.model, window, self.setting, self.rate_weight, self.rounds)
-            payloads.append(encoded.payload)
-            if codes is not None:
-                codes.put(tile, encoded.codes, self.model.config.policy.measure(encoded.codes[None], step))
+            refined = refine_tile(self.model, window, self.setting, self.rate_weight, self.rounds)
+            payloads.append(refined.encoded.payload)
+            if seen is not None:
+                seen.put(tile, window, refined)
         return payloads
 
     def _tried(self, costs: _Costs, layers: Layers, codes: PictureCodes | None = None) -> _Tried:
@@ -126,8 +151,7 @@ class LayerEncoder:
             pixels = reconstruct(self.model, codes, self.setting, pixels.shape[:2])
         if layers.drawing is not None:
             pixels = layers.drawing.over(pixels)
-        errors = costs.errors(pixels)
-        return _Tried(layers, errors, costs.of(errors, layers.size()))
+        return costs.tried(layers, costs.errors(pixels))
 
 
 def _points(costs: _Costs, plain: _Tried) -> Drawing | None:

@@ -12,6 +12,7 @@ they choose once more, with squared errors that count by what they cost in that 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral
 
 import torch
@@ -33,7 +34,18 @@ MIXING = 0.6  # of the new target with the one before, which damps what the stri
 
 MOST_PROBES = 4  # of the curvature: more of them change little
 
-ErrorOf = Callable[[Tensor, Tensor], Tensor]  # decoded pixels and the weight of each: squared errors (B,)
+# Decoded pixels and their weights: squared errors of the mean channel (B, ...) of the pixels that count.
+ErrorOf = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class RefinedTile:
+    """The cheapest encoding of a tile, and the squared errors, in steps, of its pixels that count, (rows,
+    columns); None where nothing was decoded.
+    """
+
+    encoded: EncodedTile
+    errors: Tensor | None = None
 
 
 def rounds_of(effort: int) -> int:
@@ -47,35 +59,36 @@ def rounds_of(effort: int) -> int:
 
 def refine_tile(
     model: ImageModel, window: Window, setting: Setting, rate_weight: float, rounds: int
-) -> EncodedTile:
+) -> RefinedTile:
     """The cheapest encoding of a tile among the first choice of codes and `rounds` further ones."""
     coefficients = window.coefficients
-    tile = best = encode_tile(model, coefficients, setting, rate_weight)
+    tile = encode_tile(model, coefficients, setting, rate_weight)
+    best = RefinedTile(tile)
     if rounds == 0:
         return best
     offsets = fit_offsets(tile.written, model.code_lengths())
     if not model.config.policy.is_uniform:
         weights = structural_weights(model, window, tile.codes, setting, min(rounds, MOST_PROBES))
-        return encode_tile(model, coefficients, setting, rate_weight, offsets, weights)
+        return RefinedTile(encode_tile(model, coefficients, setting, rate_weight, offsets, weights))
     least = torch.inf
 
     def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
         seen = decoded[:, 1:2].expand_as(decoded) if setting.grey else decoded
         squares = window.inside(seen - window.pixels.clone()) ** 2
-        return (squares * window.inside(weight * window.counted)).sum()[None] / squares.shape[1]
+        return squares.mean(1) * window.inside(weight * window.counted)[:, 0]
 
     def cost_of(tile: EncodedTile, errors: Tensor) -> float:
-        return errors.item() + rate_weight * 8 * len(tile.payload)
+        return errors.sum().item() + rate_weight * 8 * len(tile.payload)
 
     for _ in range(rounds):
         errors, moved = proximal_step(model, *_known(model, tile.codes, setting), error_of)
         if (cost := cost_of(tile, errors)) < least:
-            best, least = tile, cost
+            best, least = RefinedTile(tile, errors[0]), cost
         coefficients = torch.lerp(coefficients, moved[0], MIXING)
         tile = encode_tile(model, coefficients, setting, rate_weight, offsets)
     with torch.inference_mode():
         _, errors = decoded_errors(model, *_known(model, tile.codes, setting), error_of)
-    return tile if cost_of(tile, errors) < least else best
+    return RefinedTile(tile, errors[0]) if cost_of(tile, errors) < least else best
 
 
 def _known(model: ImageModel, codes: Tensor, setting: Setting) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,8 +102,8 @@ def _known(model: ImageModel, codes: Tensor, setting: Setting) -> tuple[Tensor, 
 def proximal_step(
     model: ImageModel, codes: Tensor, step: Tensor, places: Tensor, error_of: ErrorOf
 ) -> tuple[Tensor, Tensor]:
-    """The errors (B,) of what codes (B, 192, h, w) decode to, in their steps, and where the gradient moves
-    the codes to, as coefficients. `step` (B,) and its multipliers `places` (B, 1, h, w).
+    """The errors (B, ...) of what codes (B, 192, h, w) decode to, in their steps, and where the gradient of
+    their sum moves the codes to, as coefficients. `step` (B,) and its multipliers `places` (B, 1, h, w).
     """
     given = codes.contiguous(memory_format=torch.channels_last).clone().requires_grad_()
     steps, errors = decoded_errors(model, given, step, places, error_of)
@@ -101,7 +114,7 @@ def proximal_step(
 def decoded_errors(
     model: ImageModel, codes: Tensor, step: Tensor, places: Tensor, error_of: ErrorOf
 ) -> tuple[Tensor, Tensor]:
-    """The steps of all codes, and the errors (B,) of what they decode to, in these steps."""
+    """The steps of all codes, and the errors (B, ...) of what they decode to, in these steps."""
     steps = model.steps_of(step, places)
     decoded = model.decode(codes, steps, step).clamp(0, 255)
     weight = functional.interpolate(1 / (step[:, None, None, None] * places) ** 2, scale_factor=BLOCK)

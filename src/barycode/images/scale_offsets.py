@@ -7,6 +7,7 @@ where they earn more than they cost. Offsets are multiples of a half, so classes
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from barycode.rate import SymbolDecoder, SymbolEncoder
 BITS = 3
 STEPS_A_CLASS = 2
 LOWEST = -(2 ** (BITS - 1))
+AT_ONCE = 2**14  # codes that are weighed together, under every offset
 COST = 1 + BITS * FAMILIES  # bits of a tile that has any
 
 
@@ -66,24 +68,38 @@ def fit_offsets(written: Iterable[tuple[Step, Tensor]], lengths: Tensor) -> Scal
     """
     options = np.arange(LOWEST, LOWEST + 2**BITS)
     bits = np.zeros((len(options), FAMILIES))
-    for step, codes in written:
-        if not codes.any():  # such calls are one bit, most often
+    for family, calls in groupby(written, lambda call: call[0].family):
+        filled = [(step, codes) for step, codes in calls if codes.any()]  # the others are one bit, most often
+        if not filled:
             continue
-        zeros = (codes == 0) & (step.classes.shift == 0)  # most codes, and of few kinds
-        kinds, counts = _kinds(step.prediction.at(zeros))
-        others, their_codes = step.prediction.at(~zeros), codes[~zeros]
-        for number, offset in enumerate((options / STEPS_A_CLASS).tolist()):
-            of_zeros = code_bits(
-                torch.zeros_like(counts), _moved(kinds, offset).classes(step.family), lengths
-            )
-            of_others = code_bits(their_codes, _moved(others, offset).classes(step.family), lengths)
-            bits[number, step.family] += (of_zeros * counts).sum().item() + of_others.sum().item()
+        codes = _joined(codes for _, codes in filled)
+        prediction = Prediction(
+            _joined(step.prediction.scale for step, _ in filled),
+            _joined(step.prediction.mean for step, _ in filled),
+        )
+        zeros = (codes == 0) & (_joined(step.classes.shift for step, _ in filled) == 0)
+        kinds, counts = _kinds(prediction.at(zeros))  # most codes are zeros, and of few kinds
+        bits[:, family] += _bits(torch.zeros_like(counts), kinds, family, lengths) @ counts.double().numpy()
+        others = prediction.at(~zeros)
+        for part in zip(*(x.split(AT_ONCE) for x in (codes[~zeros], others.scale, others.mean)), strict=True):
+            bits[:, family] += _bits(part[0], Prediction(*part[1:]), family, lengths).sum(1)
     gain = bits[-LOWEST] - bits.min(0)
     return (
         ScaleOffsets(np.where(gain > 0, options[bits.argmin(0)], 0))
         if gain.sum() > COST
         else ScaleOffsets.none()
     )
+
+
+def _joined(parts: Iterable[Tensor]) -> Tensor:
+    return torch.cat([part.flatten() for part in parts])
+
+
+def _bits(codes: Tensor, prediction: Prediction, family: int, lengths: Tensor) -> np.ndarray:
+    """Float64 (options, n): what codes (n,) take under every offset."""
+    offsets = torch.arange(LOWEST, LOWEST + 2**BITS)[:, None] / STEPS_A_CLASS
+    moved = Prediction(prediction.scale + offsets, prediction.mean.expand(len(offsets), -1))
+    return code_bits(codes, moved.classes(family), lengths).double().numpy()
 
 
 def _kinds(prediction: Prediction) -> tuple[Prediction, Tensor]:

@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
         self.second = zero_initialised(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor, octaves: Tensor) -> Tensor:
-        return x + self.second(self.modulation(self.first(x), octaves).relu_())
+        return self.second(self.modulation(self.first(x), octaves).relu_()).add_(x)
 
 
 def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
@@ -76,7 +76,7 @@ class PixelFilter(nn.Module):
         """The correction of pixels (B, 3, 8 h, 8 w), in half steps; `features` (B, 385, h, w) tell of the
         codes.
         """
-        blocks = self.codes(_extended(features, self._around))
+        blocks = _extended(self.codes(features), self._around)
         folded = functional.pixel_unshuffle((pixels - 128) / 64, 2)
         x = self.enter(_extended(folded, self._around * CELLS))
         x = (x + self._known(blocks)).relu_()
@@ -93,8 +93,8 @@ class PixelFilter(nn.Module):
 
 
 def _extended(planes: Tensor, by: int) -> Tensor:
-    extended = functional.pad(planes, (by, by, by, by), mode="replicate")
-    return extended.contiguous(memory_format=torch.channels_last)  # as all convolutions want it
+    extended = functional.pad(planes, (by, by, by, by), mode="replicate")  # float32, under autocast too
+    return extended.to(planes.dtype, memory_format=torch.channels_last)  # as all convolutions want it
 
 
 class Centroids(nn.Module):

@@ -1,6 +1,7 @@
 """What the encoder sees of a picture, tile by tile."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from barycode.images.tiling import Tile, sample_tile
 from barycode.images.transform import BLOCK, MARGIN, Analysis
+
+Planes = TypeVar("Planes", Tensor, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class Window:
     columns: slice
     counted: Tensor
 
-    def inside(self, planes: Tensor) -> Tensor:
-        """The rows and columns that count of planes (..., 8 h, 8 w)."""
+    def inside(self, planes: Planes) -> Planes:
+        """The rows and columns that count of planes (..., 8 h, 8 w) or larger."""
         return planes[..., self.rows, self.columns]
 
 

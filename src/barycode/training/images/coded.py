@@ -53,7 +53,7 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
         best, trace = _choose(model, coefficients, batch, chooser)
 
     def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
-        return ((decoded - batch.pixels) ** 2 * weight).sum((1, 2, 3)) / decoded.shape[1]
+        return ((decoded - batch.pixels) ** 2 * weight).mean(1)
 
     if not rounds:
         return best
@@ -61,14 +61,15 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
     coded = best
     for _ in range(rounds):
         errors, moved = proximal_step(model, coded.codes, batch.step, coded.places, error_of)
-        cost = errors + chooser.rate_weight * trace.context_bits
+        cost = errors.sum((1, 2)) + chooser.rate_weight * trace.context_bits
         best, least = _cheaper(best, coded, cost < least), torch.minimum(cost, least)
         coefficients = torch.lerp(coefficients, moved, MIXING)
         with torch.no_grad():
             coded, trace = _choose(model, coefficients, batch, chooser)
     with torch.no_grad():
         _, errors = decoded_errors(model, coded.codes, batch.step, coded.places, error_of)
-    return _cheaper(best, coded, errors + chooser.rate_weight * trace.context_bits < least)
+    cost = errors.sum((1, 2)) + chooser.rate_weight * trace.context_bits
+    return _cheaper(best, coded, cost < least)
 
 
 def decode_batch(model: ImageModel, coded: CodedBatch) -> Tensor:
