@@ -15,6 +15,8 @@ from barycode.container import Section, pack
 from barycode.evaluation import barycode_codec
 from barycode.evaluation.anchors import JPEG
 from barycode.images import ImageModel, ModelConfig
+from barycode.images.registry import find_model
+from scenes import scene
 
 
 @pytest.fixture
@@ -182,6 +184,22 @@ def test_train_reports_on_held_out_pictures(run, trained, tmp_path):
     assert report["pictures"] == 1
     assert set(report["codecs"]) == {"Barycode", "model at the start", "JPEG"}
     assert "model at the start" in report["bd_rate"]["Barycode"]["PSNR"]
+    assert "BD-rate in PSNR against JPEG: " in outcome.out
+    assert "better at these pictures" not in outcome.out
+
+
+def test_train_says_when_the_model_at_the_start_is_better(run, tmp_path, monkeypatch):
+    def train(recipe, folders, output, engine):
+        output.mkdir()
+        find_model("photo-msssim").save(output / "mine.safetensors")  # which gives up PSNR
+
+    monkeypatch.setattr(barycode.training.images, "train", train)
+    (tmp_path / "many").mkdir()
+    for i in range(10):
+        Image.fromarray(scene(208, 208 + i)).save(tmp_path / "many" / f"{i}.png")
+    outcome = run("train", "images", tmp_path / "many", "-o", tmp_path / "run")
+    assert "BD-rate in PSNR against model at the start: +" in outcome.out
+    assert "The model at the start is better at these pictures: train for more steps" in outcome.out
 
 
 def test_a_recipe_takes_no_options_beside_it(run, trained, pictures, tmp_path):

@@ -120,7 +120,7 @@ def _measure(
 
 
 def _print(comparison: "Comparison") -> None:
-    from barycode.evaluation.report import bd_cell, mean_cells
+    from barycode.evaluation.report import bd_lines, mean_cells
     from barycode.evaluation.summary import means
 
     console = Console()
@@ -130,6 +130,5 @@ def _print(comparison: "Comparison") -> None:
     for mean in means(comparison.rows):
         table.add_row(*mean_cells(mean))
     console.print(table)
-    for measure, results in comparison.figures(comparison.tested[0]).items():
-        for name, result in results.items():
-            console.print(f"BD-rate in {measure} against {name}: {bd_cell(result)}", highlight=False)
+    for line in bd_lines(comparison):
+        console.print(line, highlight=False)

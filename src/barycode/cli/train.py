@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "mine"
 REPORTED_PICTURES = 10
 REPORTED_QUALITIES = (1, 2, 3, 4, 5)
+BETTER_START = "train for more steps, on more pictures of one kind, or keep it"
 
 app = typer.Typer(
     no_args_is_help=True, help="Train a codec on your own data: `barycode train images FOLDER`."
@@ -98,7 +99,7 @@ def _report(recipe: "Recipe", folders: list[Path], model: Path, target: Path) ->
         from barycode.evaluation.anchors import JPEG
         from barycode.evaluation.barycode_codec import barycode_codec
         from barycode.evaluation.rate_distortion import Picture, rate_distortion
-        from barycode.evaluation.report import Comparison, write_report
+        from barycode.evaluation.report import Comparison, bd_lines, counted, write_report
     from barycode.training.datasets import open_pictures
     from barycode.training.images.train import split
 
@@ -114,5 +115,10 @@ def _report(recipe: "Recipe", folders: list[Path], model: Path, target: Path) ->
     with progress_bar() as progress:
         for codec in progress.track([ours, *anchors], description="report"):
             rows += list(rate_distortion(codec, shown))
-    report = write_report(Comparison(f"{len(shown)} held-out pictures", rows, [ours], anchors), target)
+    comparison = Comparison(counted(len(shown), "held-out picture"), rows, [ours], anchors)
+    report = write_report(comparison, target)
+    for line in bd_lines(comparison):
+        typer.echo(line)
+    if start and comparison.figures(ours)["PSNR"][start[0].name].mean > 0:
+        typer.echo(f"The {start[0].name} is better at these pictures: {BETTER_START}.")
     typer.echo(f"report: {report}")

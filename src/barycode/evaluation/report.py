@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def markdown(comparison: Comparison) -> str:
     parts = [
         f"# {comparison.title}",
         "",
-        f"{comparison.pictures} pictures, real files, every byte counted.",
+        f"{counted(comparison.pictures, 'picture')}, real files, every byte counted.",
         "",
     ]
     for tested in comparison.tested:
@@ -114,6 +114,18 @@ def bd_table(figures: Mapping[str, Mapping[str, BDRate]]) -> str:
         _line([anchor, *(bd_cell(results[anchor]) for results in figures.values())]) for anchor in anchors
     ]
     return "\n".join(lines)
+
+
+def counted(number: int, thing: str) -> str:
+    """Like "1 picture" or "24 pictures"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def bd_lines(comparison: Comparison) -> Iterator[str]:
+    """A line a measure and anchor, of the first codec under test."""
+    for measure, results in comparison.figures(comparison.tested[0]).items():
+        for name, result in results.items():
+            yield f"BD-rate in {measure} against {name}: {bd_cell(result)}"
 
 
 def bd_cell(result: BDRate) -> str:
