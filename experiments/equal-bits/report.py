@@ -16,6 +16,7 @@ from barycode.experiments.autoencoder_report import (
     table,
 )
 from barycode.experiments.document_tables import fill_table
+from barycode.quantizers.codebook.codebook import Codebook
 from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
@@ -29,7 +30,8 @@ def stored(row: Row) -> float | None:
     method, size = find_method(row["method"]), row["codebook_size"]
     if method.build is None:
         return None
-    return sum(codebook.size for codebook in method.build(size, method.latent_dim(size)).codebooks)
+    parts = method.build(size, method.latent_dim(size)).modules()
+    return sum(part.size for part in parts if isinstance(part, Codebook))
 
 
 def line_through(rows: Sequence[Row]) -> Callable[[float], float] | None:
