@@ -58,7 +58,7 @@ OTHERS = (
     ("gumbel", 512),
     ("sq-vae", 512),
 )
-COMPETING = (("diveq", 512), ("projected", 512), ("sf-diveq", 512), ("vq-affine", 512))
+COMPETING = (("diveq", 512), ("projected", 512), ("sf-diveq", 512))
 CONTINUOUS = (("none", 512), ("scq-exact", 512))
 
 
