@@ -6,9 +6,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from matplotlib.axes import Axes
+
 from barycode.experiments.autoencoder_report import (
     Column,
-    color,
     error_plot,
     group,
     plot_training,
@@ -21,6 +22,8 @@ from barycode.training.autoencoders.methods import find_method
 
 Row = Mapping[str, Any]
 PIXELS_A_VECTOR = 16
+NAMES_AT = (9.4, 18.4)  # bits a vector, where the plot has its names
+TEXT_LINE = 1.042  # in ratios of the error
 LINE = (8.0, 18.0)  # bits a vector, where the line is drawn
 ENDS = (("vq-revive", 512), ("residual-2", 512))  # of the line that others are compared to
 
@@ -100,18 +103,38 @@ def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None
     """Squared error over measured bits, a point a run that has bits."""
     labels = {"xlabel": "bits a vector, of whole files", "ylabel": "mean squared error, test", "title": title}
     with error_plot(path, **labels) as axes:
+        axes.set_xlim(5, 24.5)  # with room for the names
         line = line_through([row for rows in groups.values() for row in rows])
         if line is not None:
-            axes.plot(
-                LINE, [line(bits) for bits in LINE], "--", color="grey", label="VQ - residual, 2 stages"
-            )
-        for number, (label, rows) in enumerate(groups.items()):
+            axes.plot(LINE, [line(bits) for bits in LINE], "--", color="grey")
+        names: dict[float, list[tuple[float, float, str]]] = {at: [] for at in NAMES_AT}
+        for label, rows in groups.items():
             points = [
                 (row["bits_a_vector"], row["mse_from_bytes"]) for row in rows if row.get("bits_a_vector")
             ]
             if points:
-                marker = "D" if "SCQ" in label else "o"
-                axes.plot(*zip(*points, strict=True), marker, color=color(number), label=label)
+                bits, errors = zip(*points, strict=True)
+                ours = "SCQ" in label
+                axes.plot(bits, errors, "D" if ours else "o", color="C3" if ours else "C0", alpha=0.8)
+                names[NAMES_AT[mean(bits) > mean(LINE)]].append((mean(errors), mean(bits), label))
+        for at, found in names.items():
+            _name_points(axes, found, at)
+
+
+def _name_points(axes: Axes, points: list[tuple[float, float, str]], at: float) -> None:
+    """Names of (error, bits, name) in a column at these bits, as near to their points' height as text may be."""
+    height = math.inf
+    for error, bits, name in sorted(points, reverse=True):
+        height = min(error, height / TEXT_LINE)
+        axes.annotate(
+            name,
+            (bits, error),
+            (at, height),
+            fontsize=7,
+            va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+            arrowprops={"arrowstyle": "-", "color": "grey", "linewidth": 0.4},
+        )
 
 
 def _label(row: Row) -> str:

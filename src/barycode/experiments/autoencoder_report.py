@@ -120,7 +120,8 @@ def error_plot(path: Path, **labels: str) -> Iterator[Axes]:
     yield axes
     axes.set(yscale="log", **labels)
     axes.grid(alpha=0.3, which="both")
-    if axes.get_legend_handles_labels()[0]:
+    if entries := len(axes.get_legend_handles_labels()[0]):
+        figure.set_size_inches(10, max(5.5, 0.2 * entries + 0.6))
         figure.legend(loc="outside right upper", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
