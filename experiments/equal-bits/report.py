@@ -122,7 +122,7 @@ def plot_points(groups: Mapping[str, list[Row]], title: str, path: Path) -> None
 
 
 def _name_points(axes: Axes, points: list[tuple[float, float, str]], at: float) -> None:
-    """Names of (error, bits, name) in a column at these bits, as near to their points' height as text may be."""
+    """Names of (error, bits, name) in a column at these bits, as level with their points as text may be."""
     height = math.inf
     for error, bits, name in sorted(points, reverse=True):
         height = min(error, height / TEXT_LINE)
