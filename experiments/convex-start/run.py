@@ -87,7 +87,7 @@ def starts() -> dict[str, Start]:
         "kmeans, 1.5 times wider": partial(wider, factor=1.5),
         "kmeans, 2.5 times wider": partial(wider, factor=2.5),
         "farthest": spanning,
-        "surround": partial(spherical_hull, codebook_size=SIZE, generator=_generator()),
+        "spherical_hull": partial(spherical_hull, codebook_size=SIZE, generator=_generator()),
         "archetypes from kmeans": partial(fitted, partial(wider, factor=1.0)),
         "archetypes from farthest": partial(fitted, spanning),
     }

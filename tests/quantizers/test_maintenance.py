@@ -52,7 +52,7 @@ def test_every_codebook_stays_alive(kind: str, update: EmaUpdate | None):
 @pytest.mark.parametrize("kind", KINDS)
 def test_vectors_are_checked_once(kind: str, monkeypatch: pytest.MonkeyPatch):
     quantizer = KINDS[kind](8, 4)
-    maintenance = CodebookMaintenance(quantizer, start=None)
+    maintenance = CodebookMaintenance(quantizer, start=None, patience=0)
     checked, seen = type(quantizer).checked, []
     monkeypatch.setattr(
         type(quantizer), "checked", lambda self, z: seen.append(self is quantizer) or checked(self, z)

@@ -78,7 +78,7 @@ def test_revival_comes_after_so_many_steps(pictures, tmp_path):
     per_step = run.maintenance.patience * 8 / REVIVAL
     latents = run.model.latents(torch.zeros(8, 3, *pictures.train.shape[1:3]))
     assert per_step == latents[:, 0].numel()
-    assert run.maintenance.update == EmaUpdate()
+    assert run.maintenance.update == EmaUpdate(decay=0.99)
 
 
 def test_alternation_fits_the_codebook_and_leaves_it_out_of_the_networks_optimizer():

@@ -47,7 +47,7 @@ class CodebookMaintenance:
         *,
         start: Initialization | None = kmeans,
         update: EmaUpdate | None = EmaUpdate(),  # noqa: B008  frozen
-        patience: int = 64,
+        patience: int = 16,
     ) -> None:
         if not isinstance(quantizer, Quantizer):
             raise InvalidInputError(

@@ -20,14 +20,15 @@ class EmaUpdate:
     With the batch's counts n and sums s:  N <- decay N + (1 - decay) n,
     c <- (decay N_old c + (1 - decay) s) / N.  The running sum N c of the paper is never stored, so a code
     vector and its statistics cannot disagree: a row that is revived (N = 0) keeps its place until vectors
-    choose it, and then moves to their mean. A row without any vectors never moves.
+    choose it, and then moves to their mean. A row without any vectors never moves. The paper's decay is
+    0.99, which follows latents that still move more slowly.
 
         quantizer.requires_grad_(False)
         update = EmaUpdate(decay=0.99)
         update(quantizer, sync(quantizer.statistics(z)))
     """
 
-    decay: float = 0.99
+    decay: float = 0.9
 
     def __post_init__(self) -> None:
         if not 0 <= self.decay < 1:

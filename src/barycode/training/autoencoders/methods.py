@@ -52,6 +52,7 @@ USAGE = 0.01  # of the usage loss, beside a squared error in units of the pictur
 GRADIENT_RATE = 10.0  # of a codebook that no average moves, over the network's
 HARD_SHARE = 0.6  # of the steps, after which annealed codes are hard
 REVIVAL = 50  # steps
+AVERAGES = EmaUpdate(decay=0.99)  # van den Oord et al. 2017
 
 
 def near_zero(vectors: Tensor, codebook_size: int) -> Tensor:
@@ -134,7 +135,7 @@ def hard_convex(support: int, levels: int) -> Method:
         return quantizer
 
     title = f"SCQ hard throughout, {support} of K, weights in 1/{levels}"
-    return Method("VQ by SCQ's gradient" if levels == 1 else title, build, kmeans, EmaUpdate(), REVIVAL)
+    return Method("VQ by SCQ's gradient" if levels == 1 else title, build, kmeans, AVERAGES, REVIVAL)
 
 
 def sparse(support: int, levels: int) -> Method:
@@ -159,7 +160,7 @@ def hardened(steps: int) -> Schedule:
     return ExponentialSchedule(2.0, 128 ** (1 / max(1, 0.8 * steps)), stop=256.0)
 
 
-averaged = partial(Method, update=EmaUpdate())
+averaged = partial(Method, update=AVERAGES)
 revived = partial(averaged, start=kmeans, revival=REVIVAL)
 
 METHODS = {
