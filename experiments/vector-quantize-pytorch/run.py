@@ -1,4 +1,4 @@
-"""The same autoencoder with our quantizers and with those of vector-quantize-pytorch, each as its own guide says.
+"""The same autoencoder with our quantizers and those of vector-quantize-pytorch, each as its guide says.
 
     python experiments/vector-quantize-pytorch/run.py --data FOLDER
 
@@ -89,13 +89,11 @@ LAYERS: dict[str, Callable[[], Layer]] = {
     f"{PEER}, straight-through": lambda: peer(rotation_trick=False, **KEPT),
     "Barycode, rotation": lambda: ours(VectorQuantizer(SIZE, DIM, estimator=rotation_trick)),
     f"{PEER}, rotation": lambda: peer(rotation_trick=True, **KEPT),
-    "Barycode, DiVeQ": lambda: ours(DirectionalVectorQuantizer(SIZE, DIM), update=None),  # it learns by gradient
+    "Barycode, DiVeQ": lambda: ours(DirectionalVectorQuantizer(SIZE, DIM), update=None),  # by gradient
     f"{PEER}, DiVeQ": lambda: peer(rotation_trick=False, directional_reparam=True, **KEPT),
     f"{PEER}, nothing but K and d": peer,
 }
-PAIRS = tuple(
-    (f"Barycode, {kind}", f"{PEER}, {kind}") for kind in ("straight-through", "rotation", "DiVeQ")
-)
+PAIRS = tuple((f"Barycode, {kind}", f"{PEER}, {kind}") for kind in ("straight-through", "rotation", "DiVeQ"))
 
 
 class Training:
@@ -185,7 +183,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         errors = [1000 * error for error in _mse(rows, name, STEPS[-1])]
         axes.plot(errors, [-place] * len(errors), "o", color="C0" if name.startswith("Barycode") else "C1")
     axes.set_yticks([-place for place in range(len(LAYERS))], list(LAYERS))
-    axes.set_xlabel(f"squared error on the test pictures x 1e3, after {STEPS[-1]} steps (left is better)")
+    axes.set_xlabel(f"test squared error x 1e3 after {STEPS[-1]} steps")
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)
