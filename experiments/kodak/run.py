@@ -47,9 +47,7 @@ pixel and both curves reach) and then averaged; in brackets, the number of pictu
 smaller at equal quality. A picture is left out where the other curve reaches less than half of our range.
 
 On the sets of 100 pictures every codec runs at every second setting: on Kodak that moves the BD-rates between
-the anchors by 0.3 points, at most 0.9. Encode and decode times in the rows come from a busy machine. There
-the files of the MS-SSIM model are those of an earlier encoder, which did not weigh errors by what they cost
-in MS-SSIM (`images/curvature.py`).
+the anchors by 0.3 points, at most 0.9. Encode and decode times in the rows come from a busy machine.
 """
 MORE = """\
 ## Behind the models
