@@ -1,11 +1,12 @@
 """Rate-distortion curves and per-picture BD-rates, drawn for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -19,6 +20,8 @@ AXIS = {
     "SSIMULACRA2": "SSIMULACRA2 (100: identical)",
 }
 LARGEST_BPP = 1.6
+LARGEST_LEGEND = 8  # curves, beyond which it would hide them
+UPRIGHT = 4  # names that stand side by side
 MARKERS = "x+1"  # of published curves
 
 
@@ -40,9 +43,13 @@ def plot_curves(
     """Draw the mean curve of every codec in one of the measures of AXIS, a point a setting."""
     figure = _figure(8, 5.5)
     axes = figure.add_subplot()
-    for codec, points in _mean_points(rows, measure).items():
-        width = 2.4 if "Barycode" in codec else 1.3
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=3.5, linewidth=width, label=codec)
+    curves = _mean_points(rows, measure)
+    colors = _colors(curves)
+    for codec, points in curves.items():
+        color, width = colors[codec], 2.4 if _is_ours(codec) else 1.3
+        axes.plot(
+            *zip(*points, strict=True), marker="o", markersize=3.5, color=color, linewidth=width, label=codec
+        )
     for curve, marker in zip(published, cycle(MARKERS), strict=False):
         known = [point for point in curve.points.get(measure, ()) if point[0] <= LARGEST_BPP]
         if known:
@@ -52,9 +59,26 @@ def plot_curves(
             )
     axes.set(xlabel="bits per pixel (whole files)", ylabel=AXIS[measure], title=f"{title}: {measure}")
     axes.grid(alpha=0.3)
-    if axes.lines:
+    if len(axes.lines) > LARGEST_LEGEND:
+        figure.set_size_inches(11, 5.5)
+        figure.legend(loc="outside right upper", fontsize=9)
+    elif axes.lines:
         axes.legend()
     _save(figure, path)
+
+
+def _is_ours(codec: str) -> bool:
+    return "Barycode" in codec
+
+
+def _colors(codecs: Iterable[str]) -> dict[str, Any]:
+    """Warm ones for ours, cold ones for the others, in their order."""
+    ours, others = [], []
+    for codec in codecs:
+        (ours if _is_ours(codec) else others).append(codec)
+    warm = [colormaps["autumn"](0.8 * place / len(ours)) for place in range(len(ours))]
+    cold = [colormaps["viridis"](0.9 * place / len(others)) for place in range(len(others))]
+    return dict(zip([*ours, *others], [*warm, *cold], strict=True))
 
 
 def _mean_points(rows: Sequence[Row], measure: str) -> dict[str, list[tuple[float, float]]]:
@@ -76,7 +100,8 @@ def plot_bd_rates(figures: Mapping[str, Mapping[str, BDRate]], title: str, path:
             axes.plot([column] * len(values), values, "o", alpha=0.35, color="tab:blue")
             axes.plot([column - 0.3, column + 0.3], [result.mean] * 2, color="black", linewidth=2)
         axes.axhline(0, color="grey", linewidth=0.8)
-        axes.set_xticks(range(len(anchors)), list(anchors))
+        slanted = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(anchors)), list(anchors), **(slanted if len(anchors) > UPRIGHT else {}))
         axes.set_title(f"{measure}: BD-rate against ... (%)")
         axes.grid(axis="y", alpha=0.3)
     figure.suptitle(f"{title}: a dot a picture, bar = mean")
