@@ -73,7 +73,8 @@ def _is_ours(codec: str) -> bool:
 
 def _colors(codecs: Iterable[str]) -> dict[str, Any]:
     """Warm ones for ours, cold ones for the others, in their order."""
-    ours, others = [], []
+    ours: list[str] = []
+    others: list[str] = []
     for codec in codecs:
         (ours if _is_ours(codec) else others).append(codec)
     warm = [colormaps["autumn"](0.8 * place / len(ours)) for place in range(len(ours))]
