@@ -27,9 +27,10 @@ from barycode.images.codec import decompress as decompress_picture
 from barycode.images.codec import read_header
 from barycode.images.model import ImageModel
 from barycode.images.picture import read_picture
+from barycode.images.refinement import RefinedTile
 from barycode.images.registry import find_model, shipped_models
 from barycode.images.scale_offsets import ScaleOffsets
-from barycode.images.tile import EncodedTile, Setting, encode_tile
+from barycode.images.tile import Setting, encode_tile
 from barycode.images.walk import FAMILIES
 from barycode.images.windows import Window
 from barycode.quantizers import VectorQuantizer
@@ -102,8 +103,8 @@ def _with_offsets(noise: np.ndarray, rng: np.random.Generator) -> bytes:
     """A small picture with scale offsets, which only large ones earn: here they are told."""
     halves = rng.integers(scale_offsets.LOWEST, -scale_offsets.LOWEST, FAMILIES)
 
-    def told(model: ImageModel, window: Window, setting: Setting, trade: float, _: int) -> EncodedTile:
-        return encode_tile(model, window.coefficients, setting, trade, ScaleOffsets(halves))
+    def told(model: ImageModel, window: Window, setting: Setting, trade: float, _: int) -> RefinedTile:
+        return RefinedTile(encode_tile(model, window.coefficients, setting, trade, ScaleOffsets(halves)))
 
     with mock.patch.object(layers, "refine_tile", told):
         return compress_picture(noise[:, :, :3], quality=5, model=_models()["tiny"])

@@ -7,6 +7,7 @@ takes its share. With one process there is no Fabric, and nothing is different.
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from barycode.errors import InvalidInputError, MissingDataError
@@ -100,6 +102,12 @@ class Engine:
         return nullcontext()
 
 
+def _leave() -> None:
+    """End the threads of the process group before the interpreter ends: gloo's may abort it otherwise."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 class FabricEngine(Engine):
     """One of several processes, or one with a precision of its own, under Lightning Fabric.
 
@@ -119,6 +127,8 @@ class FabricEngine(Engine):
         self.fabric.launch()
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.unused_parameters = unused_parameters
+        if self.world > 1:
+            atexit.register(_leave)
 
     def setup(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
         wrapped = self.fabric.setup(_Sealed(model, self.unused_parameters), optimizer)[0]
