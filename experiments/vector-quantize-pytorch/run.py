@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
 
-import matplotlib.pyplot as plt
 import torch
 import typer
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional
 from vector_quantize_pytorch import VectorQuantize
@@ -178,7 +178,8 @@ def _errors(rows: list[dict[str, Any]], name: str, steps: int) -> str:
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
     """A dot a run, a line a layer."""
-    figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.add_subplot()
     for place, name in enumerate(LAYERS):
         errors = [1000 * error for error in _mse(rows, name, STEPS[-1])]
         axes.plot(errors, [-place] * len(errors), "o", color="C0" if name.startswith("Barycode") else "C1")
@@ -186,7 +187,6 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     axes.set_xlabel(f"test squared error x 1e3 after {STEPS[-1]} steps")
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def missing(rows: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:

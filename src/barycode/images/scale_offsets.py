@@ -22,6 +22,7 @@ from barycode.rate import SymbolDecoder, SymbolEncoder
 BITS = 3
 STEPS_A_CLASS = 2
 LOWEST = -(2 ** (BITS - 1))
+OPTIONS = np.arange(LOWEST, LOWEST + 2**BITS)  # in half classes
 AT_ONCE = 2**14  # codes that are weighed together, under every offset
 COST = 1 + BITS * FAMILIES  # bits of a tile that has any
 
@@ -66,8 +67,7 @@ def fit_offsets(written: Iterable[tuple[Step, Tensor]], lengths: Tensor) -> Scal
 
     `lengths` (rows, symbols) bits of every table. None where they do not earn their own cost.
     """
-    options = np.arange(LOWEST, LOWEST + 2**BITS)
-    bits = np.zeros((len(options), FAMILIES))
+    bits = np.zeros((len(OPTIONS), FAMILIES))
     for family, calls in groupby(written, lambda call: call[0].family):
         filled = [(step, codes) for step, codes in calls if codes.any()]  # the others are one bit, most often
         if not filled:
@@ -85,7 +85,7 @@ def fit_offsets(written: Iterable[tuple[Step, Tensor]], lengths: Tensor) -> Scal
             bits[:, family] += _bits(part[0], Prediction(*part[1:]), family, lengths).sum(1)
     gain = bits[-LOWEST] - bits.min(0)
     return (
-        ScaleOffsets(np.where(gain > 0, options[bits.argmin(0)], 0))
+        ScaleOffsets(np.where(gain > 0, OPTIONS[bits.argmin(0)], 0))
         if gain.sum() > COST
         else ScaleOffsets.none()
     )
@@ -97,7 +97,7 @@ def _joined(parts: Iterable[Tensor]) -> Tensor:
 
 def _bits(codes: Tensor, prediction: Prediction, family: int, lengths: Tensor) -> np.ndarray:
     """Float64 (options, n): what codes (n,) take under every offset."""
-    offsets = torch.arange(LOWEST, LOWEST + 2**BITS)[:, None] / STEPS_A_CLASS
+    offsets = torch.from_numpy(OPTIONS).float()[:, None] / STEPS_A_CLASS
     moved = Prediction(prediction.scale + offsets, prediction.mean.expand(len(offsets), -1))
     return code_bits(codes, moved.classes(family), lengths).double().numpy()
 

@@ -24,7 +24,7 @@ class EmaUpdate:
     0.99, which follows latents that still move more slowly.
 
         quantizer.requires_grad_(False)
-        update = EmaUpdate(decay=0.99)
+        update = EmaUpdate()
         update(quantizer, sync(quantizer.statistics(z)))
     """
 

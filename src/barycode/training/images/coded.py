@@ -55,21 +55,23 @@ def code_batch(model: ImageModel, batch: Batch, chooser: Chooser, rounds: int = 
     def error_of(decoded: Tensor, weight: Tensor) -> Tensor:
         return ((decoded - batch.pixels) ** 2 * weight).mean(1)
 
+    def cost_of(trace: Trace, errors: Tensor) -> Tensor:
+        return errors.sum((1, 2)) + chooser.rate_weight * trace.context_bits
+
     if not rounds:
         return best
     least = torch.full_like(batch.step, torch.inf)
     coded = best
     for _ in range(rounds):
         errors, moved = proximal_step(model, coded.codes, batch.step, coded.places, error_of)
-        cost = errors.sum((1, 2)) + chooser.rate_weight * trace.context_bits
+        cost = cost_of(trace, errors)
         best, least = _cheaper(best, coded, cost < least), torch.minimum(cost, least)
         coefficients = torch.lerp(coefficients, moved, MIXING)
         with torch.no_grad():
             coded, trace = _choose(model, coefficients, batch, chooser)
     with torch.no_grad():
         _, errors = decoded_errors(model, coded.codes, batch.step, coded.places, error_of)
-    cost = errors.sum((1, 2)) + chooser.rate_weight * trace.context_bits
-    return _cheaper(best, coded, cost < least)
+    return _cheaper(best, coded, cost_of(trace, errors) < least)
 
 
 def decode_batch(model: ImageModel, coded: CodedBatch) -> Tensor:
